@@ -1,0 +1,12 @@
+# Debian's packages first. Where one is missing, a pinned release is fetched by hash.
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(ZLIB REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(xtensor QUIET)
+find_package(Threads REQUIRED)
+if(SIMGR_BUILD_TESTS)
+  find_package(doctest 2.4 REQUIRED)
+endif()
+if(SIMGR_BUILD_EXAMPLES)
+  find_package(CLI11 2.1 REQUIRED)
+endif()

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <simgr/core/rng.hpp>
+#include <simgr/core/view.hpp>
+
+// One list of tensors. A layer names its parameters once, in
+//
+//   template <class F, class... P>
+//   static void for_each_parameter(const Config& c, F&& f, P&... p) {
+//     f(Spec<2>{"weight", {c.out, c.in}, Init::xavier()}, p.weight...);
+//     f(Spec<1>{"bias", {c.out}, Init::zeros(), Decay::no}, p.bias...);
+//   }
+//
+// and names, sizes, binding, initialisation, optimiser groups and checkpoints are walks over that
+// list.
+
+namespace simgr::SIMGR_ABI {
+
+/// How a tensor begins. `scale` is the standard deviation, the bound, or the constant.
+struct Init {
+  enum class Kind { constant, normal, uniform, xavier_uniform };
+  Kind kind = Kind::constant;
+  double scale = 0;
+
+  static constexpr Init zeros() { return {Kind::constant, 0}; }
+  static constexpr Init ones() { return {Kind::constant, 1}; }
+  static constexpr Init constant(double value) { return {Kind::constant, value}; }
+  static constexpr Init normal(double deviation) { return {Kind::normal, deviation}; }
+  static constexpr Init uniform(double bound) { return {Kind::uniform, bound}; }
+  static constexpr Init xavier() { return {Kind::xavier_uniform, 1}; }
+};
+
+/// Whether weight decay applies.
+enum class Decay { yes, no };
+
+/// Name, shape, beginning and optimiser group of one tensor.
+template <std::size_t Rank>
+struct Spec {
+  std::string name;
+  Shape<Rank> shape;
+  Init init;
+  Decay decay = Decay::yes;
+};
+
+/// Passes a walk on with every name under `prefix`: for_each_parameter(c.qkv, under("qkv", f),
+/// p.qkv...).
+template <class F>
+auto under(std::string prefix, F& f) {
+  return [prefix = std::move(prefix), &f](auto spec, auto&&... views) {
+    spec.name = prefix + "." + spec.name;
+    f(spec, views...);
+  };
+}
+
+/// Gives every Params struct of a walk as many repeated blocks as the config asks for.
+template <class... Blocks>
+void resize_blocks(Index count, Blocks&... blocks) {
+  const auto fit = [count](auto& list) {
+    if constexpr (!std::is_const_v<std::remove_reference_t<decltype(list)>>) {
+      if (static_cast<Index>(list.size()) != count) {
+        list.resize(static_cast<std::size_t>(count));
+      }
+    }
+  };
+  (fit(blocks), ...);
+}
+
+/// One tensor inside a flat block.
+struct TensorEntry {
+  std::string name;
+  std::vector<Index> shape;
+  Index offset = 0;  // elements from the start of the block, a multiple of 16
+  Index size = 0;    // elements
+  Init init;
+  Decay decay = Decay::yes;
+};
+
+/// The layout of a block: every tensor in the order of the walk, each beginning on a 64-byte
+/// boundary (float). Weights, gradients, moments and averages are the same layout over different
+/// memory; the gaps stay zero.
+struct ParameterTable {
+  std::vector<TensorEntry> tensors;
+  Index block_size = 0;  // elements, gaps included
+
+  Index parameters() const noexcept {
+    Index count = 0;
+    for (const TensorEntry& tensor : tensors) { count += tensor.size; }
+    return count;
+  }
+};
+
+namespace detail {
+constexpr Index block_alignment = 16;
+constexpr Index aligned(Index offset) {
+  return (offset + block_alignment - 1) / block_alignment * block_alignment;
+}
+}  // namespace detail
+
+/// Walks `Layer` once and writes down what it finds.
+template <class Layer>
+ParameterTable describe(const typename Layer::Config& config) {
+  ParameterTable table;
+  auto note = [&table]<std::size_t Rank>(const Spec<Rank>& spec, auto&...) {
+    TensorEntry entry{spec.name,
+                      {spec.shape.begin(), spec.shape.end()},
+                      detail::aligned(table.block_size),
+                      1,
+                      spec.init,
+                      spec.decay};
+    for (const Index extent : spec.shape) { entry.size *= extent; }
+    table.block_size = entry.offset + entry.size;
+    table.tensors.push_back(std::move(entry));
+  };
+  Layer::for_each_parameter(config, note);
+  table.block_size = detail::aligned(table.block_size);
+  return table;
+}
+
+/// Points the views of `Layer::Params` into `memory`, in the layout that describe() gives.
+template <class Layer, class T, class Space = Host>
+typename Layer::template Params<T, Space> bind(const typename Layer::Config& config, T* memory) {
+  typename Layer::template Params<T, Space> params;
+  Index offset = 0;
+  auto point = [&]<std::size_t Rank>(const Spec<Rank>& spec, View<T, Rank, Space>& view) {
+    offset = detail::aligned(offset);
+    view = {memory + offset, spec.shape};
+    offset += view.size();
+  };
+  Layer::for_each_parameter(config, point, params);
+  return params;
+}
+
+/// Fills one tensor by its Init. Every tensor draws from a stream of its own, so adding one changes
+/// no other.
+template <class T>
+void initialise_tensor(const TensorEntry& tensor, T* data, std::uint64_t seed) {
+  std::uint64_t stream = 0xcbf29ce484222325u;  // FNV-1a of the name
+  for (const char c : tensor.name) {
+    stream = (stream ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  }
+  Rng rng(seed, stream);
+  const auto fan = [&] {
+    const Index out = tensor.shape.front();
+    return static_cast<double>(out + tensor.size / (out > 0 ? out : 1));
+  };
+  const double bound = tensor.init.kind == Init::Kind::xavier_uniform
+                           ? tensor.init.scale * std::sqrt(6.0 / fan())
+                           : tensor.init.scale;
+  for (Index i = 0; i < tensor.size; ++i) {
+    switch (tensor.init.kind) {
+    case Init::Kind::constant:
+      data[i] = static_cast<T>(bound);
+      break;
+    case Init::Kind::normal:
+      data[i] = static_cast<T>(bound * rng.normal());
+      break;
+    default:
+      data[i] = static_cast<T>(bound * (2 * rng.uniform() - 1));
+      break;
+    }
+  }
+}
+
+/// Fills a whole block; the gaps become zero.
+template <class T>
+void initialise(const ParameterTable& table, std::span<T> block, std::uint64_t seed) {
+  for (T& value : block) { value = T{}; }
+  for (const TensorEntry& tensor : table.tensors) {
+    initialise_tensor(tensor, block.data() + tensor.offset, seed);
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI
