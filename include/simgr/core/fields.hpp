@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <simgr/core/error.hpp>
+#include <simgr/core/types.hpp>
+
+// One list of fields. A Config names its fields once, in a static member
+//
+//   template <class F, class C>
+//   static void for_each_field(C& c, F&& f) {
+//     f(Field{"width", 1, 65536, "width of the model"}, c.width);
+//     fields_of("encoder", c.encoder, f);            // a Config inside a Config
+//   }
+//
+// and range checks, `--set name=value`, the text in a checkpoint and help texts are walks over that
+// list.
+
+namespace simgr::SIMGR_ABI {
+
+/// Name, inclusive range and meaning of one number, flag or enumerator of a Config.
+struct Field {
+  std::string name;
+  double least = std::numeric_limits<double>::lowest();
+  double most = std::numeric_limits<double>::max();
+  std::string_view meaning;
+};
+
+/// Walks the fields of a nested Config under `prefix`.
+template <class C, class F>
+void fields_of(std::string_view prefix, C& config, F& f) {
+  auto prefixed = [&](Field field, auto& value) {
+    field.name = std::string(prefix) + "." + field.name;
+    f(field, value);
+  };
+  std::remove_const_t<C>::for_each_field(config, prefixed);
+}
+
+/// A field as text: what checkpoints hold and `inspect` prints.
+struct FieldText {
+  std::string name, value;
+  std::string_view meaning;
+};
+
+namespace detail {
+
+template <class V>
+double as_number(const V& value) {
+  return static_cast<double>(value);
+}
+
+template <class V>
+std::string as_text(const V& value) {
+  if constexpr (std::is_same_v<V, bool>) {
+    return value ? "true" : "false";
+  } else {
+    char text[64];
+    std::to_chars_result end{};
+    if constexpr (std::is_enum_v<V>) {
+      end = std::to_chars(text, text + sizeof text, static_cast<int>(value));
+    } else {
+      end = std::to_chars(text, text + sizeof text, value);
+    }
+    return {text, end.ptr};
+  }
+}
+
+template <class V>
+bool parse_text(std::string_view text, V& value) {
+  if constexpr (std::is_same_v<V, bool>) {
+    value = text == "true" || text == "1" || text == "on";
+    return value || text == "false" || text == "0" || text == "off";
+  } else {
+    std::conditional_t<std::is_enum_v<V>, int, V> number{};
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+    value = static_cast<V>(number);
+    return end.ec == std::errc{} && end.ptr == text.data() + text.size();
+  }
+}
+
+/// Levenshtein distance, for "did you mean".
+inline Index edit_distance(std::string_view a, std::string_view b) {
+  std::vector<Index> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) { row[j] = static_cast<Index>(j); }
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    Index diagonal = row[0]++;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const Index change = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min(change, std::min(diagonal, row[j]) + 1);
+    }
+  }
+  return row.back();
+}
+
+}  // namespace detail
+
+/// The names nearest to `name`, best first, at most three: the end of every "unknown …" message.
+inline std::vector<std::string> nearest_names(std::string_view name,
+                                              const std::vector<std::string>& names) {
+  std::vector<std::pair<Index, std::string>> ranked;
+  for (const std::string& candidate : names) {
+    const bool inside = candidate.find(name) != std::string::npos;
+    ranked.emplace_back(inside ? 0 : detail::edit_distance(name, candidate), candidate);
+  }
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<std::string> nearest;
+  for (std::size_t i = 0; i < ranked.size() && i < 3; ++i) { nearest.push_back(ranked[i].second); }
+  return nearest;
+}
+
+/// All fields of a Config with their values, in the order of the walk.
+template <class C>
+std::vector<FieldText> list_fields(const C& config) {
+  std::vector<FieldText> fields;
+  auto note = [&](const Field& field, const auto& value) {
+    fields.push_back({field.name, detail::as_text(value), field.meaning});
+  };
+  C::for_each_field(config, note);
+  return fields;
+}
+
+/// Sets one field from text.
+/// @throws ConfigError  unknown name (with the nearest ones), unreadable value, or value out of
+/// range
+template <class C>
+void set_field(C& config, std::string_view name, std::string_view text) {
+  bool found = false;
+  std::vector<std::string> names;
+  auto assign = [&](const Field& field, auto& value) {
+    names.push_back(field.name);
+    if (field.name != name) {
+      return;
+    }
+    found = true;
+    auto parsed = value;
+    if (!detail::parse_text(text, parsed)) {
+      SIMGR_THROW(
+          ConfigError(field.name + ": cannot read \"" + std::string(text) + "\" as a value"));
+    }
+    if (!(detail::as_number(parsed) >= field.least && detail::as_number(parsed) <= field.most)) {
+      SIMGR_THROW(ConfigError(field.name + ": expected " + detail::as_text(field.least) + " to " +
+                              detail::as_text(field.most) + ", found " + std::string(text)));
+    }
+    value = parsed;
+  };
+  C::for_each_field(config, assign);
+  if (!found) {
+    std::string sentence = "no setting is named \"" + std::string(name) + "\"; near names:";
+    for (const std::string& near : nearest_names(name, names)) { sentence += " " + near; }
+    SIMGR_THROW(ConfigError(sentence));
+  }
+}
+
+/// The first field out of its range as a sentence, or empty.
+template <class C>
+std::string out_of_range(const C& config) {
+  std::string sentence;
+  auto test = [&](const Field& field, const auto& value) {
+    const double number = detail::as_number(value);
+    if (sentence.empty() && !(number >= field.least && number <= field.most)) {
+      sentence = field.name + ": expected " + detail::as_text(field.least) + " to " +
+                 detail::as_text(field.most) + ", found " + detail::as_text(value);
+    }
+  };
+  C::for_each_field(config, test);
+  return sentence;
+}
+
+}  // namespace simgr::SIMGR_ABI
