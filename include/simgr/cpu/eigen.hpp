@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <type_traits>
+
+#include <Eigen/Core>
+
+#include <simgr/core/view.hpp>
+
+// The one door between views and Eigen. No Eigen type leaves the folder cpu/, and no expression is
+// held in `auto`.
+
+namespace simgr::SIMGR_ABI::cpu {
+
+template <class T>
+using EigenMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class T>
+using EigenMap =
+    Eigen::Map<std::conditional_t<std::is_const_v<T>, const EigenMatrix<std::remove_const_t<T>>,
+                                  EigenMatrix<std::remove_const_t<T>>>>;
+template <class T>
+using EigenRow =
+    Eigen::Map<std::conditional_t<std::is_const_v<T>,
+                                  const Eigen::Array<std::remove_const_t<T>, 1, Eigen::Dynamic>,
+                                  Eigen::Array<std::remove_const_t<T>, 1, Eigen::Dynamic>>>;
+
+/// A view of any rank as a matrix [rows, everything else], sharing memory.
+template <class T, std::size_t Rank>
+EigenMap<T> as_eigen(View<T, Rank> view) noexcept {
+  return {view.data(), view.rows(), view.cols()};
+}
+/// All elements of a view as one row of an array, for elementwise expressions.
+template <class T, std::size_t Rank>
+EigenRow<T> as_row(View<T, Rank> view) noexcept {
+  return {view.data(), view.size()};
+}
+
+}  // namespace simgr::SIMGR_ABI::cpu
