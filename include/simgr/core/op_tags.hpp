@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/view.hpp>
+
+// What layers tell the ops of a backend, beyond matrices.
+
+namespace simgr::SIMGR_ABI {
+
+/// Which positions of its own sequence a query may see.
+struct Causal {};         // itself and those before it
+struct Bidirectional {};  // all
+
+/// Which function stands between two linear maps. A backend offers activate(ctx, f, x, y) for each.
+struct Relu {};      // max(x, 0)
+struct GeluErf {};   // x Φ(x)
+struct GeluTanh {};  // x / 2 (1 + tanh(√(2/π) (x + 0.044715 x³))): GPT-2's form
+struct Silu {};      // x σ(x)
+struct Sigmoid {};   // σ(x) = 1 / (1 + e^-x)
+struct Tanh {};      // tanh(x)
+struct Softplus {};  // ln(1 + e^x)
+
+/// Some columns of a matrix, from `begin` on: q, k and v of one product stand side by side.
+template <class T, class S = Host>
+struct Columns {
+  Matrix<T, S> matrix;  // [tokens, at least begin + what is read]
+  Index begin = 0;
+};
+
+/// Heads of the queries, heads of keys and values (fewer: each serves heads / kv_heads queries),
+/// width of one head.
+struct HeadShape {
+  Index heads = 1, kv_heads = 1, width = 0;
+
+  Index kv(Index head) const noexcept { return head * kv_heads / heads; }
+};
+
+/// Numbers in the probability blocks of a batch of packed sequences: Σ heads · t².
+inline Index probability_count(Offsets offsets, Index heads) noexcept {
+  Index count = 0;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const Index length = offsets[s + 1] - offsets[s];
+    count += heads * length * length;
+  }
+  return count;
+}
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The CPU backend whole: what a translation unit includes that instantiates layers.
+
+#include <simgr/cpu/activation.hpp>
+#include <simgr/cpu/attention.hpp>
+#include <simgr/cpu/context.hpp>
+#include <simgr/cpu/elementwise.hpp>
+#include <simgr/cpu/gather.hpp>
+#include <simgr/cpu/gemm.hpp>
+#include <simgr/cpu/norm.hpp>
+#include <simgr/cpu/softmax.hpp>

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+
+#include <simgr/core/rng.hpp>
+#include <simgr/cpu/context.hpp>
+#include <simgr/cpu/eigen.hpp>
+
+namespace simgr::SIMGR_ABI::cpu {
+
+/// y = value
+template <class T, std::size_t Rank>
+void fill(Context&, View<T, Rank> y, std::type_identity_t<T> value) noexcept {
+  std::fill(y.begin(), y.end(), value);
+}
+
+/// y = x, or y += x
+template <class T, std::size_t Rank>
+void copy(Context&, View<const std::type_identity_t<T>, Rank> x, View<T, Rank> y,
+          Write write) noexcept {
+  SIMGR_ASSERT(x.size() == y.size(), "copy: shapes");
+  if (write == Write::assign) {
+    std::copy(x.begin(), x.end(), y.begin());
+  } else {
+    as_row(y) += as_row(x);
+  }
+}
+
+/// y *= factor
+template <class T, std::size_t Rank>
+void scale(Context&, View<T, Rank> y, std::type_identity_t<T> factor) noexcept {
+  as_row(y) *= factor;
+}
+
+/// y(i, ·) += row, for every i.   row [cols]
+template <class T>
+void add_to_rows(Context&, VectorArg<T> row, Matrix<T> y) noexcept {
+  SIMGR_ASSERT(row.size() == y.cols(), "add_to_rows: shapes");
+  for (Index i = 0; i < y.rows(); ++i) { as_row(y.row(i)) += as_row(row); }
+}
+
+/// sums += Σ_i x(i, ·).   sums [cols]
+template <class T>
+void add_column_sums(Context&, MatrixArg<T> x, Vector<T> sums) noexcept {
+  SIMGR_ASSERT(sums.size() == x.cols(), "add_column_sums: shapes");
+  for (Index i = 0; i < x.rows(); ++i) { as_row(sums) += as_row(x.row(i)); }
+}
+
+/// Multiplies by 0 with probability `rate` and by 1 / (1 - rate) otherwise. The mask is a function
+/// of (seed, step, stream, element), so the backward pass calls the same function on the gradient
+/// and nothing is stored. Cost: one Philox block for eight elements; the probability is a multiple
+/// of 2^-16.
+template <class T, std::size_t Rank>
+void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stream) noexcept {
+  if (!ctx.training || rate <= 0) {
+    return;
+  }
+  const auto threshold = static_cast<std::uint32_t>(rate * 65536.0f);
+  const T keep = static_cast<T>(65536.0 / (65536.0 - static_cast<double>(threshold)));
+  T* data = y.data();
+  const Index size = y.size();
+  constexpr Index lanes = 16,
+                  per_lane =
+                      8;  // the lanes of one chunk are computed together by vector instructions
+  for (Index begin = 0; begin < size; begin += lanes * per_lane) {
+    std::uint32_t words[4][lanes];
+    for (Index lane = 0; lane < lanes; ++lane) {
+      const auto block = static_cast<std::uint64_t>(begin / per_lane + lane);
+      words[0][lane] = static_cast<std::uint32_t>(block);
+      words[1][lane] = static_cast<std::uint32_t>(block >> 32);
+      words[2][lane] = stream;
+      words[3][lane] = static_cast<std::uint32_t>(ctx.step);
+    }
+    auto key0 = static_cast<std::uint32_t>(ctx.seed);
+    auto key1 = static_cast<std::uint32_t>((ctx.seed >> 32) ^ (ctx.step >> 32));
+    for (int round = 0; round < 10; ++round) {
+      for (Index lane = 0; lane < lanes; ++lane) {
+        const std::uint64_t left = std::uint64_t{0xD2511F53u} * words[0][lane];
+        const std::uint64_t right = std::uint64_t{0xCD9E8D57u} * words[2][lane];
+        words[0][lane] = static_cast<std::uint32_t>(right >> 32) ^ words[1][lane] ^ key0;
+        words[1][lane] = static_cast<std::uint32_t>(right);
+        words[2][lane] = static_cast<std::uint32_t>(left >> 32) ^ words[3][lane] ^ key1;
+        words[3][lane] = static_cast<std::uint32_t>(left);
+      }
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
+    }
+    // Element 16 j + lane of a chunk reads half-word j of its lane: contiguous in memory for every
+    // j.
+    T factor[per_lane * lanes];
+    for (Index word = 0; word < 4; ++word) {
+      for (Index lane = 0; lane < lanes; ++lane) {
+        factor[(2 * word) * lanes + lane] = (words[word][lane] & 0xFFFFu) < threshold ? T(0) : keep;
+        factor[(2 * word + 1) * lanes + lane] = (words[word][lane] >> 16) < threshold ? T(0) : keep;
+      }
+    }
+    const Index count = std::min(lanes * per_lane, size - begin);
+    for (Index i = 0; i < count; ++i) { data[begin + i] *= factor[i]; }
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI::cpu

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/op_tags.hpp>
+#include <simgr/core/parameter.hpp>
+#include <simgr/nn/linear.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// Multi-head self-attention over packed sequences.
+///
+///   [q | k | v] = [x_q | x | x] W' + b;   P = softmax(mask(q k' / sqrt(width / heads)));   y = (P
+///   v) O' + o
+///
+/// Rows of different sequences never see each other; `offsets` says where each begins. Queries may
+/// be read from other rows than keys and values (SASRec normalises the query alone); usually x_q is
+/// x.
+///
+/// @tparam Mask        which positions a query may see: Causal or Bidirectional
+///
+/// Shapes      x, y [tokens, width];  offsets [sequences + 1]
+/// Parameters  qkv.weight [3 width, width], qkv.bias [3 width]; where `projected`: out.weight
+/// [width, width],
+///             out.bias [width]
+/// Cache       q, k, v [tokens, 3 width];  probabilities, one [t, t] block per sequence and head
+/// Cost        O(tokens · width²) products + O(Σ t² · width) attention;  memory Σ heads · t²
+/// Gradients   parameters accumulate, dx is assigned
+/// Errors      ConfigError if width % heads != 0 (checked once, when the model is built)
+/// Source      Vaswani et al. 2017, section 3.2; masking as in Kang & McAuley 2018, section III-B
+template <class Mask>
+struct SelfAttention {
+  struct Config {
+    Index width = 0, heads = 1;
+    double dropout = 0;     // of the probabilities
+    bool projected = true;  // the output map O; SASRec's own code has none
+    Init init = Init::xavier();
+
+    Linear::Config qkv() const { return {width, 3 * width, true, init}; }
+    Linear::Config out() const { return {width, width, true, init}; }
+    HeadShape shape() const { return {heads, heads, width / heads}; }
+  };
+  template <class T, class S = Host>
+  struct Params {
+    Linear::Params<T, S> qkv, out;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    MatrixArg<T, S> queries_from, x;
+    Matrix<T, S> q,
+        kv;  // one [tokens, 3 width] (q is kv), or [tokens, width] and [tokens, 2 width]
+    Vector<T, S> probabilities;
+    std::uint32_t stream = 0;
+    Linear::Cache<T, S> out;
+
+    bool joint() const noexcept { return q.data() == kv.data(); }
+    Index first_key(Index width) const noexcept { return joint() ? width : 0; }
+  };
+
+  template <class F, class... P>
+  static void for_each_parameter(const Config& c, F&& f, P&... p) {
+    Linear::for_each_parameter(c.qkv(), under("qkv", f), p.qkv...);
+    if (c.projected) {
+      Linear::for_each_parameter(c.out(), under("out", f), p.out...);
+    }
+  }
+
+  /// `x_q` and `x` [tokens, width]; pass the same view twice for plain self-attention.
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
+                              MatrixArg<T, S> x, Offsets offsets, Cache<T, S>& cache, Ctx& ctx) {
+    const Index width = c.width, tokens = x.rows();
+    cache.queries_from = x_q;
+    cache.x = x;
+    cache.stream = ctx.next_stream();
+    if (x_q.data() == x.data()) {
+      cache.q = cache.kv = ctx.template take<T>(tokens, 3 * width);
+      gemm_nt(ctx, x, p.qkv.weight, cache.kv, Write::assign);
+      add_to_rows(ctx, p.qkv.bias, cache.kv);
+    } else {
+      cache.q = ctx.template take<T>(tokens, width);
+      cache.kv = ctx.template take<T>(tokens, 2 * width);
+      gemm_nt(ctx, x_q, p.qkv.weight.slice(0, width), cache.q, Write::assign);
+      add_to_rows(ctx, p.qkv.bias.slice(0, width), cache.q);
+      gemm_nt(ctx, x, p.qkv.weight.slice(width, 2 * width), cache.kv, Write::assign);
+      add_to_rows(ctx, p.qkv.bias.slice(width, 2 * width), cache.kv);
+    }
+    const Index key = cache.first_key(width);
+    cache.probabilities = ctx.template take<T>(probability_count(offsets, c.heads));
+    Matrix<T, S> mixed = ctx.template take<T>(tokens, width);
+    attention(ctx, Mask{}, Columns<const T, S>{cache.q, 0}, Columns<const T, S>{cache.kv, key},
+              Columns<const T, S>{cache.kv, key + width}, offsets, c.shape(),
+              static_cast<float>(c.dropout), cache.stream, cache.probabilities, mixed);
+    return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
+  }
+
+  /// Returns d x_q and d x; where both came from one view their sum is the gradient, and `first`
+  /// holds it alone.
+  template <class T, class S>
+  struct InputGradient {
+    Matrix<T, S> queries_from, x;
+  };
+
+  // forward: see above.  The projections are one product, so dW of all three is one product as
+  // well.
+  template <class T, class S, class Ctx>
+  static InputGradient<T, S> backward(const Config& c, const Params<T, S>& p,
+                                      const Params<T, S>& grad, MatrixArg<T, S> dy, Offsets offsets,
+                                      const Cache<T, S>& cache, Ctx& ctx) {
+    const Index width = c.width, tokens = dy.rows();
+    const MatrixArg<T, S> dmixed =
+        c.projected
+            ? MatrixArg<T, S>(Linear::backward(c.out(), p.out, grad.out, dy, cache.out, ctx))
+            : dy;
+    const Index key = cache.first_key(width);
+    Matrix<T, S> dq, dkv;
+    if (cache.joint()) {
+      dq = dkv = ctx.template take<T>(tokens, 3 * width);
+    } else {
+      dq = ctx.template take<T>(tokens, width);
+      dkv = ctx.template take<T>(tokens, 2 * width);
+    }
+    attention_backward(ctx, Columns<const T, S>{cache.q, 0}, Columns<const T, S>{cache.kv, key},
+                       Columns<const T, S>{cache.kv, key + width}, offsets, c.shape(),
+                       static_cast<float>(c.dropout), cache.stream, cache.probabilities, dmixed,
+                       Columns<T, S>{dq, 0}, Columns<T, S>{dkv, key},
+                       Columns<T, S>{dkv, key + width});
+    if (cache.joint()) {
+      gemm_tn(ctx, dkv, cache.x, grad.qkv.weight, Write::add);
+      add_column_sums(ctx, dkv, grad.qkv.bias);
+      Matrix<T, S> dx = ctx.template take<T>(tokens, width);
+      gemm_nn(ctx, dkv, p.qkv.weight, dx, Write::assign);
+      return {dx, dx};
+    }
+    gemm_tn(ctx, dq, cache.queries_from, grad.qkv.weight.slice(0, width), Write::add);
+    add_column_sums(ctx, dq, grad.qkv.bias.slice(0, width));
+    gemm_tn(ctx, dkv, cache.x, grad.qkv.weight.slice(width, 2 * width), Write::add);
+    add_column_sums(ctx, dkv, grad.qkv.bias.slice(width, 2 * width));
+    InputGradient<T, S> gradient{ctx.template take<T>(tokens, width),
+                                 ctx.template take<T>(tokens, width)};
+    gemm_nn(ctx, dq, p.qkv.weight.slice(0, width), gradient.queries_from, Write::assign);
+    gemm_nn(ctx, dkv, p.qkv.weight.slice(width, 2 * width), gradient.x, Write::assign);
+    return gradient;
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/op_tags.hpp>
+#include <simgr/core/parameter.hpp>
+#include <simgr/nn/attention.hpp>
+#include <simgr/nn/layer_norm.hpp>
+#include <simgr/nn/linear.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// Where the two norms of a block stand. A and F are attention and feed-forward, N1 and N2 the
+/// norms.
+struct PreNorm {};    // u = x + A(N1 x);        y = u + F(N2 u)              GPT-2
+struct PostNorm {};   // u = N1(x + A x);        y = N2(u + F u)              BERT
+struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u      SASRec's own code:
+                      // only the query is normalised
+
+/// One transformer block: self-attention and a feed-forward net F x = W2 f(W1 x + b1) + b2, each
+/// with a residual path and dropout on what is added to it.
+///
+/// @tparam Mask        Causal or Bidirectional
+/// @tparam Placement   PreNorm, PostNorm or QueryNorm
+/// @tparam F           activation tag: Relu, GeluErf, GeluTanh, Silu
+///
+/// Shapes      x, y [tokens, width]
+/// Parameters  norm1, attention, norm2, up [inner, width], down [width, inner]
+/// Cost        O(tokens · (4 width² + 2 width · inner)) + attention
+/// Gradients   parameters accumulate, dx is assigned
+/// Source      placements: Xiong et al. 2020, figure 1; QueryNorm: Kang & McAuley 2018, their
+/// published code
+template <class Mask, class Placement, class F>
+struct TransformerBlock {
+  using Attention = SelfAttention<Mask>;
+
+  struct Config {
+    Index width = 0, heads = 1, inner = 0;
+    double dropout = 0, attention_dropout = 0;
+    double epsilon = 1e-5;
+    bool projected = true;
+    Init init = Init::xavier();
+
+    typename Attention::Config attention() const {
+      return {width, heads, attention_dropout, projected, init};
+    }
+    LayerNorm::Config norm() const { return {width, epsilon}; }
+    Linear::Config up() const { return {width, inner, true, init}; }
+    Linear::Config down() const { return {inner, width, true, init}; }
+  };
+  template <class T, class S = Host>
+  struct Params {
+    LayerNorm::Params<T, S> norm1, norm2;
+    typename Attention::template Params<T, S> attention;
+    Linear::Params<T, S> up, down;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    LayerNorm::Cache<T, S> norm1, norm2;
+    typename Attention::template Cache<T, S> attention;
+    Linear::Cache<T, S> up, down;
+    Matrix<T, S> hidden;  // [tokens, inner], before the activation
+    std::uint32_t attention_stream = 0, inner_stream = 0;
+  };
+
+  template <class Walk, class... P>
+  static void for_each_parameter(const Config& c, Walk&& f, P&... p) {
+    LayerNorm::for_each_parameter(c.norm(), under("norm1", f), p.norm1...);
+    Attention::for_each_parameter(c.attention(), under("attention", f), p.attention...);
+    LayerNorm::for_each_parameter(c.norm(), under("norm2", f), p.norm2...);
+    Linear::for_each_parameter(c.up(), under("up", f), p.up...);
+    Linear::for_each_parameter(c.down(), under("down", f), p.down...);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                              Offsets offsets, Cache<T, S>& cache, Ctx& ctx) {
+    if constexpr (std::is_same_v<Placement, PreNorm>) {
+      const Matrix<T, S> n = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
+      const Matrix<T, S> u = attend(c, p, n, n, x, offsets, cache, ctx);
+      const Matrix<T, S> m = LayerNorm::forward(c.norm(), p.norm2, u, cache.norm2, ctx);
+      return feed_forward(c, p, m, u, cache, ctx);
+    } else if constexpr (std::is_same_v<Placement, PostNorm>) {
+      const Matrix<T, S> sum = attend(c, p, x, x, x, offsets, cache, ctx);
+      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm1, sum, cache.norm1, ctx);
+      const Matrix<T, S> out = feed_forward(c, p, u, u, cache, ctx);
+      return LayerNorm::forward(c.norm(), p.norm2, out, cache.norm2, ctx);
+    } else {
+      const Matrix<T, S> q = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
+      const Matrix<T, S> sum = attend(c, p, q, x, q, offsets, cache, ctx);
+      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm2, sum, cache.norm2, ctx);
+      return feed_forward(c, p, u, u, cache, ctx);
+    }
+  }
+
+  // Each residual path adds its gradient to what the branch gives back.
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
+                               MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,
+                               Ctx& ctx) {
+    if constexpr (std::is_same_v<Placement, PreNorm>) {
+      const Matrix<T, S> dm = feed_forward_backward(c, p, grad, dy, cache, ctx);
+      const Matrix<T, S> du =
+          LayerNorm::backward(c.norm(), p.norm2, grad.norm2, dm, cache.norm2, ctx);
+      copy(ctx, dy, du, Write::add);
+      const auto dn = attend_backward(c, p, grad, du, offsets, cache, ctx);
+      const Matrix<T, S> dx =
+          LayerNorm::backward(c.norm(), p.norm1, grad.norm1, dn.x, cache.norm1, ctx);
+      copy(ctx, du, dx, Write::add);
+      return dx;
+    } else if constexpr (std::is_same_v<Placement, PostNorm>) {
+      const Matrix<T, S> dout =
+          LayerNorm::backward(c.norm(), p.norm2, grad.norm2, dy, cache.norm2, ctx);
+      const Matrix<T, S> du = feed_forward_backward(c, p, grad, dout, cache, ctx);
+      copy(ctx, dout, du, Write::add);
+      const Matrix<T, S> dsum =
+          LayerNorm::backward(c.norm(), p.norm1, grad.norm1, du, cache.norm1, ctx);
+      const Matrix<T, S> dx = attend_backward(c, p, grad, dsum, offsets, cache, ctx).x;
+      copy(ctx, dsum, dx, Write::add);
+      return dx;
+    } else {
+      const Matrix<T, S> du = feed_forward_backward(c, p, grad, dy, cache, ctx);
+      copy(ctx, dy, du, Write::add);
+      const Matrix<T, S> dsum =
+          LayerNorm::backward(c.norm(), p.norm2, grad.norm2, du, cache.norm2, ctx);
+      const auto branch = attend_backward(c, p, grad, dsum, offsets, cache, ctx);
+      copy(ctx, dsum, branch.queries_from, Write::add);
+      const Matrix<T, S> dx =
+          LayerNorm::backward(c.norm(), p.norm1, grad.norm1, branch.queries_from, cache.norm1, ctx);
+      copy(ctx, branch.x, dx, Write::add);
+      return dx;
+    }
+  }
+
+private:
+  /// residual + dropout(attention)
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> attend(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
+                             MatrixArg<T, S> x, MatrixArg<T, S> residual, Offsets offsets,
+                             Cache<T, S>& cache, Ctx& ctx) {
+    const Matrix<T, S> y =
+        Attention::forward(c.attention(), p.attention, x_q, x, offsets, cache.attention, ctx);
+    cache.attention_stream = ctx.next_stream();
+    dropout(ctx, y, static_cast<float>(c.dropout), cache.attention_stream);
+    copy(ctx, residual, y, Write::add);
+    return y;
+  }
+  template <class T, class S, class Ctx>
+  static auto attend_backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
+                              MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,
+                              Ctx& ctx) {
+    const Matrix<T, S> dbranch = ctx.template take<T>(dy.rows(), dy.cols());
+    copy(ctx, dy, dbranch, Write::assign);
+    dropout(ctx, dbranch, static_cast<float>(c.dropout), cache.attention_stream);
+    return Attention::backward(c.attention(), p.attention, grad.attention, dbranch, offsets,
+                               cache.attention, ctx);
+  }
+
+  /// residual + dropout(W2 f(W1 x + b1) + b2)
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> feed_forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                                   MatrixArg<T, S> residual, Cache<T, S>& cache, Ctx& ctx) {
+    cache.hidden = Linear::forward(c.up(), p.up, x, cache.up, ctx);
+    const Matrix<T, S> active = ctx.template take<T>(x.rows(), c.inner);
+    activate(ctx, F{}, cache.hidden, active);
+    const Matrix<T, S> y = Linear::forward(c.down(), p.down, active, cache.down, ctx);
+    cache.inner_stream = ctx.next_stream();
+    dropout(ctx, y, static_cast<float>(c.dropout), cache.inner_stream);
+    copy(ctx, residual, y, Write::add);
+    return y;
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> feed_forward_backward(const Config& c, const Params<T, S>& p,
+                                            const Params<T, S>& grad, MatrixArg<T, S> dy,
+                                            const Cache<T, S>& cache, Ctx& ctx) {
+    const Matrix<T, S> dbranch = ctx.template take<T>(dy.rows(), dy.cols());
+    copy(ctx, dy, dbranch, Write::assign);
+    dropout(ctx, dbranch, static_cast<float>(c.dropout), cache.inner_stream);
+    const Matrix<T, S> dactive =
+        Linear::backward(c.down(), p.down, grad.down, dbranch, cache.down, ctx);
+    activate_backward(ctx, F{}, cache.hidden, dactive, dactive);
+    return Linear::backward(c.up(), p.up, grad.up, dactive, cache.up, ctx);
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/parameter.hpp>
+#include <simgr/core/view.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// Normalises every row to mean 0 and variance 1, then scales and shifts each column.
+///
+///   y = weight (x - mean) / sqrt(variance + epsilon) + bias          (biased variance)
+///
+/// Shapes      x, y [rows, width]
+/// Parameters  weight [width], bias [width]
+/// Cache       x, borrowed; mean and 1 / deviation, [rows] each
+/// Gradients   parameters accumulate, dx is assigned
+/// Source      Ba, Kiros & Hinton 2016, section 3
+struct LayerNorm {
+  struct Config {
+    Index width = 0;
+    double epsilon = 1e-5;
+  };
+  template <class T, class S = Host>
+  struct Params {
+    Vector<T, S> weight, bias;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    MatrixArg<T, S> x;
+    Vector<T, S> mean, scale;
+  };
+
+  template <class F, class... P>
+  static void for_each_parameter(const Config& c, F&& f, P&... p) {
+    f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no}, p.weight...);
+    f(Spec<1>{"bias", {c.width}, Init::zeros(), Decay::no}, p.bias...);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                              Cache<T, S>& cache, Ctx& ctx) {
+    Matrix<T, S> y = ctx.template take<T>(x.rows(), c.width);
+    cache = {x, ctx.template take<T>(x.rows()), ctx.template take<T>(x.rows())};
+    layer_norm(ctx, p.weight, p.bias, static_cast<T>(c.epsilon), x, y, cache.mean, cache.scale);
+    return y;
+  }
+
+  // forward: y = g n + b,  n = (x - mean) s.
+  // dg += dy n;  db += dy;  dx = s (dy g - mean(dy g) - n mean(dy g n))
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
+                               MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
+    Matrix<T, S> dx = ctx.template take<T>(dy.rows(), c.width);
+    layer_norm_backward(ctx, p.weight, cache.x, cache.mean, cache.scale, dy, dx, grad.weight,
+                        grad.bias);
+    return dx;
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI
