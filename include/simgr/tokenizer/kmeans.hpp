@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <numeric>  // std::partial_sum
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <simgr/core/executor.hpp>
+#include <simgr/core/owned_matrix.hpp>
+#include <simgr/core/rng.hpp>
+#include <simgr/tokenizer/nearest_centroid.hpp>
+
+namespace simgr::SIMGR_ABI::tokenizer {
+
+struct KMeansConfig {
+  Index codes = 256;       // centroids
+  Index iterations = 20;   // Lloyd updates; fewer when nothing changes any more
+  std::uint64_t seed = 1;  // of the k-means++ draws
+  std::uint64_t stream = 0;
+};
+
+/// What k-means found.
+struct KMeans {
+  OwnedMatrix<float> centroids;      // [codes, width]
+  std::vector<std::int32_t> labels;  // [rows], the nearest centroid of each row
+  double inertia = 0;                // sum of the squared distances to it
+};
+
+namespace detail {
+
+/// One run of k-means over rows x [rows, width]: the state that seeding, assignment and update
+/// share.
+template <class E>
+class Lloyd {
+public:
+  Lloyd(MatrixArg<float> x, Index codes, E& executor)
+      : x_(x), executor_(executor), tiles_(x.rows()), centroids_(codes, x.cols()),
+        labels_(static_cast<std::size_t>(x.rows())) {}
+
+  /// Labels from the given rows as centroids.
+  void start_from(std::span<const Index> rows) {
+    for (Index c = 0; c < centroids_.rows; ++c) { copy_row(rows[static_cast<std::size_t>(c)], c); }
+    assign();
+  }
+
+  /// k-means++: every next centroid is a row drawn with probability proportional to its squared
+  /// distance to the nearest one so far. The distances are brought up to date in batches, one
+  /// product for many centroids; a draw from the stale ones is kept with probability true / stale,
+  /// which is the same distribution. Ends early when every row is a centroid: the codes left over
+  /// repeat the first and are never used.
+  /// Source: Arthur and Vassilvitskii, "k-means++", SODA 2007.
+  void seed(Rng rng) {
+    const Index rows = x_.rows(), codes = centroids_.rows;
+    distances_.assign(static_cast<std::size_t>(rows), std::numeric_limits<float>::infinity());
+    cumulative_.resize(static_cast<std::size_t>(rows));
+    squares_.resize(static_cast<std::size_t>(rows));
+    for (Index row = 0; row < rows; ++row) {
+      squares_[static_cast<std::size_t>(row)] = squared_length(x_.row(row));
+    }
+    copy_row(rng.below(rows), 0);
+    Index known = 0, placed = 1;  // centroids in distances_, centroids chosen
+    int refused = 0;
+    while (placed < codes) {
+      if (placed - known >= std::clamp<Index>(known / 4, 1, 32) || refused >= 16) {
+        refresh(known, placed);
+        known = placed;
+        refused = 0;
+      }
+      const double total = cumulative_.back();
+      if (!(total > 0)) {
+        break;
+      }
+      const auto at =
+          std::upper_bound(cumulative_.begin(), cumulative_.end(), rng.uniform() * total);
+      if (at == cumulative_.end()) {
+        continue;
+      }
+      const Index row = at - cumulative_.begin();
+      const auto stale = static_cast<double>(distances_[static_cast<std::size_t>(row)]);
+      double fresh = stale;
+      for (Index c = known; c < placed; ++c) { fresh = std::min(fresh, distance_between(row, c)); }
+      if (rng.uniform() * stale < fresh) {
+        copy_row(row, placed++);
+        refused = 0;
+      } else {
+        ++refused;
+      }
+    }
+    for (Index c = placed; c < codes; ++c) {
+      std::copy_n(centroids_.values.begin(), centroids_.cols,
+                  centroids_.values.begin() + c * centroids_.cols);
+    }
+    refresh(known, placed);
+  }
+
+  void assign() {
+    const NearestCentroid search(centroids_);
+    tiles_.for_each(executor_, [&](cpu::Context& ctx, Index first, Index count) {
+      search.find(ctx, x_.slice(first, count), labels_of(first, count));
+    });
+  }
+
+  /// Centroids become the means of their rows, summed in double in the order of the rows. A code
+  /// without rows takes the row farthest from its centroid. True if that moved a row.
+  bool update() {
+    const Index codes = centroids_.rows, width = x_.cols();
+    bool moved = false;
+    group();
+    if (std::adjacent_find(first_.begin(), first_.end()) != first_.end()) {
+      moved = revive();
+      group();
+    }
+    const Index shards = std::min<Index>(codes, 16);
+    executor_.for_each(shards, [&](Index shard) {
+      std::vector<double> sum(static_cast<std::size_t>(width));
+      for (Index c = codes * shard / shards; c < codes * (shard + 1) / shards; ++c) {
+        const Index begin = first_[static_cast<std::size_t>(c)],
+                    end = first_[static_cast<std::size_t>(c + 1)];
+        if (begin == end) {
+          continue;
+        }
+        std::fill(sum.begin(), sum.end(), 0.0);
+        for (Index i = begin; i < end; ++i) {
+          const float* const row = x_.data() + order_[static_cast<std::size_t>(i)] * width;
+          double* const into = sum.data();
+          for (Index k = 0; k < width; ++k) { into[k] += static_cast<double>(row[k]); }
+        }
+        const double scale = 1.0 / static_cast<double>(end - begin);
+        float* const centroid = centroids_.values.data() + c * width;
+        for (Index k = 0; k < width; ++k) {
+          centroid[k] = static_cast<float>(sum[static_cast<std::size_t>(k)] * scale);
+        }
+      }
+    });
+    return moved;
+  }
+
+  const std::vector<std::int32_t>& labels() const noexcept { return labels_; }
+
+  KMeans finish() && {
+    double inertia = 0;
+    for (Index row = 0; row < x_.rows(); ++row) { inertia += distance_of(row); }
+    return {std::move(centroids_), std::move(labels_), inertia};
+  }
+
+private:
+  std::span<std::int32_t> labels_of(Index first, Index count) {
+    return std::span(labels_).subspan(static_cast<std::size_t>(first),
+                                      static_cast<std::size_t>(count));
+  }
+  void copy_row(Index row, Index code) {
+    std::copy_n(x_.row(row).begin(), x_.cols(), centroids_.values.begin() + code * x_.cols());
+  }
+  double distance_between(Index row, Index code) const {
+    return static_cast<double>(squared_distance(x_.row(row), centroids_.view().row(code)));
+  }
+  double distance_of(Index row) const {
+    return distance_between(row, labels_[static_cast<std::size_t>(row)]);
+  }
+
+  /// Takes centroids [known, placed) into the nearest distances, the labels and their running sum.
+  void refresh(Index known, Index placed) {
+    std::vector<float> lengths;
+    for (Index c = known; c < placed; ++c) {
+      lengths.push_back(squared_length(centroids_.view().row(c)));
+    }
+    tiles_.for_each(executor_, [&](cpu::Context& ctx, Index first, Index count) {
+      const MatrixArg<float> x = x_.slice(first, count);
+      const MatrixArg<float> added = centroids_.view().slice(known, placed - known);
+      const Matrix<float> products = ctx.take<float>(added.rows(), count);
+      cpu::gemm_nt<float>(ctx, added, x, products, Write::assign);
+      for (Index r = 0; r < count; ++r) {
+        const float squares = squares_[static_cast<std::size_t>(first + r)];
+        float& nearest = distances_[static_cast<std::size_t>(first + r)];
+        std::int32_t& label = labels_[static_cast<std::size_t>(first + r)];
+        for (Index c = 0; c < added.rows(); ++c) {
+          float distance = squares - 2 * products(c, r) + lengths[static_cast<std::size_t>(c)];
+          if (distance < 1e-4f * squares) {  // the formula has lost its digits
+            distance = squared_distance(x.row(r), added.row(c));
+          }
+          if (distance < nearest) {
+            nearest = distance;
+            label = static_cast<std::int32_t>(known + c);
+          }
+        }
+      }
+    });
+    double sum = 0;
+    for (std::size_t row = 0; row < distances_.size(); ++row) {
+      sum += static_cast<double>(distances_[row]);
+      cumulative_[row] = sum;
+    }
+  }
+
+  /// Rows sorted by label, in their own order within one: order_[first_[c] … first_[c + 1]).
+  void group() {
+    first_.assign(static_cast<std::size_t>(centroids_.rows) + 1, 0);
+    for (const std::int32_t label : labels_) { ++first_[static_cast<std::size_t>(label) + 1]; }
+    std::partial_sum(first_.begin(), first_.end(), first_.begin());
+    order_.resize(labels_.size());
+    std::vector<Index> next = first_;
+    for (std::size_t row = 0; row < labels_.size(); ++row) {
+      order_[static_cast<std::size_t>(next[static_cast<std::size_t>(labels_[row])]++)] =
+          static_cast<Index>(row);
+    }
+  }
+
+  /// Gives every code without rows the farthest row left, as long as one is off its centroid.
+  bool revive() {
+    std::vector<std::pair<double, Index>> farthest;
+    for (Index row = 0; row < x_.rows(); ++row) {
+      const double distance = distance_of(row);
+      if (distance > 0) {
+        farthest.emplace_back(-distance, row);
+      }
+    }
+    std::sort(farthest.begin(), farthest.end());
+    std::size_t next = 0;
+    for (Index c = 0; c < centroids_.rows && next < farthest.size(); ++c) {
+      if (first_[static_cast<std::size_t>(c)] == first_[static_cast<std::size_t>(c + 1)]) {
+        const Index row = farthest[next++].second;
+        labels_[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(c);
+      }
+    }
+    return next > 0;
+  }
+
+  MatrixArg<float> x_;
+  E& executor_;
+  RowTiles tiles_;
+  OwnedMatrix<float> centroids_;
+  std::vector<std::int32_t> labels_;
+  std::vector<float> squares_, distances_;  // [rows]
+  std::vector<double> cumulative_;          // [rows], running sum of distances_
+  std::vector<Index> first_, order_;        // [codes + 1], [rows]
+};
+
+}  // namespace detail
+
+/// Lloyd's k-means under the squared Euclidean distance; ties to the lower index.
+///
+/// Shapes   vectors [rows, width] → centroids [codes, width], labels [rows]
+/// Cost     O(iterations · rows · codes · width) in products; k-means++ costs one iteration more
+/// Results  a pure function of vectors and config: the same bits on any executor. Labels belong to
+///          the centroids returned (one assignment after the last update). With fewer distinct rows
+///          than codes, codes stay unused; equal rows always share a label.
+/// @param start_rows  [codes] rows to start from; empty: k-means++
+/// @throws DataError  see check_vectors
+/// Source   Lloyd 1982
+template <class E = Serial>
+  requires Executor<std::remove_reference_t<E>>
+      KMeans kmeans(MatrixArg<float> vectors, const KMeansConfig& config = {},
+                    std::span<const Index> start_rows = {}, E&& executor = E{}) {
+    check_vectors(vectors);
+    if (config.codes < 1 || (!start_rows.empty() && std::ssize(start_rows) != config.codes)) {
+      SIMGR_THROW(ConfigError("codes: expected at least 1 and as many as start rows, found " +
+                              std::to_string(config.codes)));
+    }
+    for (const Index row : start_rows) {
+      if (row < 0 || row >= vectors.rows()) {
+        SIMGR_THROW(DataError("start row " + std::to_string(row) + " of " +
+                              std::to_string(vectors.rows()) + " rows"));
+      }
+    }
+    detail::Lloyd<std::remove_reference_t<E>> run(vectors, config.codes, executor);
+    if (start_rows.empty()) {
+      run.seed(Rng(config.seed, config.stream));
+    } else {
+      run.start_from(start_rows);
+    }
+    std::vector<std::int32_t> before;
+    for (Index i = 0; i < config.iterations; ++i) {
+      before = run.labels();
+      const bool moved = run.update();
+      run.assign();
+      if (!moved && before == run.labels()) {
+        break;
+      }
+    }
+    return std::move(run).finish();
+  }
+
+}  // namespace simgr::SIMGR_ABI::tokenizer
