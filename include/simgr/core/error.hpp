@@ -14,10 +14,10 @@ namespace simgr::SIMGR_ABI {
 
 /// Where in the outside world something was wrong. Unknown parts stay empty or negative.
 struct Where {
-  std::string file;          // path as the caller gave it
+  std::string file{};        // path as the caller gave it
   std::int64_t line = -1;    // 1-based
   std::int64_t offset = -1;  // bytes from the start of the file
-  std::string field;         // column, tensor, or option
+  std::string field{};       // column, tensor, or option
 };
 
 enum class ErrorKind { config, data, shape, io, device };

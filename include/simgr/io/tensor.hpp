@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <bit>  // std::bit_cast, std::endian
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>  // std::in_range
+#include <vector>
+
+#include <simgr/core/error.hpp>
+#include <simgr/core/types.hpp>
+
+namespace simgr::SIMGR_ABI::io {
+
+static_assert(std::endian::native == std::endian::little, "simgr: files are little-endian");
+
+/// Element types of tensor files, by their names in safetensors.
+enum class Dtype { boolean, u8, i8, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64 };
+
+struct DtypeFacts {
+  Dtype dtype;
+  std::string_view name;
+  Index bytes;
+};
+
+inline constexpr DtypeFacts dtype_facts[] = {
+    {Dtype::boolean, "BOOL", 1}, {Dtype::u8, "U8", 1},   {Dtype::i8, "I8", 1},
+    {Dtype::u16, "U16", 2},      {Dtype::i16, "I16", 2}, {Dtype::f16, "F16", 2},
+    {Dtype::bf16, "BF16", 2},    {Dtype::u32, "U32", 4}, {Dtype::i32, "I32", 4},
+    {Dtype::f32, "F32", 4},      {Dtype::u64, "U64", 8}, {Dtype::i64, "I64", 8},
+    {Dtype::f64, "F64", 8},
+};
+
+constexpr std::string_view name_of(Dtype dtype) noexcept {
+  return dtype_facts[static_cast<std::size_t>(dtype)].name;
+}
+constexpr Index bytes_of(Dtype dtype) noexcept {
+  return dtype_facts[static_cast<std::size_t>(dtype)].bytes;
+}
+
+/// The file type that holds a C++ type as it stands. std::byte is U8.
+template <class T>
+constexpr Dtype dtype_of() noexcept {
+  using V = std::remove_cv_t<T>;
+  if constexpr (std::is_same_v<V, bool>) {
+    return Dtype::boolean;
+  } else if constexpr (std::is_same_v<V, std::byte>) {
+    return Dtype::u8;
+  } else if constexpr (std::is_same_v<V, float>) {
+    return Dtype::f32;
+  } else if constexpr (std::is_same_v<V, double>) {
+    return Dtype::f64;
+  } else {
+    static_assert(std::is_integral_v<V>, "simgr: tensor files hold numbers, bool and std::byte");
+    constexpr bool sign = std::is_signed_v<V>;
+    return sizeof(V) == 1   ? (sign ? Dtype::i8 : Dtype::u8)
+           : sizeof(V) == 2 ? (sign ? Dtype::i16 : Dtype::u16)
+           : sizeof(V) == 4 ? (sign ? Dtype::i32 : Dtype::u32)
+                            : (sign ? Dtype::i64 : Dtype::u64);
+  }
+}
+
+/// "[12101, 64]"
+inline std::string shape_text(std::span<const Index> shape) {
+  std::string text = "[";
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    text += (axis > 0 ? ", " : "") + std::to_string(shape[axis]);
+  }
+  return text + "]";
+}
+
+/// A tensor of a file: name, type, shape and bytes, which somebody else owns and which need not be
+/// aligned.
+struct TensorView {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<Index> shape;
+  std::span<const std::byte> bytes;
+
+  Index size() const noexcept { return static_cast<Index>(bytes.size()) / bytes_of(dtype); }
+};
+
+/// IEEE 754 half precision, exactly.
+inline float float_from_f16(std::uint16_t bits) noexcept {
+  const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
+  const int exponent = (bits >> 10) & 31;
+  const auto fraction = static_cast<float>(bits & 1023);
+  if (exponent == 31) {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits & 0x8000u) << 16 | 0x7f800000u |
+                                static_cast<std::uint32_t>(bits & 1023u) << 13);
+  }
+  return exponent == 0 ? sign * std::ldexp(fraction, -24)
+                       : sign * std::ldexp(fraction + 1024.0f, exponent - 25);
+}
+
+/// bfloat16, exactly: the upper half of a float.
+inline float float_from_bf16(std::uint16_t bits) noexcept {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+/// Nearest bfloat16, ties to even; NaN stays NaN.
+inline std::uint16_t bf16_from_float(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (std::isnan(value)) {
+    return static_cast<std::uint16_t>(bits >> 16 | 64u);
+  }
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// Nearest half, ties to even; beyond 65,504 it becomes infinity.
+inline std::uint16_t f16_from_float(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
+  const float magnitude = std::fabs(value);
+  if (std::isnan(value)) {
+    return static_cast<std::uint16_t>(sign | 0x7e00u);
+  }
+  if (magnitude >= 65520.0f) {
+    return static_cast<std::uint16_t>(sign | 0x7c00u);
+  }
+  if (magnitude < 6.103515625e-05f) {  // subnormal: a multiple of 2^-24, exact after the scaling
+    return static_cast<std::uint16_t>(
+        sign | static_cast<unsigned>(std::nearbyint(magnitude * 16777216.0f)));
+  }
+  const std::uint32_t rounded = (bits & 0x7fffffffu) + 0xfffu + (bits >> 13 & 1u) - (112u << 23);
+  return static_cast<std::uint16_t>(sign | rounded >> 13);
+}
+
+namespace detail {
+
+template <class Stored, class T>
+bool convert_elements(std::span<const std::byte> bytes, T* out) noexcept {
+  const std::size_t count = bytes.size() / sizeof(Stored);
+  if constexpr (std::is_same_v<Stored, T>) {
+    if (count > 0) {
+      std::memcpy(out, bytes.data(), bytes.size());
+    }
+    return true;
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      Stored stored;
+      std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));
+      if constexpr (std::is_integral_v<Stored> && std::is_integral_v<T>) {
+        if (!std::in_range<T>(stored)) {
+          return false;
+        }
+      }
+      out[i] = static_cast<T>(stored);
+    }
+    return true;
+  }
+}
+
+template <class T, class Widen>
+void widen_elements(std::span<const std::byte> bytes, T* out, Widen&& widen) noexcept {
+  for (std::size_t i = 0; i < bytes.size() / 2; ++i) {
+    std::uint16_t stored;
+    std::memcpy(&stored, bytes.data() + i * 2, 2);
+    out[i] = static_cast<T>(widen(stored));
+  }
+}
+
+}  // namespace detail
+
+/// Copies the elements of `tensor` to `out` [size] as T: float or double from every type, an
+/// integer from integers and booleans.
+///
+/// float from F64, I64 or U64 and double from I64 or U64 round; everything else is exact.
+/// Errors  DataError naming the tensor: fractions asked as integers, or an integer T cannot hold
+template <class T>
+Failure convert(const TensorView& tensor, T* out, const std::string& file = {}) {
+  static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>,
+                "simgr: read a tensor as float, double or an integer type");
+  const auto from = [&]<class Stored>(Stored) -> Failure {
+    if constexpr (std::is_floating_point_v<Stored> && std::is_integral_v<T>) {
+      return DataError("expected integers, found " + std::string(name_of(tensor.dtype)),
+                       {.file = file, .field = tensor.name});
+    } else {
+      if (!detail::convert_elements<Stored>(tensor.bytes, out)) {
+        return DataError("an integer of the " + std::string(name_of(tensor.dtype)) +
+                             " tensor does not fit into " + std::string(name_of(dtype_of<T>())),
+                         {.file = file, .field = tensor.name});
+      }
+      return std::nullopt;
+    }
+  };
+  switch (tensor.dtype) {
+  case Dtype::boolean:
+  case Dtype::u8:
+    return from(std::uint8_t{});
+  case Dtype::i8:
+    return from(std::int8_t{});
+  case Dtype::u16:
+    return from(std::uint16_t{});
+  case Dtype::i16:
+    return from(std::int16_t{});
+  case Dtype::u32:
+    return from(std::uint32_t{});
+  case Dtype::i32:
+    return from(std::int32_t{});
+  case Dtype::u64:
+    return from(std::uint64_t{});
+  case Dtype::i64:
+    return from(std::int64_t{});
+  case Dtype::f32:
+    return from(float{});
+  case Dtype::f64:
+    return from(double{});
+  case Dtype::f16:
+  case Dtype::bf16:
+    break;
+  }
+  if constexpr (std::is_floating_point_v<T>) {
+    detail::widen_elements(tensor.bytes, out,
+                           tensor.dtype == Dtype::f16 ? &float_from_f16 : &float_from_bf16);
+    return std::nullopt;
+  } else {
+    return from(float{});
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI::io
