@@ -44,6 +44,12 @@ void fields_of(std::string_view prefix, C& config, F& f) {
   std::remove_const_t<C>::for_each_field(config, prefixed);
 }
 
+/// The Config of a stage that has no numbers.
+struct NoFields {
+  template <class F, class C>
+  static void for_each_field(C&, F&&) {}
+};
+
 /// A field as text: what checkpoints hold and `inspect` prints.
 struct FieldText {
   std::string name, value;

@@ -64,7 +64,7 @@ auto under(std::string prefix, F& f) {
 /// Gives every Params struct of a walk as many repeated blocks as the config asks for.
 template <class... Blocks>
 void resize_blocks(Index count, Blocks&... blocks) {
-  const auto fit = [count](auto& list) {
+  [[maybe_unused]] const auto fit = [count](auto& list) {
     if constexpr (!std::is_const_v<std::remove_reference_t<decltype(list)>>) {
       if (static_cast<Index>(list.size()) != count) {
         list.resize(static_cast<std::size_t>(count));

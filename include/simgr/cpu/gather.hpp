@@ -51,10 +51,80 @@ void scatter_add_to_digits(Context&, MatrixArg<T> dy, Matrix<const std::int32_t>
   }
 }
 
+/// y(i, ·) = Σ_l weights(i, l) table(rows(i, l), ·)
+template <class T>
+void weighted_gather(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows,
+                     MatrixArg<T> weights, Matrix<T> y) noexcept {
+  for (Index i = 0; i < y.rows(); ++i) {
+    EigenRow<T> out = as_row(y.row(i));
+    out = weights(i, 0) * as_row(table.row(rows(i, 0)));
+    for (Index l = 1; l < rows.cols(); ++l) {
+      out += weights(i, l) * as_row(table.row(rows(i, l)));
+    }
+  }
+}
+
+/// dtable(rows(i, l), ·) += weights(i, l) dy(i, ·);   dweights(i, l) = dy(i, ·) · table(rows(i, l),
+/// ·)
+template <class T>
+void weighted_gather_backward(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows,
+                              MatrixArg<T> weights, MatrixArg<T> dy, Matrix<T> dtable,
+                              Matrix<T> dweights) noexcept {
+  for (Index i = 0; i < dy.rows(); ++i) {
+    for (Index l = 0; l < rows.cols(); ++l) {
+      as_row(dtable.row(rows(i, l))) += weights(i, l) * as_row(dy.row(i));
+      dweights(i, l) = (as_row(dy.row(i)) * as_row(table.row(rows(i, l)))).sum();
+    }
+  }
+}
+
+/// y(i, ·) = mean of rows [i · group, (i + 1) · group) of x
+template <class T>
+void mean_of_rows(Context&, MatrixArg<T> x, Index group, Matrix<T> y) noexcept {
+  for (Index i = 0; i < y.rows(); ++i) {
+    as_row(y.row(i)) = as_eigen(x.slice(i * group, group)).colwise().mean().array();
+  }
+}
+
+/// dx(j, ·) = dy(j / group, ·) / group
+template <class T>
+void mean_of_rows_backward(Context&, MatrixArg<T> dy, Index group, Matrix<T> dx) noexcept {
+  for (Index j = 0; j < dx.rows(); ++j) {
+    as_row(dx.row(j)) = as_row(dy.row(j / group)) * (T(1) / static_cast<T>(group));
+  }
+}
+
 /// y(i) = a(i, ·) · b(i, ·), row by row.
 template <class T>
 void row_dots(Context&, MatrixArg<T> a, MatrixArg<T> b, Vector<T> y) noexcept {
   for (Index i = 0; i < a.rows(); ++i) { y[i] = (as_row(a.row(i)) * as_row(b.row(i))).sum(); }
+}
+
+/// y(r, j) = queries(r, ·) · keys(ids(r, j), ·)
+template <class T>
+void chosen_dots(Context&, MatrixArg<T> queries, MatrixArg<T> keys, Matrix<const std::int32_t> ids,
+                 Matrix<T> y) noexcept {
+  for (Index r = 0; r < ids.rows(); ++r) {
+    for (Index j = 0; j < ids.cols(); ++j) {
+      y(r, j) = (as_row(queries.row(r)) * as_row(keys.row(ids(r, j)))).sum();
+    }
+  }
+}
+
+/// dqueries(r, ·) = Σ_j dy(r, j) keys(ids(r, j), ·);   dkeys(ids(r, j), ·) += dy(r, j) queries(r,
+/// ·)
+template <class T>
+void chosen_dots_backward(Context&, MatrixArg<T> queries, MatrixArg<T> keys,
+                          Matrix<const std::int32_t> ids, MatrixArg<T> dy, Matrix<T> dqueries,
+                          Matrix<T> dkeys) noexcept {
+  for (Index r = 0; r < ids.rows(); ++r) {
+    EigenRow<T> out = as_row(dqueries.row(r));
+    out.setZero();
+    for (Index j = 0; j < ids.cols(); ++j) {
+      out += dy(r, j) * as_row(keys.row(ids(r, j)));
+      as_row(dkeys.row(ids(r, j))) += dy(r, j) * as_row(queries.row(r));
+    }
+  }
 }
 
 /// y(i, ·) = weights(i) x(i, ·), assigned or added.

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <simgr/catalogue.hpp>
+#include <simgr/core/fields.hpp>
+#include <simgr/core/items_view.hpp>
+#include <simgr/core/parameter.hpp>
+#include <simgr/core/product_scores.hpp>
+#include <simgr/core/ragged.hpp>
+#include <simgr/flow.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// Four stages as one differentiable function of one block of parameters. It owns nothing and is a
+/// template on the scalar, so that the gradients of whole models are tested in double; Recommender
+/// holds the state.
+///
+/// A training step over several shards of a batch is
+///
+///   prepare (once)   what depends on parameters alone: embedding rows, candidate vectors, keys
+///   shard  (each)    histories → states → queries → loss, and back to the shard's own gradients
+///   finish (once)    from the summed gradients of keys, vectors and rows to the parameters
+///
+/// so the catalogue is pooled and normalised once a step and not once a shard.
+template <Encoder E, Pooler P, Similarity S, Loss L>
+struct Composition {
+  static_assert(Feeds<E, P>,
+                "simgr: this Pooler cannot read what this Encoder writes; see simgr/flow.hpp");
+  static_assert(Feeds<P, S>,
+                "simgr: this Similarity cannot read what this Pooler writes; DigitHeads needs "
+                "DigitCodebooks, LastPosition needs TiedItems, OwnItems or EncodedItems");
+  static_assert(Feeds<S, L>,
+                "simgr: this Loss cannot read these scores; item losses need ItemScores, "
+                "token losses need TokenScores");
+
+  using Embedding = typename E::EmbeddingType;
+  using Candidates = typename S::Candidates::template Over<E>;
+  static constexpr bool encodes_items = Candidates::encodes_items;
+
+  struct Config {
+    typename E::Config encoder{};
+    typename P::Config pooler{};
+    typename S::Config similarity{};
+    typename Candidates::Config candidates{};
+    typename L::Config loss{};
+
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      fields_of("encoder", c.encoder, f);
+      fields_of("pooler", c.pooler, f);
+      fields_of("similarity", c.similarity, f);
+      fields_of("candidates", c.candidates, f);
+      fields_of("loss", c.loss, f);
+    }
+    PoolerShape pooler_shape() const {
+      return {encoder.width, Embedding::tokens_per_item(encoder.catalogue)};
+    }
+    typename Candidates::Shape candidates_shape() const {
+      return {encoder.width, encoder.catalogue, candidates};
+    }
+  };
+  /// The first broken rule, or empty.
+  static std::string check(const Config& c) {
+    const std::string sentence = out_of_range(c);
+    return sentence.empty() ? E::check(c.encoder) : sentence;
+  }
+
+  template <class T, class Space = Host>
+  struct Params {
+    typename E::template Params<T, Space> encoder;
+    typename P::template Params<T, Space> pooler;
+    typename Candidates::template Params<T, Space> candidates;
+    typename S::template Params<T, Space> similarity;
+  };
+  template <class F, class... Q>
+  static void for_each_parameter(const Config& c, F&& f, Q&... p) {
+    E::for_each_parameter(c.encoder, under("encoder", f), p.encoder...);
+    P::for_each_parameter(c.pooler_shape(), under("pooler", f), p.pooler...);
+    Candidates::for_each_parameter(c.candidates_shape(), under("candidates", f), p.candidates...);
+    S::for_each_parameter(c.similarity, under("similarity", f), p.similarity...);
+  }
+
+  /// What a step computes from the parameters alone.
+  template <class T, class Space = Host>
+  struct Shared {
+    Matrix<const T, Space> rows;     // of the embedding
+    Matrix<const T, Space> vectors;  // of the candidates [items, width]
+    Matrix<const T, Space> keys;     // [items, width]
+    typename Embedding::template Cache<T, Space> embedding;
+    typename Candidates::template Cache<T, Space> candidates;
+    typename S::template KeyCache<T, Space> key_cache;
+  };
+  /// Where the gradients of those land. Tied parts are the same memory.
+  template <class T, class Space = Host>
+  struct SharedGradient {
+    Matrix<T, Space> rows, vectors, keys;
+  };
+  template <class T, class Space = Host>
+  struct Cache {
+    typename E::template Cache<T, Space> encoder;
+    typename P::template Cache<T, Space> pooler;
+    typename S::template QueryCache<T, Space> queries;
+    typename Candidates::template Cache<T, Space> items;
+    typename S::template KeyCache<T, Space> item_keys;
+  };
+
+  /// @param bank  keys of the whole catalogue, where candidates are encoded items; ignored
+  /// otherwise
+  template <class T, class Space, class Ctx>
+  static void prepare(const Config& c, const Params<T, Space>& p, const ItemsView<Space>& items,
+                      Matrix<const T, Space> bank, Shared<T, Space>& shared, Ctx& ctx) {
+    shared.rows = Embedding::rows(c.encoder.embedding_shape(), p.encoder.embedding, items,
+                                  shared.embedding, ctx);
+    if constexpr (encodes_items) {
+      shared.keys = bank;
+    } else {
+      shared.vectors = Candidates::vectors(c.candidates_shape(), p.candidates, shared.rows, items,
+                                           shared.candidates, ctx);
+      shared.keys = S::keys(c.similarity, p.similarity, shared.vectors, shared.key_cache, ctx);
+    }
+  }
+
+  /// Zeroed places for the gradients of one shard (or of all).
+  template <class T, class Space, class Ctx>
+  static SharedGradient<T, Space> shared_gradient(const Config& c, const Params<T, Space>& grad,
+                                                  Ctx& ctx) {
+    SharedGradient<T, Space> gradient;
+    gradient.rows =
+        Embedding::rows_gradient(c.encoder.embedding_shape(), grad.encoder.embedding, ctx);
+    if constexpr (encodes_items) {
+      gradient.keys = ctx.template take<T>(c.encoder.catalogue.items, c.encoder.width);
+      fill(ctx, gradient.keys, T(0));
+    } else {
+      gradient.vectors =
+          Candidates::gradient(c.candidates_shape(), grad.candidates, gradient.rows, ctx);
+      gradient.keys = S::keys_gradient(c.similarity, gradient.vectors, ctx);
+    }
+    return gradient;
+  }
+
+  /// Adds the gradients of weight · Σ_rows loss(row) to `grad` and `into`; returns that sum.
+  /// `batch` is the loss's view of the same histories: its targets are one for each row the pooler
+  /// gives.
+  template <class Batch, class T, class Space, class Ctx>
+  static double shard(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
+                      const Shared<T, Space>& shared, const SharedGradient<T, Space>& into,
+                      const ItemsView<Space>& items, const Batch& batch, T weight,
+                      Cache<T, Space>& cache, Ctx& ctx) {
+    const Matrix<T, Space> tokens =
+        E::forward(c.encoder, p.encoder, shared.rows, items, batch.history, cache.encoder, ctx);
+    const Matrix<T, Space> states =
+        P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
+    const Matrix<const T, Space> queries =
+        S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
+    ProductScores<T, Space> scores{queries, shared.keys,
+                                   ctx.template take<T>(states.rows(), states.cols()), into.keys};
+    double value = 0;
+    if constexpr (encodes_items) {
+      value =
+          against_encoded_items(c, p, grad, shared, into, items, batch, weight, scores, cache, ctx);
+    } else {
+      value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
+    }
+    const Matrix<T, Space> dstates = S::queries_backward(
+        c.similarity, p.similarity, grad.similarity, scores.dqueries, cache.queries, ctx);
+    const Matrix<T, Space> dtokens = P::backward(c.pooler_shape(), p.pooler, grad.pooler, dstates,
+                                                 cache.encoder.offsets, cache.pooler, ctx);
+    E::backward(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder, ctx);
+    return value;
+  }
+
+  /// From the gradients of keys, vectors and rows, summed over shards, to the parameters.
+  template <class T, class Space, class Ctx>
+  static void finish(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
+                     const Shared<T, Space>& shared, const SharedGradient<T, Space>& from,
+                     const ItemsView<Space>& items, Ctx& ctx) {
+    if constexpr (!encodes_items) {
+      S::keys_backward(c.similarity, p.similarity, from.keys, from.vectors, shared.key_cache, ctx);
+      Candidates::backward(c.candidates_shape(), p.candidates, grad.candidates, shared.rows, items,
+                           from.vectors, from.rows, shared.candidates, ctx);
+    }
+    Embedding::rows_backward(c.encoder.embedding_shape(), p.encoder.embedding,
+                             grad.encoder.embedding, items, from.rows, shared.embedding, ctx);
+  }
+
+  /// Queries of histories for serving: the last position of each.   -> [sequences, width]
+  template <class T, class Space, class Ctx>
+  static Matrix<const T, Space> queries(const Config& c, const Params<T, Space>& p,
+                                        Matrix<const T, Space> rows, const ItemsView<Space>& items,
+                                        RaggedView<ItemId> history, Cache<T, Space>& cache,
+                                        Ctx& ctx) {
+    SIMGR_ASSERT(!ctx.training, "queries are for serving");
+    const Matrix<T, Space> tokens =
+        E::forward(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
+    const Matrix<T, Space> states =
+        P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
+    return S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
+  }
+
+  /// Keys of items `ids` into `keys` [ids, width]: the slow way, item by item, for banks and new
+  /// items.
+  template <class T, class Space, class Ctx>
+  static void encode_keys(const Config& c, const Params<T, Space>& p, Matrix<const T, Space> rows,
+                          const ItemsView<Space>& items, std::span<const ItemId> ids,
+                          Matrix<T, Space> keys, Cache<T, Space>& cache,
+                          Ctx& ctx) requires encodes_items {
+    const Matrix<T, Space> vectors =
+        Candidates::encode(c.encoder, p.encoder, rows, items, ids, cache.items, ctx);
+    copy(ctx, S::keys(c.similarity, p.similarity, vectors, cache.item_keys, ctx), keys,
+         Write::assign);
+  }
+
+private:
+  // The batch's targets are encoded afresh and take their places in a copy of the bank; only they
+  // carry gradient.
+  template <class Batch, class T, class Space, class Ctx>
+  static double
+  against_encoded_items(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
+                        const Shared<T, Space>& shared, const SharedGradient<T, Space>& into,
+                        const ItemsView<Space>& items, const Batch& batch, T weight,
+                        ProductScores<T, Space>& scores, Cache<T, Space>& cache, Ctx& ctx) {
+    const auto memory = ctx.template take<ItemId>(static_cast<Index>(batch.targets.size()));
+    std::copy(batch.targets.begin(), batch.targets.end(), memory.begin());
+    std::sort(memory.begin(), memory.end());
+    const std::span<const ItemId> ids(memory.begin(), std::unique(memory.begin(), memory.end()));
+    const auto count = static_cast<Index>(ids.size());
+
+    const Matrix<T, Space> vectors =
+        Candidates::encode(c.encoder, p.encoder, shared.rows, items, ids, cache.items, ctx);
+    const Matrix<const T, Space> live =
+        S::keys(c.similarity, p.similarity, vectors, cache.item_keys, ctx);
+    const Matrix<T, Space> keys = ctx.template take<T>(shared.keys.rows(), shared.keys.cols());
+    copy(ctx, shared.keys, keys, Write::assign);
+    for (Index i = 0; i < count; ++i) {
+      copy(ctx, live.row(i), keys.row(ids[static_cast<std::size_t>(i)]), Write::assign);
+    }
+    scores.keys = keys;
+    const double value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
+
+    const Matrix<T, Space> dlive = ctx.template take<T>(count, vectors.cols());
+    gather_rows(ctx, into.keys, ids, dlive);
+    const Matrix<T, Space> dvectors = ctx.template take<T>(count, vectors.cols());
+    fill(ctx, dvectors, T(0));
+    const Matrix<T, Space> dkeys = S::keys_gradient(c.similarity, dvectors, ctx);
+    copy(ctx, dlive, dkeys, Write::assign);
+    S::keys_backward(c.similarity, p.similarity, dkeys, dvectors, cache.item_keys, ctx);
+    Candidates::encode_backward(c.encoder, p.encoder, grad.encoder, dvectors, into.rows,
+                                cache.items, ctx);
+    return value;
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include <simgr/core/view.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// The sizes of a catalogue that decide the shapes of tensors. Models fill them in; nobody sets
+/// them by hand.
+struct CatalogueSizes {
+  Index items = 0;
+  Index digits = 0;      // of a semantic id; 0 without ids
+  Index table_rows = 0;  // of the table of all digits: Σ codes
+};
+
+/// What the stages see of a catalogue.
+template <class S = Host>
+struct ItemsView {
+  Index items = 0;
+  Matrix<const std::int32_t, S>
+      digit_rows;  // [items, digits]: rows of the digit table; empty without semantic ids
+};
+
+}  // namespace simgr::SIMGR_ABI

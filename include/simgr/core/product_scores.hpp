@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include <simgr/core/view.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// Scores as a product of rows: s(r, i) = queries(r) · keys(i), and where their gradients go.
+///
+/// What a similarity hands to a loss. The loss decides which scores exist: a tile of rows against
+/// all candidates, a list of candidates shared by all rows, or a few candidates for each row; the
+/// whole [rows, items] never does.
+///
+/// Gradients  dqueries is assigned or added as the call says; dkeys accumulates
+template <class T, class S = Host>
+struct ProductScores {
+  MatrixArg<T, S> queries;  // [rows, width]
+  MatrixArg<T, S> keys;     // [candidates, width]
+  Matrix<T, S> dqueries;    // [rows, width]
+  Matrix<T, S> dkeys;       // [candidates, width]
+
+  Index rows() const noexcept { return queries.rows(); }
+  Index candidates() const noexcept { return keys.rows(); }
+
+  /// scores [count, candidates] of rows first … first + count - 1.
+  template <class Ctx>
+  void tile(Ctx& ctx, Index first, Index count, Matrix<T, S> scores) const {
+    gemm_nt(ctx, queries.slice(first, count), keys, scores, Write::assign);
+  }
+  // s = q k'.  dq = ds k;  dk += ds' q
+  template <class Ctx>
+  void tile_backward(Ctx& ctx, Index first, Index count, MatrixArg<T, S> dscores) const {
+    gemm_nn(ctx, dscores, keys, dqueries.slice(first, count), Write::assign);
+    gemm_tn(ctx, dscores, queries.slice(first, count), dkeys, Write::add);
+  }
+
+  /// scores [rows, ids] against one list of candidates for all rows; `gathered` [ids, width] keeps
+  /// their keys.
+  template <class Ctx>
+  void shared(Ctx& ctx, std::span<const std::int32_t> ids, Matrix<T, S> gathered,
+              Matrix<T, S> scores) const {
+    gather_rows(ctx, keys, ids, gathered);
+    gemm_nt(ctx, queries, gathered, scores, Write::assign);
+  }
+  template <class Ctx>
+  void shared_backward(Ctx& ctx, std::span<const std::int32_t> ids, MatrixArg<T, S> gathered,
+                       MatrixArg<T, S> dscores) const {
+    gemm_nn(ctx, dscores, gathered, dqueries, Write::assign);
+    Matrix<T, S> dgathered = ctx.template take<T>(gathered.rows(), gathered.cols());
+    gemm_tn(ctx, dscores, queries, dgathered, Write::assign);
+    scatter_add_rows(ctx, dgathered, ids, T(1), dkeys);
+  }
+
+  /// scores [rows, per_row] against candidates of each row's own; ids [rows, per_row].
+  template <class Ctx>
+  void chosen(Ctx& ctx, Matrix<const std::int32_t, S> ids, Matrix<T, S> scores) const {
+    chosen_dots(ctx, queries, keys, ids, scores);
+  }
+  template <class Ctx>
+  void chosen_backward(Ctx& ctx, Matrix<const std::int32_t, S> ids, MatrixArg<T, S> dscores) const {
+    chosen_dots_backward(ctx, queries, keys, ids, dscores, dqueries, dkeys);
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI

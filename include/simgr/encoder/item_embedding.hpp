@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/fields.hpp>
+#include <simgr/core/items_view.hpp>
+#include <simgr/core/parameter.hpp>
+
+// What a token of a history looks like. An embedding is a type with
+//
+//   struct Config { … };  static for_each_field
+//   DigitPooler           what turns digits into an item's row, or void
+//   row_per_item          one row for each item (so that items can be tied to candidates), or rows
+//   of digits tokens_per_item(sizes) for_each_parameter(Shape, f, params...) rows(shape, params,
+//   items, cache, ctx)            -> [rows, width], once a step for all histories
+//   rows_gradient(shape, grad, ctx)                   -> where the gradient of rows is added up
+//   rows_backward(shape, params, grad, items, drows, cache, ctx)   once a step: from there to the
+//   parameters
+//
+// Histories are gathers from `rows`.
+
+namespace simgr::SIMGR_ABI {
+
+/// Sizes and numbers an embedding is built from.
+template <class EmbeddingConfig>
+struct EmbeddingShape {
+  Index width = 0;
+  CatalogueSizes catalogue{};
+  EmbeddingConfig own{};
+};
+
+/// One trained row for each item.
+///
+/// Parameters  table [items, width]
+/// Gradients   land in the table's own gradient: no buffer between
+struct ItemEmbedding {
+  struct Config {
+    double deviation = 0.02;  // of the first values
+
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      f(Field{"deviation", 0, 10, "standard deviation of the first values"}, c.deviation);
+    }
+  };
+  using Shape = EmbeddingShape<Config>;
+  using DigitPooler = void;
+  static constexpr bool row_per_item = true, needs_ids = false;
+  static Index tokens_per_item(const CatalogueSizes&) noexcept { return 1; }
+
+  template <class T, class S = Host>
+  struct Params {
+    Matrix<T, S> table;
+  };
+  template <class T, class S = Host>
+  struct Cache {};
+
+  template <class F, class... P>
+  static void for_each_parameter(const Shape& shape, F&& f, P&... p) {
+    f(Spec<2>{"items", {shape.catalogue.items, shape.width}, Init::normal(shape.own.deviation)},
+      p.table...);
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<const T, S> rows(const Shape&, const Params<T, S>& p, const ItemsView<S>&,
+                                 Cache<T, S>&, Ctx&) {
+    return p.table;
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> rows_gradient(const Shape&, const Params<T, S>& grad, Ctx&) {
+    return grad.table;
+  }
+  template <class T, class S, class Ctx>
+  static void rows_backward(const Shape&, const Params<T, S>&, const Params<T, S>&,
+                            const ItemsView<S>&, MatrixArg<T, S>, const Cache<T, S>&, Ctx&) {}
+};
+
+}  // namespace simgr::SIMGR_ABI

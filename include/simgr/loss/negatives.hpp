@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include <simgr/core/fields.hpp>
+#include <simgr/core/ragged.hpp>
+#include <simgr/core/rng.hpp>
+
+// Which items a target is told apart from.
+
+namespace simgr::SIMGR_ABI {
+
+/// What a loss is told of a batch.
+struct LossBatch {
+  std::span<const ItemId> targets;         // [rows]
+  RaggedView<ItemId> history;              // what was read
+  bool row_per_position = true;            // a row for each item of a history, or for each history
+  std::span<const double> log_popularity;  // [items]: log share of an item among training targets
+  std::span<const double> cumulative;      // [items]: running sum of those shares
+
+  /// The history whose row this is.
+  Index sequence_of(Index row) const noexcept {
+    if (!row_per_position) {
+      return row;
+    }
+    const auto after = std::upper_bound(history.offsets.begin(), history.offsets.end(), row);
+    return static_cast<Index>(after - history.offsets.begin()) - 1;
+  }
+};
+
+/// Every item of the catalogue: no sampling, nothing to correct.
+struct FullCatalogue {};
+
+/// The targets of the batch are each other's negatives.
+/// @tparam log_q   subtract log(share of the item among training targets): popular items are
+/// negatives more often
+template <bool log_q = true>
+struct InBatch {};
+
+/// `count` items for each row, drawn uniformly from the items the user has not interacted with.
+template <Index count>
+struct UniformNegatives {
+  static constexpr Index per_row = count;
+  static Index draw(Rng& rng, Index items, const LossBatch&) { return rng.below(items); }
+  static double log_q(const LossBatch&, Index items, Index) {
+    return std::log(static_cast<double>(count) / static_cast<double>(items));
+  }
+};
+
+/// `count` items for each row, drawn by their share among training targets from those the user has
+/// not interacted with.
+template <Index count>
+struct PopularityNegatives {
+  static constexpr Index per_row = count;
+  static Index draw(Rng& rng, Index items, const LossBatch& batch) {
+    const double at = rng.uniform() * batch.cumulative.back();
+    const auto found = std::upper_bound(batch.cumulative.begin(), batch.cumulative.end(), at);
+    return std::min(static_cast<Index>(found - batch.cumulative.begin()), items - 1);
+  }
+  static double log_q(const LossBatch& batch, Index, Index item) {
+    return std::log(static_cast<double>(count)) +
+           batch.log_popularity[static_cast<std::size_t>(item)];
+  }
+};
+
+/// ids(r, 0) is the target and ids(r, 1 …) are drawn by N, never an item of the row's own history
+/// or its targets. After 100 refusals in a row the draw stands: a user who has everything must not
+/// hang a training.
+template <class N, class Ctx>
+void draw_negatives(const LossBatch& batch, Index items, Matrix<std::int32_t> ids, Ctx& ctx) {
+  Rng rng(ctx.seed ^ 0x6e65676174697665u, (ctx.step << 20) | ctx.next_stream());
+  for (Index row = 0; row < ids.rows(); ++row) {
+    const Index sequence = batch.sequence_of(row);
+    const std::span<const ItemId> seen = batch.history[sequence];
+    const std::span<const ItemId> own =
+        batch.row_per_position
+            ? batch.targets.subspan(static_cast<std::size_t>(
+                                        batch.history.offsets[static_cast<std::size_t>(sequence)]),
+                                    seen.size())
+            : batch.targets.subspan(static_cast<std::size_t>(row), 1);
+    ids(row, 0) = batch.targets[static_cast<std::size_t>(row)];
+    for (Index j = 1; j < ids.cols(); ++j) {
+      for (int attempt = 0; attempt < 100; ++attempt) {
+        const auto item = static_cast<ItemId>(N::draw(rng, items, batch));
+        ids(row, j) = item;
+        if (std::find(seen.begin(), seen.end(), item) == seen.end() &&
+            std::find(own.begin(), own.end(), item) == own.end()) {
+          break;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <string_view>
+
+#include <simgr/core/fields.hpp>
+#include <simgr/core/op_tags.hpp>
+#include <simgr/core/parameter.hpp>
+#include <simgr/nn/linear.hpp>
+
+// Poolers of digits: from the rows of an item's digits to one vector, for the whole catalogue at
+// once.
+//
+// A digit pooler is a type P with
+//
+//   struct Config { … };                                  numbers of its own; static for_each_field
+//   template <class T, class S> struct Params, Cache;
+//   for_each_parameter(DigitShape<P>, f, params...)       its own tensors; the digit table is not
+//   its own forward(shape, params, table, rows, cache, ctx)       -> item vectors [items, width]
+//   backward(shape, params, grad, table, rows, dvectors, dtable, cache, ctx)    both accumulate
+//
+// with table [Σ codes, width] and rows [items, digits] the table rows of each item. examples/ shows
+// one of your own.
+
+namespace simgr::SIMGR_ABI {
+
+/// What a digit pooler is told of the catalogue, and its own numbers.
+template <class PoolerConfig>
+struct DigitShape {
+  Index width = 0, digits = 0;
+  PoolerConfig own{};
+};
+
+/// e_i = (1 / digits) Σ_l table[rows(i, l)], or the plain sum.
+/// Source: SimGR's pooling rule, spec: mean pooling over an item's semantic-id embeddings.
+template <bool average>
+struct DigitSum {
+  using Config = NoFields;
+  static constexpr std::string_view name = average ? "mean" : "sum";
+  template <class T, class S = Host>
+  struct Params {};
+  template <class T, class S = Host>
+  struct Cache {};
+
+  template <class F, class... P>
+  static void for_each_parameter(const DigitShape<Config>&, F&&, P&...) {}
+
+  template <class T>
+  static T factor(const DigitShape<Config>& shape) {
+    return average ? T(1) / static_cast<T>(shape.digits) : T(1);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const DigitShape<Config>& shape, const Params<T, S>&,
+                              MatrixArg<T, S> table, Matrix<const std::int32_t, S> rows,
+                              Cache<T, S>&, Ctx& ctx) {
+    Matrix<T, S> vectors = ctx.template take<T>(rows.rows(), shape.width);
+    sum_gathered_rows(ctx, table, rows, factor<T>(shape), vectors);
+    return vectors;
+  }
+  template <class T, class S, class Ctx>
+  static void backward(const DigitShape<Config>& shape, const Params<T, S>&, const Params<T, S>&,
+                       MatrixArg<T, S>, Matrix<const std::int32_t, S> rows,
+                       MatrixArg<T, S> dvectors, Matrix<T, S> dtable, const Cache<T, S>&,
+                       Ctx& ctx) {
+    scatter_add_to_digits(ctx, dvectors, rows, factor<T>(shape), dtable);
+  }
+};
+using Mean = DigitSum<true>;
+using Sum = DigitSum<false>;
+
+/// e_i = mean_l x_il + W2 gelu(b1 + Σ_l W1_l (scale x_il)) + b2,   x_il = table[rows(i, l)]
+///
+/// W1 acts on the digit table, once for each of its rows and not for each item: the hidden layer of
+/// an item is then a sum of `digits` rows. One W1 serves all digits, because every digit has rows
+/// of its own in the table.
+///
+/// Cost    O(table rows · width · hidden + items · (digits + width) · hidden)
+/// Source  ours: spec/simgr.md §17, where the plain mean underfits because its scores are nearly
+/// additive over digits
+struct MeanPlusMlp {
+  struct Config {
+    Index hidden = 2;   // hidden width, in multiples of the width
+    double scale = 20;  // of the rows that enter: they begin small
+
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      f(Field{"hidden", 1, 64, "hidden width of the digit MLP, in multiples of the width"},
+        c.hidden);
+      f(Field{"scale", 1e-3, 1e3, "factor of the digit rows that enter the MLP"}, c.scale);
+    }
+  };
+  static constexpr std::string_view name = "mean-mlp";
+  template <class T, class S = Host>
+  struct Params {
+    Linear::Params<T, S> up, down;
+    Vector<T, S> bias;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    Matrix<T, S> scaled;  // [table rows, width]
+    Matrix<T, S> hidden;  // [items, hidden], before the activation
+    Linear::Cache<T, S> up, down;
+  };
+
+  static Index hidden(const DigitShape<Config>& s) { return s.own.hidden * s.width; }
+  static Linear::Config up(const DigitShape<Config>& s) { return {s.width, hidden(s), false}; }
+  static Linear::Config down(const DigitShape<Config>& s) {
+    return {hidden(s), s.width, true, Init::normal(0.02)};
+  }
+
+  template <class F, class... P>
+  static void for_each_parameter(const DigitShape<Config>& s, F&& f, P&... p) {
+    Linear::for_each_parameter(up(s), under("up", f), p.up...);
+    f(Spec<1>{"up.bias", {hidden(s)}, Init::zeros(), Decay::no}, p.bias...);
+    Linear::for_each_parameter(down(s), under("down", f), p.down...);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const DigitShape<Config>& shape, const Params<T, S>& p,
+                              MatrixArg<T, S> table, Matrix<const std::int32_t, S> rows,
+                              Cache<T, S>& cache, Ctx& ctx) {
+    cache.scaled = ctx.template take<T>(table.rows(), shape.width);
+    copy(ctx, table, cache.scaled, Write::assign);
+    scale(ctx, cache.scaled, static_cast<T>(shape.own.scale));
+    const Matrix<T, S> lifted = Linear::forward(up(shape), p.up, cache.scaled, cache.up, ctx);
+    cache.hidden = ctx.template take<T>(rows.rows(), hidden(shape));
+    sum_gathered_rows(ctx, lifted, rows, T(1), cache.hidden);
+    add_to_rows(ctx, p.bias, cache.hidden);
+    const Matrix<T, S> active = ctx.template take<T>(rows.rows(), hidden(shape));
+    activate(ctx, GeluTanh{}, cache.hidden, active);
+    const Matrix<T, S> vectors = Linear::forward(down(shape), p.down, active, cache.down, ctx);
+    const Matrix<T, S> mean = ctx.template take<T>(rows.rows(), shape.width);
+    sum_gathered_rows(ctx, table, rows, T(1) / static_cast<T>(shape.digits), mean);
+    copy(ctx, mean, vectors, Write::add);
+    return vectors;
+  }
+
+  // forward: e = mean + W2 g(h) + b2,  h = b1 + Σ_l (scale x W1')[rows l]
+  // dx += scatter(de / digits) + scale (scatter(dh) W1);  dW1 += scatter(dh)' (scale x)
+  template <class T, class S, class Ctx>
+  static void backward(const DigitShape<Config>& shape, const Params<T, S>& p,
+                       const Params<T, S>& grad, MatrixArg<T, S>,
+                       Matrix<const std::int32_t, S> rows, MatrixArg<T, S> dvectors,
+                       Matrix<T, S> dtable, const Cache<T, S>& cache, Ctx& ctx) {
+    scatter_add_to_digits(ctx, dvectors, rows, T(1) / static_cast<T>(shape.digits), dtable);
+    const Matrix<T, S> dhidden =
+        Linear::backward(down(shape), p.down, grad.down, dvectors, cache.down, ctx);
+    activate_backward(ctx, GeluTanh{}, cache.hidden, dhidden, dhidden);
+    add_column_sums(ctx, dhidden, grad.bias);
+    const Matrix<T, S> dlifted = ctx.template take<T>(dtable.rows(), hidden(shape));
+    fill(ctx, dlifted, T(0));
+    scatter_add_to_digits(ctx, dhidden, rows, T(1), dlifted);
+    const Matrix<T, S> dscaled = Linear::backward(up(shape), p.up, grad.up, dlifted, cache.up, ctx);
+    scale(ctx, dscaled, static_cast<T>(shape.own.scale));
+    copy(ctx, dscaled, dtable, Write::add);
+  }
+};
+
+/// e_i = Σ_l a_il x_il,   a_i = softmax_l(query · x_il / sqrt(width)): one learned query for all
+/// items. Source: the plain form of attention pooling; the paper names it as future work and gives
+/// no formula.
+struct DigitAttention {
+  using Config = NoFields;
+  static constexpr std::string_view name = "attention";
+  template <class T, class S = Host>
+  struct Params {
+    Vector<T, S> query;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    Matrix<T, S> weights;  // [items, digits]
+  };
+
+  template <class F, class... P>
+  static void for_each_parameter(const DigitShape<Config>& shape, F&& f, P&... p) {
+    f(Spec<1>{"query", {shape.width}, Init::normal(0.02), Decay::no}, p.query...);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const DigitShape<Config>& shape, const Params<T, S>& p,
+                              MatrixArg<T, S> table, Matrix<const std::int32_t, S> rows,
+                              Cache<T, S>& cache, Ctx& ctx) {
+    // The score of a digit depends on its table row alone: one product for the table, then a
+    // gather.
+    const Matrix<T, S> scores = ctx.template take<T>(table.rows(), 1);
+    gemm_nt(ctx, table, Matrix<T, S>(p.query.data(), {1, shape.width}), scores, Write::assign);
+    scale(ctx, scores, T(1) / std::sqrt(static_cast<T>(shape.width)));
+    cache.weights = ctx.template take<T>(rows.rows(), shape.digits);
+    gather_rows(ctx, scores, std::span<const std::int32_t>(rows.span()),
+                Matrix<T, S>(cache.weights.data(), {rows.size(), 1}));
+    softmax_rows(ctx, cache.weights);
+    const Matrix<T, S> vectors = ctx.template take<T>(rows.rows(), shape.width);
+    weighted_gather(ctx, table, rows, cache.weights, vectors);
+    return vectors;
+  }
+
+  // forward: e = Σ a x.   dx += a de + ds q / r;  da = de · x;  ds = a (da - Σ a da);  dq += Σ ds x
+  // / r
+  template <class T, class S, class Ctx>
+  static void backward(const DigitShape<Config>& shape, const Params<T, S>& p,
+                       const Params<T, S>& grad, MatrixArg<T, S> table,
+                       Matrix<const std::int32_t, S> rows, MatrixArg<T, S> dvectors,
+                       Matrix<T, S> dtable, const Cache<T, S>& cache, Ctx& ctx) {
+    const Matrix<T, S> dweights = ctx.template take<T>(rows.rows(), shape.digits);
+    weighted_gather_backward(ctx, table, rows, cache.weights, dvectors, dtable, dweights);
+    softmax_rows_backward(ctx, cache.weights, dweights, dweights);
+    const Matrix<T, S> dscores = ctx.template take<T>(table.rows(), 1);
+    fill(ctx, dscores, T(0));
+    scatter_add_rows(ctx, Matrix<T, S>(dweights.data(), {rows.size(), 1}),
+                     std::span<const std::int32_t>(rows.span()),
+                     T(1) / std::sqrt(static_cast<T>(shape.width)), dscores);
+    const Matrix<T, S> query(p.query.data(), {1, shape.width});
+    gemm_tn(ctx, dscores, table, Matrix<T, S>(grad.query.data(), {1, shape.width}), Write::add);
+    gemm_nn(ctx, dscores, query, dtable, Write::add);
+  }
+};
+
+/// e_i = (1 / digits) Σ_l σ(gate · x_il + b) x_il: a scalar gate for each digit.
+/// Source: the plain form of gated pooling; the paper names it as future work and gives no formula.
+struct DigitGate {
+  using Config = NoFields;
+  static constexpr std::string_view name = "gated";
+  template <class T, class S = Host>
+  struct Params {
+    Vector<T, S> weight, bias;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    Matrix<T, S> gates;  // [table rows, 1], before the sigmoid
+    Matrix<T, S> gated;  // [table rows, width]
+  };
+
+  template <class F, class... P>
+  static void for_each_parameter(const DigitShape<Config>& shape, F&& f, P&... p) {
+    f(Spec<1>{"gate.weight", {shape.width}, Init::normal(0.02), Decay::no}, p.weight...);
+    f(Spec<1>{"gate.bias", {1}, Init::zeros(), Decay::no}, p.bias...);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const DigitShape<Config>& shape, const Params<T, S>& p,
+                              MatrixArg<T, S> table, Matrix<const std::int32_t, S> rows,
+                              Cache<T, S>& cache, Ctx& ctx) {
+    // A gate depends on its table row alone, so the table is gated once and then averaged.
+    cache.gates = ctx.template take<T>(table.rows(), 1);
+    gemm_nt(ctx, table, Matrix<T, S>(p.weight.data(), {1, shape.width}), cache.gates,
+            Write::assign);
+    add_to_rows(ctx, p.bias, cache.gates);
+    const Matrix<T, S> open = ctx.template take<T>(table.rows(), 1);
+    activate(ctx, Sigmoid{}, cache.gates, open);
+    cache.gated = ctx.template take<T>(table.rows(), shape.width);
+    scale_rows(ctx, Vector<T, S>(open.data(), {table.rows()}), table, cache.gated, Write::assign);
+    const Matrix<T, S> vectors = ctx.template take<T>(rows.rows(), shape.width);
+    sum_gathered_rows(ctx, cache.gated, rows, T(1) / static_cast<T>(shape.digits), vectors);
+    return vectors;
+  }
+
+  // forward: y_r = σ(z_r) x_r,  z = gate · x + b.   dx += σ dy + dz gate;  dz = σ' (dy · x);  dgate
+  // += dz' x;  db += Σ dz
+  template <class T, class S, class Ctx>
+  static void backward(const DigitShape<Config>& shape, const Params<T, S>& p,
+                       const Params<T, S>& grad, MatrixArg<T, S> table,
+                       Matrix<const std::int32_t, S> rows, MatrixArg<T, S> dvectors,
+                       Matrix<T, S> dtable, const Cache<T, S>& cache, Ctx& ctx) {
+    const Matrix<T, S> dgated = ctx.template take<T>(table.rows(), shape.width);
+    fill(ctx, dgated, T(0));
+    scatter_add_to_digits(ctx, dvectors, rows, T(1) / static_cast<T>(shape.digits), dgated);
+    const Matrix<T, S> open = ctx.template take<T>(table.rows(), 1);
+    activate(ctx, Sigmoid{}, cache.gates, open);
+    scale_rows(ctx, Vector<T, S>(open.data(), {table.rows()}), dgated, dtable, Write::add);
+    const Matrix<T, S> dz = ctx.template take<T>(table.rows(), 1);
+    row_dots(ctx, dgated, table, Vector<T, S>(dz.data(), {table.rows()}));
+    activate_backward(ctx, Sigmoid{}, cache.gates, dz, dz);
+    add_column_sums(ctx, dz, grad.bias);
+    gemm_tn(ctx, dz, table, Matrix<T, S>(grad.weight.data(), {1, shape.width}), Write::add);
+    gemm_nn(ctx, dz, Matrix<T, S>(p.weight.data(), {1, shape.width}), dtable, Write::add);
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/fields.hpp>
+#include <simgr/core/items_view.hpp>
+#include <simgr/core/parameter.hpp>
+#include <simgr/core/ragged.hpp>
+#include <simgr/nn/digit_pooler.hpp>
+
+// What a user state is compared with. Candidates are a tag with a member template Over<Encoder>
+// that holds
+//
+//   Config (with for_each_field), Params, Cache, for_each_parameter(Shape, …)
+//   vectors(shape, params, rows, items, cache, ctx)       -> candidate vectors [items, width], once
+//   a step gradient(shape, grad, drows, ctx)                     -> where their gradient is added
+//   up backward(shape, params, grad, rows, items, dvectors, drows, cache, ctx)   from there to
+//   parameters and rows
+//
+// `rows` are the rows of the encoder's embedding, `drows` their gradient. Candidates decide where
+// their gradient lands: tied ones hand out drows itself.
+
+namespace simgr::SIMGR_ABI {
+
+template <class CandidatesConfig>
+struct CandidatesShape {
+  Index width = 0;
+  CatalogueSizes catalogue{};
+  CandidatesConfig own{};
+};
+
+/// The item vectors that the encoder reads are the ones it is compared with.
+struct TiedItems {
+  template <class E>
+  struct Over {
+    static_assert(
+        E::EmbeddingType::row_per_item,
+        "simgr: TiedItems needs an Embedding with one row for each item (ItemEmbedding or "
+        "PooledDigitEmbedding); after SemanticEmbedding use PooledDigits, OwnItems or "
+        "EncodedItems");
+    using Config = NoFields;
+    using Shape = CandidatesShape<Config>;
+    static constexpr bool encodes_items = false;
+    template <class T, class S = Host>
+    struct Params {};
+    template <class T, class S = Host>
+    struct Cache {};
+    template <class F, class... P>
+    static void for_each_parameter(const Shape&, F&&, P&...) {}
+
+    template <class T, class S, class Ctx>
+    static Matrix<const T, S> vectors(const Shape&, const Params<T, S>&, Matrix<const T, S> rows,
+                                      const ItemsView<S>&, Cache<T, S>&, Ctx&) {
+      return rows;
+    }
+    template <class T, class S, class Ctx>
+    static Matrix<T, S> gradient(const Shape&, const Params<T, S>&, Matrix<T, S> drows, Ctx&) {
+      return drows;
+    }
+    template <class T, class S, class Ctx>
+    static void backward(const Shape&, const Params<T, S>&, const Params<T, S>&, MatrixArg<T, S>,
+                         const ItemsView<S>&, MatrixArg<T, S>, Matrix<T, S>, const Cache<T, S>&,
+                         Ctx&) {}
+  };
+};
+
+/// A trained table of its own, apart from what the encoder reads.
+struct OwnItems {
+  template <class E>
+  struct Over {
+    struct Config {
+      double deviation = 0.02;  // of the first values
+
+      template <class F, class C>
+      static void for_each_field(C& c, F&& f) {
+        f(Field{"deviation", 0, 10, "standard deviation of the first values"}, c.deviation);
+      }
+    };
+    using Shape = CandidatesShape<Config>;
+    static constexpr bool encodes_items = false;
+    template <class T, class S = Host>
+    struct Params {
+      Matrix<T, S> table;
+    };
+    template <class T, class S = Host>
+    struct Cache {};
+    template <class F, class... P>
+    static void for_each_parameter(const Shape& shape, F&& f, P&... p) {
+      f(Spec<2>{"items", {shape.catalogue.items, shape.width}, Init::normal(shape.own.deviation)},
+        p.table...);
+    }
+
+    template <class T, class S, class Ctx>
+    static Matrix<const T, S> vectors(const Shape&, const Params<T, S>& p, Matrix<const T, S>,
+                                      const ItemsView<S>&, Cache<T, S>&, Ctx&) {
+      return p.table;
+    }
+    template <class T, class S, class Ctx>
+    static Matrix<T, S> gradient(const Shape&, const Params<T, S>& grad, Matrix<T, S>, Ctx&) {
+      return grad.table;
+    }
+    template <class T, class S, class Ctx>
+    static void backward(const Shape&, const Params<T, S>&, const Params<T, S>&, MatrixArg<T, S>,
+                         const ItemsView<S>&, MatrixArg<T, S>, Matrix<T, S>, const Cache<T, S>&,
+                         Ctx&) {}
+  };
+};
+
+/// SimGR's variant A: an item is the pooled embeddings of its digits, read from the encoder's own
+/// digit table. Over PooledDigitEmbedding of the same pooler the item vectors are the ones that
+/// histories read: computed once.
+///
+/// @tparam P   a digit pooler
+template <class P>
+struct PooledDigits {
+  template <class E>
+  struct Over {
+    static_assert(E::EmbeddingType::needs_ids,
+                  "simgr: PooledDigits needs an Encoder that reads digits (SemanticEmbedding or "
+                  "PooledDigitEmbedding); after ItemEmbedding use TiedItems or OwnItems");
+    static_assert(
+        !E::EmbeddingType::row_per_item,
+        "simgr: PooledDigits over a PooledDigitEmbedding needs the same digit pooler in both");
+    using Config = typename P::Config;
+    using Shape = CandidatesShape<Config>;
+    static constexpr bool encodes_items = false;
+    template <class T, class S = Host>
+    struct Params {
+      typename P::template Params<T, S> pooler;
+    };
+    template <class T, class S = Host>
+    struct Cache {
+      typename P::template Cache<T, S> pooler;
+    };
+    static DigitShape<Config> digit_shape(const Shape& s) {
+      return {s.width, s.catalogue.digits, s.own};
+    }
+    template <class F, class... Q>
+    static void for_each_parameter(const Shape& shape, F&& f, Q&... p) {
+      P::for_each_parameter(digit_shape(shape), under("pooler", f), p.pooler...);
+    }
+
+    template <class T, class S, class Ctx>
+    static Matrix<const T, S> vectors(const Shape& shape, const Params<T, S>& p,
+                                      Matrix<const T, S> rows, const ItemsView<S>& items,
+                                      Cache<T, S>& cache, Ctx& ctx) {
+      return P::forward(digit_shape(shape), p.pooler, rows, items.digit_rows, cache.pooler, ctx);
+    }
+    template <class T, class S, class Ctx>
+    static Matrix<T, S> gradient(const Shape& shape, const Params<T, S>&, Matrix<T, S>, Ctx& ctx) {
+      Matrix<T, S> dvectors = ctx.template take<T>(shape.catalogue.items, shape.width);
+      fill(ctx, dvectors, T(0));
+      return dvectors;
+    }
+    template <class T, class S, class Ctx>
+    static void backward(const Shape& shape, const Params<T, S>& p, const Params<T, S>& grad,
+                         MatrixArg<T, S> rows, const ItemsView<S>& items, MatrixArg<T, S> dvectors,
+                         Matrix<T, S> drows, const Cache<T, S>& cache, Ctx& ctx) {
+      P::backward(digit_shape(shape), p.pooler, grad.pooler, rows, items.digit_rows, dvectors,
+                  drows, cache.pooler, ctx);
+    }
+  };
+  template <class E>
+    requires std::is_same_v<typename E::EmbeddingType::DigitPooler, P>
+  struct Over<E> : TiedItems::Over<E> {
+  };
+};
+
+/// SimGR's variant B: an item's digits go through the encoder that reads histories, and its vector
+/// is the mean of the final states. The whole catalogue through the encoder at every step would
+/// cost items · digits tokens, so the items that are targets in the batch are encoded afresh and
+/// carry gradient, and all others stand in a bank that was encoded every `refresh` steps: a softmax
+/// over the full catalogue with stale rows.
+///
+/// Cost  a step: targets · digits more tokens; a refresh: items · digits tokens forward
+struct EncodedItems {
+  template <class E>
+  struct Over {
+    static_assert(!E::EmbeddingType::row_per_item,
+                  "simgr: EncodedItems needs an Encoder over SemanticEmbedding, so that an item's "
+                  "digits are a "
+                  "sequence it can read; with one row for each item use TiedItems or OwnItems");
+    struct Config {
+      Index refresh = 100;  // steps between two encodings of the whole catalogue
+
+      template <class F, class C>
+      static void for_each_field(C& c, F&& f) {
+        f(Field{"refresh", 1, 1 << 30, "steps between two encodings of the whole catalogue"},
+          c.refresh);
+      }
+    };
+    using Shape = CandidatesShape<Config>;
+    static constexpr bool encodes_items = true;
+    template <class T, class S = Host>
+    struct Params {};
+    template <class T, class S = Host>
+    struct Cache {
+      typename E::template Cache<T, S> encoder;
+    };
+    template <class F, class... P>
+    static void for_each_parameter(const Shape&, F&&, P&...) {}
+
+    /// Vectors of some items, each read as a history of its own.   ids [count] -> [count, width]
+    template <class T, class S, class Ctx>
+    static Matrix<T, S> encode(const typename E::Config& c,
+                               const typename E::template Params<T, S>& p, MatrixArg<T, S> rows,
+                               const ItemsView<S>& items, std::span<const ItemId> ids,
+                               Cache<T, S>& cache, Ctx& ctx) {
+      const auto count = static_cast<Index>(ids.size());
+      const auto offsets = ctx.template take<Index>(count + 1);
+      for (Index i = 0; i <= count; ++i) { offsets[i] = i; }
+      const Matrix<T, S> states =
+          E::forward(c, p, rows, items, {ids, Offsets(offsets.span())}, cache.encoder, ctx);
+      Matrix<T, S> vectors = ctx.template take<T>(count, c.width);
+      mean_of_rows(ctx, states, c.catalogue.digits, vectors);
+      return vectors;
+    }
+    template <class T, class S, class Ctx>
+    static void
+    encode_backward(const typename E::Config& c, const typename E::template Params<T, S>& p,
+                    const typename E::template Params<T, S>& grad, MatrixArg<T, S> dvectors,
+                    Matrix<T, S> drows, const Cache<T, S>& cache, Ctx& ctx) {
+      const Matrix<T, S> dstates =
+          ctx.template take<T>(dvectors.rows() * c.catalogue.digits, c.width);
+      mean_of_rows_backward(ctx, dvectors, c.catalogue.digits, dstates);
+      E::backward(c, p, grad, dstates, drows, cache.encoder, ctx);
+    }
+  };
+};
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <support/gradient_check.hpp>
+
+#include <simgr/composition.hpp>
+#include <simgr/loss/negatives.hpp>
+
+namespace simgr_test {
+
+using namespace simgr;
+
+/// A toy catalogue of 7 items with 3 digits, and a batch of ragged histories.
+struct ToyWorld {
+  CatalogueSizes sizes{7, 3, 11};
+  std::vector<std::int32_t> rows{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 8, 0, 5, 10, 1, 4, 9, 2, 7, 8};
+  std::vector<ItemId> history{3, 1, 4, 1, 5, 2, 6, 0};
+  std::vector<Index> offsets{0, 3, 4, 8};
+  std::vector<ItemId> next{1, 4, 6, 2, 2, 6, 0, 3};  // for each position
+  std::vector<ItemId> last{6, 2, 3};                 // for each history
+  std::vector<double> log_popularity, cumulative;
+
+  ToyWorld() {
+    double sum = 0;
+    for (Index i = 0; i < sizes.items; ++i) {
+      const double share = static_cast<double>(i + 1) / 28;
+      log_popularity.push_back(std::log(share));
+      cumulative.push_back(sum += share);
+    }
+  }
+  ItemsView<> items() const { return {sizes.items, {rows.data(), {sizes.items, sizes.digits}}}; }
+  LossBatch batch(Examples examples) const {
+    const bool positions = examples == Examples::every_position;
+    return {positions ? next : last, {history, offsets}, positions, log_popularity, cumulative};
+  }
+};
+
+/// Finite differences over every weight of a composition, through prepare, one shard and finish.
+template <class E, class P, class S, class L>
+double check_whole_model(typename Composition<E, P, S, L>::Config config, double tolerance = 1e-7) {
+  using Model = Composition<E, P, S, L>;
+  const ToyWorld world;
+  config.encoder.catalogue = world.sizes;
+  REQUIRE(Model::check(config).empty());
+  const ParameterTable table = describe<Model>(config);
+  std::vector<double> weights = random_values(table.block_size, 5, 0.4);
+  std::vector<double> gradients(weights.size(), 0.0);
+  const std::vector<double> bank = random_values(world.sizes.items * config.encoder.width, 6);
+  const auto params = bind<Model>(config, weights.data());
+  const auto grads = bind<Model>(config, gradients.data());
+  const LossBatch batch = world.batch(P::examples);
+  Arena arena;
+  const auto step = [&](const auto& into) {
+    arena.reset();
+    cpu::Context ctx{arena, true, 11, 2};
+    typename Model::template Shared<double> shared;
+    typename Model::template Cache<double> cache;
+    Model::prepare(config, params, world.items(),
+                   Matrix<const double>(bank.data(), {world.sizes.items, config.encoder.width}),
+                   shared, ctx);
+    const auto gradient = Model::shared_gradient(config, into, ctx);
+    const double value = Model::shard(config, params, into, shared, gradient, world.items(), batch,
+                                      1.0 / static_cast<double>(batch.targets.size()), cache, ctx);
+    Model::finish(config, params, into, shared, gradient, world.items(), ctx);
+    return value;
+  };
+  step(grads);
+  const std::vector<double> claimed = gradients;
+  std::vector<Block> blocks;
+  for (const TensorEntry& tensor : table.tensors) {
+    const auto at = static_cast<std::size_t>(tensor.offset),
+               size = static_cast<std::size_t>(tensor.size);
+    blocks.push_back(
+        {tensor.name, std::span(weights).subspan(at, size), std::span(claimed).subspan(at, size)});
+  }
+  return compare_with_differences(
+      blocks, [&] { return step(grads); }, tolerance);
+}
+
+}  // namespace simgr_test
