@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <type_traits>
+
+#include <simgr/core/types.hpp>
+
+namespace simgr::SIMGR_ABI::train {
+
+/// Told to the observer after a step.
+struct StepReport {
+  Index epoch = 0, epochs = 0;  // epoch from 1
+  Index step = 0, steps = 0;    // within the epoch, step from 1
+  double loss = 0;              // mean over the epoch so far
+  double seconds = 0;           // of training in this epoch so far
+  double tokens_per_second = 0;
+  double rate = 0;           // learning rate of this step
+  double gradient_norm = 0;  // before clipping
+};
+
+/// Told to the observer after an epoch.
+struct EpochReport {
+  Index epoch = 0, epochs = 0;  // epoch from 1
+  double loss = 0;              // mean over the epoch
+  double seconds = 0;           // of training alone, without evaluation and saving
+  double tokens_per_second = 0;
+  std::optional<double> validation_ndcg10;  // absent where the epoch was not evaluated
+  double rate = 0;                          // learning rate of the last step
+  double gradient_norm = 0;                 // of the last step, before clipping
+  bool best = false;                        // the best validation so far
+};
+
+/// Tells an observer, if it listens to this kind of report. An observer is any callable; one that
+/// returns a bool ends training by returning false.
+/// @return whether to go on
+template <class Observer, class Report>
+bool observe(Observer& observer, const Report& report) {
+  if constexpr (std::is_invocable_r_v<bool, Observer&, const Report&> &&
+                !std::is_void_v<std::invoke_result_t<Observer&, const Report&>>) {
+    return observer(report);
+  } else if constexpr (std::is_invocable_v<Observer&, const Report&>) {
+    observer(report);
+    return true;
+  } else {
+    return true;
+  }
+}
+
+/// The observer that listens to nothing: the default of every fit.
+struct Silent {};
+
+}  // namespace simgr::SIMGR_ABI::train
