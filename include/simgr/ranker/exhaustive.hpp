@@ -7,6 +7,7 @@
 #include <simgr/core/arena.hpp>
 #include <simgr/core/executor.hpp>
 #include <simgr/core/view.hpp>
+#include <simgr/flow.hpp>
 #include <simgr/ranker/seen_items.hpp>
 
 namespace simgr::SIMGR_ABI::ranker {
@@ -41,7 +42,8 @@ void rank_products(Ctx& ctx, MatrixArg<float> queries, MatrixArg<float> candidat
 
 /// The ranker of every similarity model: all candidates, best first.
 struct Exhaustive {
-  // hook: using In = flow::ItemScores;
+  using In = flow::ItemScores;
+
   template <class... Arguments>
   static void rank(Arguments&&... arguments) {
     rank_products(std::forward<Arguments>(arguments)...);
