@@ -120,7 +120,8 @@ public:
     if (log.file_ == nullptr) {
       return log.failed("open");
     }
-    if (format == LogFormat::csv && std::ftell(log.file_.get()) <= 0) {
+    const bool at_end = std::fseek(log.file_.get(), 0, SEEK_END) == 0;
+    if (format == LogFormat::csv && at_end && std::ftell(log.file_.get()) == 0) {
       if (Failure failure = log.write(csv_header() + "\n")) {
         return *std::move(failure);
       }
