@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr/core/parameter.hpp>
+
+simgr::Index draw_second() {
+  simgr::Rng rng(1);
+  return rng.below(100);
+}
