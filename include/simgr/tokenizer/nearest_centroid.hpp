@@ -73,7 +73,7 @@ inline void check_vectors(MatrixArg<float> vectors) {
 /// the results are the same bits on any number of threads.
 class RowTiles {
 public:
-  static constexpr Index tile = 480;  // a multiple of the 48 rows Eigen's AVX-512 kernel takes
+  static constexpr Index tile = 240;  // a multiple of the 48 rows Eigen's AVX-512 kernel takes
 
   explicit RowTiles(Index rows)
       : rows_(rows), tiles_((rows + tile - 1) / tile),
@@ -98,20 +98,35 @@ private:
   std::vector<Arena> arenas_;
 };
 
+/// columns [width, rows] = rows [rows, width]', in squares that stay in the first cache.
+inline void transpose(MatrixArg<float> rows, Matrix<float> columns) noexcept {
+  constexpr Index side = 16;
+  const Index count = rows.rows(), width = rows.cols();
+  for (Index r = 0; r < count; r += side) {
+    for (Index k = 0; k < width; k += side) {
+      for (Index j = k; j < std::min(k + side, width); ++j) {
+        for (Index i = r; i < std::min(r + side, count); ++i) {
+          columns.data()[j * count + i] = rows.data()[i * width + j];
+        }
+      }
+    }
+  }
+}
+
 /// Centroids prepared for search: who is nearest, ties to the lower index.
 class NearestCentroid {
 public:
   explicit NearestCentroid(MatrixArg<float> centroids) : centroids_(centroids) { prepare(); }
 
-  /// Labels of the rows x [rows, width]; rows <= RowTiles::tile.
+  /// Labels of a tile of rows that stand as columns: x [width, rows], rows <= RowTiles::tile.
   ///
   ///   |x - c|² = |x|² - 2 (x·c - |c|² / 2):   the search needs the bracket only
   ///
-  /// The scores stand as [codes, rows], so that the search runs along the rows, vector by vector,
-  /// while the tile is still in cache.
+  /// The scores stand as [codes, rows] too, so that the search runs along the rows, vector by
+  /// vector, while the tile is still in cache.
   void find(cpu::Context& ctx, MatrixArg<float> x, std::span<std::int32_t> labels) const {
     constexpr Index step = 256;
-    const Index rows = x.rows(), codes = centroids_.rows();
+    const Index rows = x.cols(), codes = centroids_.rows();
     const Arena::Scope scope(ctx.arena);
     const Matrix<float> scores = ctx.take<float>(std::min(step, codes), rows);
     const Vector<float> best = ctx.take<float>(rows);
@@ -121,7 +136,7 @@ public:
     std::int32_t* const label_data = labels.data();
     for (Index first = 0; first < codes; first += step) {
       const Index count = std::min(step, codes - first);
-      cpu::gemm_nt<float>(ctx, centroids_.slice(first, count), x, scores.slice(0, count),
+      cpu::gemm_nn<float>(ctx, centroids_.slice(first, count), x, scores.slice(0, count),
                           Write::assign);
       for (Index c = 0; c < count; ++c) {
         const float* const row = scores.data() + c * rows;

@@ -47,11 +47,13 @@ struct ResidualQuantizer {
     RowTiles tiles(vectors.rows());
     tiles.for_each(executor, [&](cpu::Context& ctx, Index first, Index count) {
       const Matrix<float> residual = ctx.take<float>(count, width());
+      const Matrix<float> columns = ctx.take<float>(width(), count);
       const Vector<std::int32_t> labels = ctx.take<std::int32_t>(count);
       std::copy_n(vectors.slice(first, count).begin(), residual.size(), residual.begin());
       for (Index level = 0; level < levels(); ++level) {
         begin_level(residual);
-        search[static_cast<std::size_t>(level)].find(ctx, residual, labels.span());
+        transpose(residual, columns);
+        search[static_cast<std::size_t>(level)].find(ctx, columns, labels.span());
         for (Index row = 0; row < count; ++row) {
           codes.view()(first + row, level) = labels[row];
           subtract(level, labels[row], residual.row(row));
