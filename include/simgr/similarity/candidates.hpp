@@ -76,7 +76,7 @@ struct OwnItems {
       }
     };
     using Shape = CandidatesShape<Config>;
-    static constexpr bool encodes_items = false;
+    static constexpr bool encodes_items = false, own_rows = true;
     template <class T, class S = Host>
     struct Params {
       Matrix<T, S> table;

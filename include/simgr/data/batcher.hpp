@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include <simgr/core/ragged.hpp>
+#include <simgr/core/rng.hpp>
+#include <simgr/flow.hpp>
+
+namespace simgr::SIMGR_ABI::data {
+
+/// One batch: packed histories, and a target for each position or for each history.
+struct Batch {
+  Ragged<ItemId> history;
+  std::vector<ItemId> targets;
+
+  void clear() noexcept {
+    history.clear();
+    targets.clear();
+  }
+};
+
+/// Cuts training sequences into examples and deals them out in a random order that is a function of
+/// (seed, epoch).
+///
+/// every_position  an example is a user: the last max_length + 1 items; position t predicts item t
+/// + 1 every_prefix    an example is a user and an end: the last max_length items before it predict
+/// it
+///
+/// A sequence of fewer than two items has no example. Memory: 8 bytes an example; batches reuse
+/// theirs.
+class Batcher {
+public:
+  Batcher(RaggedView<ItemId> sequences, Examples examples, Index max_length, std::uint64_t seed)
+      : sequences_(sequences), examples_(examples), max_length_(max_length), seed_(seed) {
+    for (Index user = 0; user < sequences.sequences(); ++user) {
+      const auto length = static_cast<Index>(sequences[user].size());
+      const Index first_end = examples == Examples::every_position ? length - 1 : 1;
+      for (Index end = first_end; end >= 1 && end < length; ++end) {
+        order_.push_back({static_cast<std::int32_t>(user), static_cast<std::int32_t>(end)});
+      }
+    }
+    in_file_order_ = order_;
+  }
+
+  Index examples() const noexcept { return static_cast<Index>(order_.size()); }
+  /// Targets of one epoch.
+  Index rows() const noexcept {
+    if (examples_ == Examples::every_prefix) {
+      return examples();
+    }
+    Index rows = 0;
+    for (const Example& example : order_) { rows += std::min<Index>(example.end, max_length_); }
+    return rows;
+  }
+
+  /// Shuffles anew; epoch e of a seed has the same order whatever came before.
+  void begin_epoch(Index epoch) {
+    order_ = in_file_order_;
+    Rng rng(seed_, 0x6261746368ULL + static_cast<std::uint64_t>(epoch));
+    rng.shuffle(std::span<Example>(order_));
+  }
+
+  /// Examples first … first + count - 1 of this epoch's order.
+  void fill(Index first, Index count, Batch& batch) const {
+    batch.clear();
+    for (Index i = first; i < first + count; ++i) {
+      const Example example = order_[static_cast<std::size_t>(i)];
+      const std::span<const ItemId> sequence = sequences_[example.user];
+      const auto end = static_cast<std::size_t>(example.end);
+      const auto begin = static_cast<std::size_t>(std::max<Index>(0, example.end - max_length_));
+      batch.history.push_back(sequence.subspan(begin, end - begin));
+      if (examples_ == Examples::every_position) {
+        const std::span<const ItemId> next = sequence.subspan(begin + 1, end - begin);
+        batch.targets.insert(batch.targets.end(), next.begin(), next.end());
+      } else {
+        batch.targets.push_back(sequence[end]);
+      }
+    }
+  }
+
+private:
+  struct Example {
+    std::int32_t user, end;  // history: items before position `end` of the user's sequence
+  };
+
+  RaggedView<ItemId> sequences_;
+  Examples examples_;
+  Index max_length_;
+  std::uint64_t seed_;
+  std::vector<Example> in_file_order_, order_;
+};
+
+}  // namespace simgr::SIMGR_ABI::data

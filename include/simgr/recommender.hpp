@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <simgr/catalogue.hpp>
+#include <simgr/composition.hpp>
+#include <simgr/core/error.hpp>
+#include <simgr/core/executor.hpp>
+#include <simgr/cpu/cpu.hpp>
+#include <simgr/flow.hpp>
+#include <simgr/ranker/exhaustive.hpp>
+#include <simgr/scratch_pool.hpp>
+#include <simgr/task.hpp>
+
+//  interactions ──► data ──► tokenizer ──► encoder ──► pooler ──► similarity ──┬─► loss ──►
+//  gradients ──► optimizer
+//   (user, item, t)  │        item ids or      │          │            ▲       │
+//                    │        semantic ids     │          │            │       └─► ranker ──► top-k
+//                    ──► metrics └─ split: leave-one-out   │          │        candidates
+//                                        [tokens, d]  [rows, d]   (tied table · own table ·
+//                                                                  encoded items · vocabulary ·
+//                                                                  codebooks)
+
+namespace simgr::SIMGR_ABI {
+
+namespace data {
+struct Split;
+}
+namespace train {
+struct FitOptions;
+struct Silent;
+template <class Model>
+struct Fitting;
+}  // namespace train
+namespace io {
+template <class Model>
+struct ModelFile;
+}
+
+/// A place in a list.
+struct Recommended {
+  ItemId item = 0;
+  float score = 0;
+};
+
+/// Which items a list may hold. `recommend` removes the history's items unless asked otherwise;
+/// evaluation keeps them.
+struct RecommendOptions {
+  ranker::Seen seen = ranker::Seen::remove;
+  std::span<const ItemId> deny{};   // never listed
+  std::span<const ItemId> allow{};  // where not empty: nothing else is listed
+};
+
+/// A recommender is a sentence: an Encoder that reads histories, a Pooler that reads its states, a
+/// Similarity that compares them with its candidates, and a Loss that trains the scores.
+///
+/// It owns the weights, what is known of the items, and the keys of the catalogue ready for
+/// ranking. A trained model is immutable while it serves: every const member may be called from any
+/// number of threads, takes its scratch memory from a pool without locks, and allocates nothing
+/// once warm.
+///
+/// @tparam R      Exhaustive: all candidates, best first
+/// @tparam Tasks  what it is trained to predict
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R = ranker::Exhaustive,
+          class Tasks = TaskMix<NextItem>>
+class Recommender {
+public:
+  using Parts = Composition<E, P, S, L>;
+  using Config = typename Parts::Config;
+  using EncoderType = E;
+  using PoolerType = P;
+  /// Whether items can be added after training: no tensor has a row for each item.
+  static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
+    Parts::Candidates::own_rows;
+  };
+
+  /// Untrained weights, drawn from `seed`.
+  /// @throws ConfigError  an impossible number, or a part of the catalogue that this model needs
+  /// and does not find
+  explicit Recommender(Catalogue catalogue, Config config = {}, std::uint64_t seed = 1)
+      : catalogue_(std::move(catalogue)), config_(config) {
+    complete_catalogue();
+    config_.encoder.catalogue = {catalogue_.items, catalogue_.ids.digits(),
+                                 catalogue_.ids.table_rows()};
+    if (const std::string sentence = Parts::check(config_); !sentence.empty()) {
+      SIMGR_THROW(ConfigError(sentence));
+    }
+    table_ = describe<Parts>(config_);
+    weights_memory_ =
+        Arena(static_cast<std::size_t>(table_.block_size) * sizeof(float) + Arena::alignment);
+    weights_ = weights_memory_.take<float, 1>({table_.block_size});
+    initialise(table_, weights_.span(), seed);
+    params_ = bind<Parts>(config_, weights_.data());
+    refresh();
+  }
+  Recommender(Recommender&&) noexcept = default;
+  Recommender& operator=(Recommender&&) noexcept = default;
+
+  Index items() const noexcept { return catalogue_.items; }
+  Index width() const noexcept { return config_.encoder.width; }
+  const Catalogue& catalogue() const noexcept { return catalogue_; }
+  const Config& config() const noexcept { return config_; }
+  const ParameterTable& table() const noexcept { return table_; }
+
+  /// Trains on split.train, keeps the best epoch of split.validation, and tells `observer` of steps
+  /// and epochs. Needs <simgr/train/trainer.hpp>.
+  template <class Observer = train::Silent, Executor X = const Serial>
+  auto fit(const data::Split& split, const train::FitOptions& options, Observer&& observer = {},
+           X&& executor = {}) {
+    static_assert(
+        requires { sizeof(train::Fitting<Recommender>); },
+        "simgr: include <simgr/train/trainer.hpp> to call fit");
+    return train::Fitting<Recommender>::fit(*this, split, options, observer, executor);
+  }
+
+  /// Writes weights, config, semantic ids and keys to one file: the old one or the new one, never
+  /// half. Needs <simgr/io/model_file.hpp>.
+  void save(const std::string& path) const { io::ModelFile<Recommender>::save(*this, path); }
+  static Recommender load(const std::string& path) {
+    return io::ModelFile<Recommender>::load(path);
+  }
+
+  /// Query vectors of histories, whose products with keys() are the scores.   out [sequences,
+  /// width] Histories longer than max_length are read from their end; an empty history gives zeros.
+  void encode(RaggedView<ItemId> histories, Matrix<float> out) const {
+    const auto scratch = scratch_->take();
+    encode(histories, out, *scratch);
+  }
+  /// Scores of every item.   out [sequences, items]
+  void score(RaggedView<ItemId> histories, Matrix<float> out) const {
+    const auto scratch = scratch_->take();
+    Arena::Scope scope(scratch->arena);
+    cpu::Context ctx{scratch->arena};
+    const Matrix<float> queries = ctx.take<float>(histories.sequences(), width());
+    encode(histories, queries, *scratch);
+    gemm_nt(ctx, queries, keys_, out, Write::assign);
+  }
+
+  /// The k best items for one history, best first; fewer where the options leave fewer. An empty
+  /// history gets the most popular items. Repeated items are fine; ids outside the catalogue are a
+  /// DataError.
+  std::vector<Recommended> recommend(std::span<const ItemId> history, Index k,
+                                     const RecommendOptions& options = {}) const {
+    std::vector<Recommended> list(static_cast<std::size_t>(std::clamp<Index>(k, 0, items())));
+    list.resize(static_cast<std::size_t>(recommend(history, options, list)));
+    return list;
+  }
+  /// The same into the caller's memory; returns how many places were filled. Allocates nothing once
+  /// warm.
+  Index recommend(std::span<const ItemId> history, const RecommendOptions& options,
+                  std::span<Recommended> list) const {
+    const Index offsets[2] = {0, static_cast<Index>(history.size())};
+    Index found = 0;
+    recommend(RaggedView<ItemId>{history, offsets}, static_cast<Index>(list.size()), options, list,
+              {&found, {1}});
+    return found;
+  }
+  /// The same for many histories: list [sequences, k], found [sequences].
+  void recommend(RaggedView<ItemId> histories, Index k, const RecommendOptions& options,
+                 std::span<Recommended> list, Vector<Index> found) const {
+    require_known(histories);
+    const auto scratch = scratch_->take();
+    Arena::Scope scope(scratch->arena);
+    cpu::Context ctx{scratch->arena};
+    const Index rows = histories.sequences();
+    const Matrix<float> queries = ctx.take<float>(rows, width());
+    encode(histories, queries, *scratch);
+    const Index places = std::min(k, items());
+    const Matrix<ItemId> ids = ctx.take<ItemId>(rows, places);
+    const Matrix<float> scores = ctx.take<float>(rows, places);
+    const Index none[2] = {0, 0}, deny[2] = {0, static_cast<Index>(options.deny.size())},
+                allow[2] = {0, static_cast<Index>(options.allow.size())};
+    const auto one_list = [&](std::span<const ItemId> values, const Index(&offsets)[2]) {
+      return values.empty() ? RaggedView<ItemId>{} : RaggedView<ItemId>{values, offsets};
+    };
+    const ranker::ItemFilter filter{options.seen, histories, one_list(options.deny, deny),
+                                    one_list(options.allow, allow)};
+    R::rank(ctx, queries, keys_, filter, ids, scores, found);
+    for (Index row = 0; row < rows; ++row) {
+      if (histories[row]
+              .empty()) {  // nothing is known of this user: the popular items, in the same protocol
+        ranker::ItemFilter of_row = filter;
+        of_row.histories = {{}, none};
+        const float one = 1;
+        R::rank(ctx, Matrix<const float>(&one, {1, 1}), popularity_.view(), of_row,
+                ids.slice(row, 1), scores.slice(row, 1), found.slice(row, 1));
+      }
+      for (Index place = 0; place < found[row]; ++place) {
+        list[static_cast<std::size_t>(row * k + place)] = {ids(row, place), scores(row, place)};
+      }
+    }
+  }
+
+  /// Adds items to a trained model: their vectors follow from their semantic ids, nothing is
+  /// retrained, and no other score changes.   codes [new items, digits]; names as many as codes, or
+  /// none where the catalogue has none
+  /// @throws ShapeError, DataError  other digits, or a code the digit tables have no row for
+  void add_items(Matrix<const std::int32_t> codes,
+                 std::vector<std::string> names = {}) requires extensible {
+    const Index first = items();
+    Catalogue longer = catalogue_;
+    if (codes.cols() != longer.ids.digits() ||
+        names.size() != (longer.keys.empty() ? 0 : static_cast<std::size_t>(codes.rows()))) {
+      SIMGR_THROW(ShapeError(
+          "add_items: expected codes of " + std::to_string(longer.ids.digits()) + " digits" +
+          (longer.keys.empty() ? " and no names" : " and a name for each") + ", found " +
+          std::to_string(codes.cols()) + " digits and " + std::to_string(names.size()) +
+          " names for " + std::to_string(codes.rows()) + " items"));
+    }
+    longer.ids.codes.values.insert(longer.ids.codes.values.end(), codes.begin(), codes.end());
+    longer.items = longer.ids.codes.rows = first + codes.rows();
+    longer.keys.insert(longer.keys.end(), names.begin(), names.end());
+    longer.text_vectors = {};
+    if (!longer.popularity.empty()) {
+      longer.popularity.resize(static_cast<std::size_t>(longer.items), 0);
+    }
+    std::swap(catalogue_, longer);
+    complete_catalogue();
+    config_.encoder.catalogue.items = items();
+    compute_bank(first);
+  }
+
+  // What trainers and files work on.
+  std::span<float> weights() noexcept { return weights_.span(); }
+  std::span<const float> weights() const noexcept { return weights_.span(); }
+  const typename Parts::template Params<float>& params() const noexcept { return params_; }
+  ItemsView<> items_view() const noexcept { return {catalogue_.items, digit_rows_.view()}; }
+  Matrix<const float> keys() const noexcept { return keys_; }  // [items, width]
+  void set_popularity(std::vector<Index> popularity) {
+    catalogue_.popularity = std::move(popularity);
+    complete_catalogue();
+  }
+  /// Computes rows and keys anew: to be called when weights have changed.
+  void refresh() { compute_bank(0); }
+
+private:
+  struct Scratch {
+    Arena arena;
+    typename Parts::template Cache<float> cache;
+    std::vector<ItemId> values;
+    std::vector<Index> offsets;
+  };
+
+  void encode(RaggedView<ItemId> histories, Matrix<float> out, Scratch& scratch) const;
+  void require_known(RaggedView<ItemId> histories) const;
+  void complete_catalogue();
+  void compute_bank(Index first);
+
+  Catalogue catalogue_;
+  Config config_;
+  ParameterTable table_;
+  Arena weights_memory_;
+  Vector<float> weights_;
+  typename Parts::template Params<float> params_;
+  OwnedMatrix<std::int32_t> digit_rows_;          // [items, digits]
+  OwnedMatrix<float> rows_memory_, keys_memory_;  // empty where the weights themselves serve
+  Matrix<const float> rows_, keys_;
+  OwnedMatrix<float> popularity_;  // [items, 1]
+  std::unique_ptr<ScratchPool<Scratch>> scratch_ = std::make_unique<ScratchPool<Scratch>>();
+};
+
+namespace detail {
+template <class R, class Tasks>
+struct WithTasks;
+template <class E, class P, class S, class L, class R, class Old, class Tasks>
+struct WithTasks<Recommender<E, P, S, L, R, Old>, Tasks> {
+  using Type = Recommender<E, P, S, L, R, Tasks>;
+};
+template <class M, class R>
+struct WithRanker;
+template <class E, class P, class S, class L, class Old, class Tasks, class R>
+struct WithRanker<Recommender<E, P, S, L, Old, Tasks>, R> {
+  using Type = Recommender<E, P, S, L, R, Tasks>;
+};
+}  // namespace detail
+
+/// The same model, another training mixture.
+template <class M, Task... Tasks>
+using with_tasks = typename detail::WithTasks<M, TaskMix<Tasks...>>::Type;
+/// The same model, another decoder.
+template <class M, Ranker R>
+using with_ranker = typename detail::WithRanker<M, R>::Type;
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
+  const auto agree = [&](Index count, const char* what) {
+    if (count == 0) {
+      return;
+    }
+    if (catalogue_.items == 0) {
+      catalogue_.items = count;
+    }
+    if (count != catalogue_.items) {
+      SIMGR_THROW(ConfigError("catalogue." + std::string(what) + ": expected " +
+                              std::to_string(catalogue_.items) + " items, found " +
+                              std::to_string(count)));
+    }
+  };
+  agree(catalogue_.ids.items(), "ids");
+  agree(static_cast<Index>(catalogue_.keys.size()), "keys");
+  agree(catalogue_.text_vectors.rows, "text_vectors");
+  agree(static_cast<Index>(catalogue_.popularity.size()), "popularity");
+  if (catalogue_.items <= 0) {
+    SIMGR_THROW(ConfigError("catalogue: it has no items"));
+  }
+  if (Parts::Embedding::needs_ids && catalogue_.ids.empty()) {
+    SIMGR_THROW(ConfigError(
+        "catalogue.ids: this model reads semantic ids and the catalogue has none; make them with "
+        "simgr::tokenizer::residual_kmeans(text_vectors, …)"));
+  }
+  const SemanticIds& ids = catalogue_.ids;
+  digit_rows_ = OwnedMatrix<std::int32_t>(ids.items(), ids.digits());
+  for (Index l = 0; l < ids.digits(); ++l) {
+    const Index first = ids.first_row(l), codes = ids.codes_per_digit[static_cast<std::size_t>(l)];
+    for (Index i = 0; i < ids.items(); ++i) {
+      const std::int32_t code = ids.codes.view()(i, l);
+      if (code < 0 || code >= codes) {
+        SIMGR_THROW(DataError("catalogue.ids: digit " + std::to_string(l) + " of item " +
+                              std::to_string(i) + ": expected 0 to " + std::to_string(codes - 1) +
+                              ", found " + std::to_string(code)));
+      }
+      digit_rows_.view()(i, l) = static_cast<std::int32_t>(first + code);
+    }
+  }
+  popularity_ = OwnedMatrix<float>(catalogue_.items, 1);
+  for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
+    popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);
+  }
+}
+
+// Rows and keys of items first …; those before stay as they are, to the bit.
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
+  Arena arena;
+  cpu::Context ctx{arena};
+  const Index count = items() - first;
+  const ItemsView<> added{count,
+                          digit_rows_.view().slice(first, digit_rows_.rows == 0 ? 0 : count)};
+  Config config = config_;
+  config.encoder.catalogue.items = count;
+  typename Parts::template Shared<float> shared;
+  Parts::prepare(config, params_, added, {}, shared, ctx);
+  const auto keep = [&](Matrix<const float> view,
+                        OwnedMatrix<float>& memory) -> Matrix<const float> {
+    if (view.data() >= weights_.begin() && view.data() < weights_.end()) {
+      return view;
+    }
+    memory.values.resize(static_cast<std::size_t>(first * view.cols()));
+    memory.values.insert(memory.values.end(), view.begin(), view.end());
+    memory.rows = first + view.rows();
+    memory.cols = view.cols();
+    return std::as_const(memory).view();
+  };
+  rows_ = keep(shared.rows, rows_memory_);
+  if constexpr (Parts::encodes_items) {
+    const Matrix<float> keys = ctx.take<float>(count, width());
+    typename Parts::template Cache<float> cache;
+    std::vector<ItemId> ids;
+    constexpr Index at_a_time = 256;
+    for (Index begin = 0; begin < count; begin += at_a_time) {
+      ids.clear();
+      for (Index i = begin; i < std::min(count, begin + at_a_time); ++i) {
+        ids.push_back(static_cast<ItemId>(first + i));
+      }
+      Arena::Scope scope(arena);
+      Parts::encode_keys(config_, params_, rows_, items_view(), std::span<const ItemId>(ids),
+                         keys.slice(begin, static_cast<Index>(ids.size())), cache, ctx);
+    }
+    shared.keys = keys;
+  }
+  keys_ = keep(shared.keys, keys_memory_);
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::encode(RaggedView<ItemId> histories, Matrix<float> out,
+                                               Scratch& scratch) const {
+  // Empty histories are left out and long ones are cut to their end.
+  scratch.values.clear();
+  scratch.offsets.assign(1, 0);
+  for (Index s = 0; s < histories.sequences(); ++s) {
+    const std::span<const ItemId> history = histories[s];
+    const std::size_t kept =
+        std::min(history.size(), static_cast<std::size_t>(config_.encoder.max_length));
+    if (kept == 0) {
+      continue;
+    }
+    scratch.values.insert(scratch.values.end(), history.end() - static_cast<std::ptrdiff_t>(kept),
+                          history.end());
+    scratch.offsets.push_back(static_cast<Index>(scratch.values.size()));
+  }
+  Arena::Scope scope(scratch.arena);
+  cpu::Context ctx{scratch.arena};
+  fill(ctx, out, 0.0f);
+  if (scratch.values.empty()) {
+    return;
+  }
+  const Matrix<const float> queries = Parts::queries(
+      config_, params_, rows_, items_view(), {scratch.values, scratch.offsets}, scratch.cache, ctx);
+  Index next = 0;
+  for (Index s = 0; s < histories.sequences(); ++s) {
+    if (!histories[s].empty()) {
+      copy(ctx, queries.row(next++), out.row(s), Write::assign);
+    }
+  }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::require_known(RaggedView<ItemId> histories) const {
+  for (const ItemId item : histories.values) {
+    if (item < 0 || item >= items()) {
+      SIMGR_THROW(DataError("history: item " + std::to_string(item) + " is not one of 0 to " +
+                            std::to_string(items() - 1)));
+    }
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <simgr/core/fields.hpp>
+#include <simgr/train/optimizer.hpp>
+#include <simgr/train/schedule.hpp>
+
+namespace simgr::SIMGR_ABI::train {
+
+/// How a model is trained.
+struct FitOptions {
+  Index epochs = 20;
+  std::uint64_t seed = 1;
+  Index batch = 256;     // examples a step: users, or prefixes
+  Index accumulate = 1;  // batches whose gradients make one step
+  Index shards = 2;  // parts of a batch that may run at once; results depend on it, not on threads
+  Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never
+  Index patience = 0;        // evaluations without a better NDCG@10 before the end; 0: all epochs
+  double clip = 0;           // largest norm of a gradient; 0: no limit
+  double moving_average =
+      0;  // decay of an average of the weights that is evaluated and kept; 0: none
+  OptimizerConfig optimizer{.rate = 1e-3};
+  ScheduleConfig schedule{};
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    f(Field{"epochs", 1, 1e6, "passes over the training sequences"}, c.epochs);
+    f(Field{"seed", 0, 9.2e18, "of initial weights, order, dropout and negatives"}, c.seed);
+    f(Field{"batch", 1, 1e7, "examples a step"}, c.batch);
+    f(Field{"accumulate", 1, 1e6, "batches a step"}, c.accumulate);
+    f(Field{"shards", 1, 1024, "parts of a batch that may run at once"}, c.shards);
+    f(Field{"evaluate_every", 0, 1e6, "epochs between validations; 0: never"}, c.evaluate_every);
+    f(Field{"patience", 0, 1e6, "validations without improvement before the end; 0: all epochs"},
+      c.patience);
+    f(Field{"clip", 0, 1e9, "largest norm of a gradient; 0: no limit"}, c.clip);
+    f(Field{"moving_average", 0, 0.999999, "decay of the averaged weights; 0: none"},
+      c.moving_average);
+    fields_of("optimizer", c.optimizer, f);
+    fields_of("schedule", c.schedule, f);
+  }
+};
+
+/// The first broken rule, or empty.
+inline std::string check(const FitOptions& options) {
+  const std::string sentence = out_of_range(options);
+  return sentence.empty() ? check(options.schedule) : sentence;
+}
+
+/// What a training run came to.
+struct FitResult {
+  Index epochs = 0;      // that were trained
+  Index best_epoch = 0;  // 0 where nothing was evaluated
+  double best_validation_ndcg10 = 0;
+  double seconds = 0;  // of training alone
+};
+
+}  // namespace simgr::SIMGR_ABI::train

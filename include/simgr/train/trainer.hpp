@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include <simgr/data/batcher.hpp>
+#include <simgr/data/split.hpp>
+#include <simgr/eval/model.hpp>
+#include <simgr/recommender.hpp>
+#include <simgr/train/clip.hpp>
+#include <simgr/train/early_stopping.hpp>
+#include <simgr/train/fit_options.hpp>
+#include <simgr/train/moving_average.hpp>
+#include <simgr/train/optimizer.hpp>
+#include <simgr/train/report.hpp>
+#include <simgr/train/schedule.hpp>
+
+namespace simgr::SIMGR_ABI::train {
+
+/// Trains one model, step by step, and can be stopped and resumed between any two steps.
+///
+/// A batch is cut into a fixed number of shards, each with its own arena and gradient block, which
+/// are summed in a fixed tree: the same bits for any number of threads.
+template <class Model>
+class Trainer {
+public:
+  using Parts = typename Model::Parts;
+
+  /// @throws ConfigError, DataError  impossible options; a split that does not fit the model or has
+  /// no example
+  Trainer(Model& model, const data::Split& split, const FitOptions& options)
+      : model_(model), split_(split), options_(checked(options)),
+        batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
+                 options.seed),
+        optimizer_(options.optimizer, model.table().block_size),
+        stopping_({options.patience, 0.0}) {
+    if (split.items != model.items()) {
+      SIMGR_THROW(DataError("split: expected " + std::to_string(model.items()) + " items, found " +
+                            std::to_string(split.items)));
+    }
+    if (batcher_.examples() == 0) {
+      SIMGR_THROW(DataError("split.train: no user has two items to learn from"));
+    }
+    const auto size = static_cast<std::size_t>(model.table().block_size);
+    if (options.moving_average > 0) {
+      average_.emplace(options.moving_average, model.table().block_size);
+    }
+    shards_.resize(static_cast<std::size_t>(options.shards));
+    for (Shard& shard : shards_) {
+      shard.memory = Arena(size * sizeof(float) + Arena::alignment);
+      shard.gradient = shard.memory.template take<float, 1>({model.table().block_size});
+      std::fill(shard.gradient.begin(), shard.gradient.end(), 0.0f);
+      shard.grads = bind<Parts>(model.config(), shard.gradient.data());
+    }
+    count_popularity();
+  }
+
+  const FitOptions& options() const noexcept { return options_; }
+  Index steps_per_epoch() const noexcept {
+    const Index per_step = options_.batch * options_.accumulate;
+    return (batcher_.examples() + per_step - 1) / per_step;
+  }
+  Index total_steps() const noexcept { return steps_per_epoch() * options_.epochs; }
+  Index epoch() const noexcept { return progress_.epoch; }
+  bool finished() const noexcept {
+    return progress_.epoch >= options_.epochs || stopping_.finished();
+  }
+
+  /// One optimiser step; ends the epoch (evaluation included) when it was the last of it.
+  /// @return false when training has ended, or the observer asked for it
+  /// @throws DataError  the loss or a gradient is not finite, with the tensor's name; the weights
+  /// are as before the step
+  template <class Observer, class X>
+  bool step(Observer& observer, X&& executor) {
+    if (finished()) {
+      return false;
+    }
+    if (progress_.step == 0 || !epoch_begun_) {
+      batcher_.begin_epoch(progress_.epoch);
+      epoch_begun_ = true;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    const Index first = progress_.step * options_.batch * options_.accumulate;
+    const Index last = std::min(batcher_.examples(), first + options_.batch * options_.accumulate);
+    Index batches = 0;
+    for (Index begin = first; begin < last; begin += options_.batch, ++batches) {
+      accumulate(begin, std::min(options_.batch, last - begin), executor);
+    }
+    const Index global = progress_.epoch * steps_per_epoch() + progress_.step;
+    const double rate =
+        options_.optimizer.rate * rate_multiplier(options_.schedule, global, total_steps());
+    const std::span<float> gradient = shards_.front().gradient.span();
+    const double share = 1.0 / static_cast<double>(batches);
+    const double norm = share * global_norm(std::span<const float>(gradient));
+    refuse_not_finite(norm);
+    optimizer_.step(model_.table(), model_.weights(), gradient, rate,
+                    share * clip_factor(norm, options_.clip));
+    std::fill(gradient.begin(), gradient.end(), 0.0f);
+    if (average_) {
+      average_->update(model_.weights());
+    }
+    progress_.seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ++progress_.step;
+
+    const double mean_loss =
+        progress_.loss / static_cast<double>(std::max<Index>(1, progress_.rows));
+    const double speed = static_cast<double>(progress_.tokens) / std::max(progress_.seconds, 1e-9);
+    bool go_on = observe(observer, StepReport{progress_.epoch + 1, options_.epochs, progress_.step,
+                                              steps_per_epoch(), mean_loss, progress_.seconds,
+                                              speed, rate, norm});
+    if (progress_.step == steps_per_epoch()) {
+      EpochReport report{progress_.epoch + 1,
+                         options_.epochs,
+                         mean_loss,
+                         progress_.seconds,
+                         speed,
+                         {},
+                         rate,
+                         norm,
+                         false};
+      end_epoch(report, executor);
+      go_on = observe(observer, report) && go_on;
+    }
+    return go_on && !finished();
+  }
+
+  /// Leaves the model with its best weights (or its last, where nothing was evaluated), ready to
+  /// serve.
+  FitResult finish() {
+    if (!best_.empty()) {
+      std::copy(best_.begin(), best_.end(), model_.weights().begin());
+    } else if (average_ && average_->updates() > 0) {
+      average_->exchange(model_.weights());
+    }
+    model_.refresh();
+    return {progress_.epoch, stopping_.state().best_epoch, stopping_.state().best,
+            progress_.all_seconds};
+  }
+
+  /// Where training stands, apart from the blocks: a handful of numbers.
+  struct Progress {
+    Index epoch = 0, step = 0;     // epochs ended; steps of the running one
+    Index batches = 0;             // of all epochs: the key of every random mask
+    Index rows = 0, tokens = 0;    // of the running epoch
+    double loss = 0, seconds = 0;  // of the running epoch
+    double all_seconds = 0;        // of all epochs ended
+  };
+  // What a resumable state holds, besides the weights: for train/training_state.hpp.
+  Progress& progress() noexcept { return progress_; }
+  OptimizerState<float>& optimizer() noexcept { return optimizer_; }
+  EarlyStopping& stopping() noexcept { return stopping_; }
+  std::optional<MovingAverage<float>>& average() noexcept { return average_; }
+  std::vector<float>& best_weights() noexcept { return best_; }
+  OwnedMatrix<float>& bank() noexcept { return bank_; }
+  Model& model() noexcept { return model_; }
+
+private:
+  struct Shard {
+    Arena memory, arena;
+    Vector<float> gradient;
+    typename Parts::template Params<float> grads;
+    typename Parts::template Cache<float> cache;
+    typename Parts::template SharedGradient<float> shared;
+    data::Batch batch;
+    double loss = 0;
+  };
+
+  static const FitOptions& checked(const FitOptions& options) {
+    if (const std::string sentence = check(options); !sentence.empty()) {
+      SIMGR_THROW(ConfigError(sentence));
+    }
+    return options;
+  }
+
+  void count_popularity() {
+    std::vector<Index> counts(static_cast<std::size_t>(model_.items()), 0);
+    for (const ItemId item : split_.train.values) {
+      if (item < 0 || item >= model_.items()) {
+        SIMGR_THROW(DataError("split.train: item " + std::to_string(item) + " is not one of 0 to " +
+                              std::to_string(model_.items() - 1)));
+      }
+      ++counts[static_cast<std::size_t>(item)];
+    }
+    // An item that is never a target still needs a finite share: one half of an interaction.
+    const double total =
+        static_cast<double>(split_.train.tokens()) + 0.5 * static_cast<double>(model_.items());
+    double sum = 0;
+    for (const Index count : counts) {
+      const double share = (static_cast<double>(count) + 0.5) / total;
+      log_popularity_.push_back(std::log(share));
+      cumulative_.push_back(sum += share);
+    }
+    model_.set_popularity(std::move(counts));
+  }
+
+  /// Adds the gradients of one batch to the first shard's block.
+  template <class X>
+  void accumulate(Index begin, Index count, X&& executor) {
+    const auto shards = static_cast<Index>(shards_.size());
+    Index rows = 0, tokens = 0;
+    for (Index s = 0; s < shards; ++s) {
+      Shard& shard = shards_[static_cast<std::size_t>(s)];
+      const Index from = count * s / shards, to = count * (s + 1) / shards;
+      batcher_.fill(begin + from, to - from, shard.batch);
+      rows += static_cast<Index>(shard.batch.targets.size());
+      tokens += shard.batch.history.tokens();
+      shard.arena.reset();
+    }
+    shared_arena_.reset();
+    cpu::Context ctx = context(0, shared_arena_);
+    refresh_bank();
+    Parts::prepare(model_.config(), model_.params(), model_.items_view(),
+                   std::as_const(bank_).view(), shared_, ctx);
+    const auto weight = static_cast<float>(1.0 / static_cast<double>(rows));
+    executor.for_each(shards, [&](Index s) {
+      Shard& shard = shards_[static_cast<std::size_t>(s)];
+      cpu::Context shard_ctx = context(s, shard.arena);
+      if (s > 0) {
+        std::fill(shard.gradient.begin(), shard.gradient.end(), 0.0f);
+      }
+      shard.shared = Parts::shared_gradient(model_.config(), shard.grads, shard_ctx);
+      shard.loss = 0;
+      if (shard.batch.targets.empty()) {
+        return;
+      }
+      const LossBatch batch{shard.batch.targets, shard.batch.history,
+                            Model::PoolerType::examples == Examples::every_position,
+                            log_popularity_, cumulative_};
+      shard.loss =
+          Parts::shard(model_.config(), model_.params(), shard.grads, shared_, shard.shared,
+                       model_.items_view(), batch, weight, shard.cache, shard_ctx);
+    });
+    reduce(executor);
+    Parts::finish(model_.config(), model_.params(), shards_.front().grads, shared_,
+                  shards_.front().shared, model_.items_view(), ctx);
+    for (const Shard& shard : shards_) { progress_.loss += shard.loss * static_cast<double>(rows); }
+    progress_.rows += rows;
+    progress_.tokens += tokens;
+    ++progress_.batches;
+  }
+
+  /// Sums gradients into the first shard, in pairs: 0+1, 2+3, then 0+2 … whatever runs them.
+  template <class X>
+  void reduce(X&& executor) {
+    const auto shards = static_cast<Index>(shards_.size());
+    constexpr Index parts = 16;
+    const auto add = [](Vector<float> from, Vector<float> to, Index part) {
+      const Index begin = to.size() * part / parts, end = to.size() * (part + 1) / parts;
+      for (Index i = begin; i < end; ++i) { to.data()[i] += from.data()[i]; }
+    };
+    const auto flat = [](Matrix<float> matrix) {
+      return Vector<float>(matrix.data(), {matrix.size()});
+    };
+    for (Index stride = 1; stride < shards; stride *= 2) {
+      executor.for_each(parts, [&](Index part) {
+        for (Index s = 0; s + stride < shards; s += 2 * stride) {
+          Shard& into = shards_[static_cast<std::size_t>(s)];
+          const Shard& from = shards_[static_cast<std::size_t>(s + stride)];
+          add(from.gradient, into.gradient, part);
+          // Buffers of their own; tied ones lie in the gradient block or are one another.
+          const auto own = [&](Matrix<float> matrix) {
+            return matrix.data() != nullptr &&
+                   (matrix.data() < into.gradient.begin() || matrix.data() >= into.gradient.end());
+          };
+          if (own(into.shared.rows)) {
+            add(flat(from.shared.rows), flat(into.shared.rows), part);
+          }
+          if (own(into.shared.vectors) && into.shared.vectors.data() != into.shared.rows.data()) {
+            add(flat(from.shared.vectors), flat(into.shared.vectors), part);
+          }
+          if (own(into.shared.keys) && into.shared.keys.data() != into.shared.vectors.data()) {
+            add(flat(from.shared.keys), flat(into.shared.keys), part);
+          }
+        }
+      });
+    }
+  }
+
+  cpu::Context context(Index shard, Arena& arena) const {
+    return {arena, true, options_.seed, static_cast<std::uint64_t>(progress_.batches),
+            static_cast<std::uint32_t>(shard) << 16};
+  }
+
+  /// Keys of the whole catalogue where candidates are encoded items, anew every `refresh` batches.
+  void refresh_bank() {
+    if constexpr (Parts::encodes_items) {
+      if (progress_.batches % model_.config().candidates.refresh == 0 || bank_.empty()) {
+        model_.refresh();
+        bank_ = OwnedMatrix<float>(model_.items(), model_.width());
+        std::copy(model_.keys().begin(), model_.keys().end(), bank_.values.begin());
+      }
+    }
+  }
+
+  template <class X>
+  void end_epoch(EpochReport& report, X&& executor) {
+    ++progress_.epoch;
+    progress_.all_seconds += progress_.seconds;
+    progress_.step = progress_.rows = progress_.tokens = 0;
+    progress_.loss = progress_.seconds = 0;
+    epoch_begun_ = false;
+    const bool due =
+        options_.evaluate_every > 0 &&
+        (progress_.epoch % options_.evaluate_every == 0 || progress_.epoch == options_.epochs);
+    if (!due || split_.validation.targets.empty()) {
+      return;
+    }
+    if (average_) {
+      average_->exchange(model_.weights());
+    }
+    model_.refresh();
+    const double ndcg = eval::evaluate_model(model_, split_.validation, {.cutoffs = {10}}, executor)
+                            .at(10)
+                            .all.ndcg;
+    report.validation_ndcg10 = ndcg;
+    report.best = stopping_.improves(progress_.epoch, ndcg);
+    if (report.best) {
+      best_.assign(model_.weights().begin(), model_.weights().end());
+    }
+    if (average_) {
+      average_->exchange(model_.weights());
+    }
+  }
+
+  void refuse_not_finite(double norm) {
+    if (std::isfinite(norm) && std::isfinite(progress_.loss)) {
+      return;
+    }
+    const std::span<float> gradient = shards_.front().gradient.span();
+    std::string tensor = "the loss";
+    if (const auto found = find_not_finite(model_.table(), std::span<const float>(gradient))) {
+      tensor = "the gradient of " + found->sentence();
+    }
+    if (const auto found =
+            find_not_finite(model_.table(), std::span<const float>(model_.weights()))) {
+      tensor = found->sentence();
+    }
+    std::fill(gradient.begin(), gradient.end(), 0.0f);
+    SIMGR_THROW(DataError("training stopped in epoch " + std::to_string(progress_.epoch + 1) +
+                          ", step " + std::to_string(progress_.step + 1) + ": " + tensor +
+                          "; the weights are those before this step"));
+  }
+
+  Model& model_;
+  const data::Split& split_;
+  FitOptions options_;
+  data::Batcher batcher_;
+  OptimizerState<float> optimizer_;
+  EarlyStopping stopping_;
+  std::optional<MovingAverage<float>> average_;
+  std::vector<float> best_;
+  std::vector<double> log_popularity_, cumulative_;
+  Progress progress_;
+  bool epoch_begun_ = false;
+  Arena shared_arena_;
+  typename Parts::template Shared<float> shared_;
+  OwnedMatrix<float> bank_;  // stale keys; encoded candidates only
+  std::vector<Shard> shards_;
+};
+
+/// What Recommender::fit calls.
+template <class Model>
+struct Fitting {
+  template <class Observer, class X>
+  static FitResult fit(Model& model, const data::Split& split, const FitOptions& options,
+                       Observer& observer, X&& executor) {
+    Trainer<Model> trainer(model, split, options);
+    while (trainer.step(observer, executor)) {}
+    return trainer.finish();
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI::train
