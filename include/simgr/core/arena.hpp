@@ -98,10 +98,8 @@ private:
                        bytes});
   }
   void next_block(std::size_t bytes) {
-    if (!blocks_.empty()) {
-      before_ += used_;
-      used_ = 0;
-    }
+    before_ = blocks_.empty() ? 0 : before_ + used_;
+    used_ = 0;
     // Blocks left over by a Scope that has ended are reused when they are large enough.
     std::size_t next = blocks_.empty() ? 0 : current_ + 1;
     while (next < blocks_.size() && blocks_[next].bytes < bytes) { ++next; }

@@ -13,8 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define SIMGR_JOIN_(a, b, c) a##b##c
-#define SIMGR_JOIN(a, b, c) SIMGR_JOIN_(a, b, c)
+#define SIMGR_JOIN_(a, b, c, d) a##b##c##d
+#define SIMGR_JOIN(a, b, c, d) SIMGR_JOIN_(a, b, c, d)
 
 #if defined(__AVX512F__)
 #define SIMGR_ABI_SIMD _avx512
@@ -30,7 +30,13 @@
 #define SIMGR_ABI_CHECKED
 #endif
 
-#define SIMGR_ABI inline SIMGR_JOIN(v0, SIMGR_ABI_SIMD, SIMGR_ABI_CHECKED)
+#if defined(__cpp_exceptions)
+#define SIMGR_ABI_ERRORS
+#else
+#define SIMGR_ABI_ERRORS _noexcept
+#endif
+
+#define SIMGR_ABI inline SIMGR_JOIN(v0, SIMGR_ABI_SIMD, SIMGR_ABI_CHECKED, SIMGR_ABI_ERRORS)
 
 namespace simgr::SIMGR_ABI {
 

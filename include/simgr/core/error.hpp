@@ -41,10 +41,14 @@ private:
     if (where.offset >= 0) {
       text += " at byte " + std::to_string(where.offset);
     }
-    if (!where.field.empty()) {
-      text += (text.empty() ? "" : ": ") + where.field;
+    if (!where.field.empty() && !text.empty()) {
+      text += ": ";
     }
-    return text.empty() ? text : text + ": ";
+    text += where.field;
+    if (!text.empty()) {
+      text += ": ";
+    }
+    return text;
   }
 
   ErrorKind kind_;
