@@ -10,4 +10,6 @@
 #include <simgr/cpu/gather.hpp>
 #include <simgr/cpu/gemm.hpp>
 #include <simgr/cpu/norm.hpp>
+#include <simgr/cpu/rotary.hpp>
+#include <simgr/cpu/segment.hpp>
 #include <simgr/cpu/softmax.hpp>

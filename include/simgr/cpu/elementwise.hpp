@@ -33,6 +33,14 @@ void scale(Context&, View<T, Rank> y, std::type_identity_t<T> factor) noexcept {
   as_row(y) *= factor;
 }
 
+/// y = a b, element by element; y may be a or b.
+template <class T, std::size_t Rank>
+void multiply(Context&, View<const std::type_identity_t<T>, Rank> a,
+              View<const std::type_identity_t<T>, Rank> b, View<T, Rank> y) noexcept {
+  SIMGR_ASSERT(a.size() == y.size() && b.size() == y.size(), "multiply: shapes");
+  as_row(y) = as_row(a) * as_row(b);
+}
+
 /// y(i, ·) += row, for every i.   row [cols]
 template <class T>
 void add_to_rows(Context&, VectorArg<T> row, Matrix<T> y) noexcept {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <span>
+
+#include <simgr/cpu/context.hpp>
+#include <simgr/cpu/eigen.hpp>
+
+namespace simgr::SIMGR_ABI::cpu {
+
+/// Turns every head of every row by angles that grow with the row's position:
+///
+///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a),   a_j = position · theta^(-2 j / width)
+///
+/// where x1, x2 are the two halves of a head. `direction` is 1, or -1 to turn back.
+/// Angles are computed in double: a float angle of a late position has lost its
+/// fraction.
+///
+/// Shapes  x, y [rows, heads · head width], may alias;  positions [rows]
+template <class T>
+void rotate_heads(Context& ctx, MatrixArg<T> x, std::span<const std::int32_t> positions,
+                  Index head_width, double theta, int direction, Matrix<T> y) noexcept {
+  const Index half = head_width / 2;
+  Arena::Scope scope(ctx.arena);
+  EigenRow<T> cosine = as_row(ctx.take<T>(half)), sine = as_row(ctx.take<T>(half));
+  EigenRow<T> first = as_row(ctx.take<T>(half));
+  const Vector<double> frequency = ctx.take<double>(half);
+  for (Index j = 0; j < half; ++j) {
+    frequency[j] = std::pow(theta, -2.0 * static_cast<double>(j) / static_cast<double>(head_width));
+  }
+  for (Index row = 0; row < x.rows(); ++row) {
+    for (Index j = 0; j < half; ++j) {
+      const double angle = positions[static_cast<std::size_t>(row)] * frequency[j];
+      cosine[j] = static_cast<T>(std::cos(angle));
+      sine[j] = static_cast<T>(direction * std::sin(angle));
+    }
+    for (Index at = 0; at < x.cols(); at += head_width) {
+      const T* in = x.row(row).data() + at;
+      T* out = y.row(row).data() + at;
+      first = EigenRow<const T>(in, half);
+      const EigenRow<const T> second(in + half, half);
+      EigenRow<T> out_first(out, half), out_second(out + half, half);
+      out_first = first * cosine - second * sine;
+      // Where y is x the second half is still as it was.
+      out_second = second * cosine + first * sine;
+    }
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI::cpu

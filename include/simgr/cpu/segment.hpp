@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/cpu/context.hpp>
+#include <simgr/cpu/eigen.hpp>
+
+// Packed sequences as wholes: a sum over each one's rows, a softmax over each one's scores.
+
+namespace simgr::SIMGR_ABI::cpu {
+
+namespace detail {
+
+/// f(sequence, first row, rows) for every sequence.
+template <class F>
+void for_each_sequence(Offsets offsets, F&& f) {
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    f(static_cast<Index>(s), offsets[s], offsets[s + 1] - offsets[s]);
+  }
+}
+
+}  // namespace detail
+
+/// y(s, ·) = Σ_t weights(t) x(t, ·) over the rows t of sequence s.
+template <class T>
+void sum_sequences(Context&, VectorArg<T> weights, MatrixArg<T> x, Offsets offsets,
+                   Matrix<T> y) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    EigenRow<T> out = as_row(y.row(s));
+    out.setZero();
+    for (Index t = first; t < first + rows; ++t) { out += weights[t] * as_row(x.row(t)); }
+  });
+}
+
+/// dx(t, ·) = weights(t) dy(s, ·);   dweights(t) = x(t, ·) · dy(s, ·)
+template <class T>
+void sum_sequences_backward(Context&, VectorArg<T> weights, MatrixArg<T> x, Offsets offsets,
+                            MatrixArg<T> dy, Matrix<T> dx, Vector<T> dweights) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    for (Index t = first; t < first + rows; ++t) {
+      as_row(dx.row(t)) = weights[t] * as_row(dy.row(s));
+      dweights[t] = (as_row(x.row(t)) * as_row(dy.row(s))).sum();
+    }
+  });
+}
+
+/// y(t) = e^(y(t) - max) / Σ e^(y - max) within each sequence.
+template <class T>
+void softmax_sequences(Context&, Offsets offsets, Vector<T> y) noexcept {
+  detail::for_each_sequence(offsets, [&](Index, Index first, Index rows) {
+    if (rows > 0) {
+      EigenRow<T> row(y.data() + first, rows);
+      const T largest = row.maxCoeff();
+      row = (row - largest).exp();
+      row *= T(1) / row.sum();
+    }
+  });
+}
+
+/// dx = y (dy - Σ y dy) within each sequence; dx may be dy.
+template <class T>
+void softmax_sequences_backward(Context&, Offsets offsets, VectorArg<T> y, VectorArg<T> dy,
+                                Vector<T> dx) noexcept {
+  detail::for_each_sequence(offsets, [&](Index, Index first, Index rows) {
+    const EigenRow<const T> out(y.data() + first, rows), upstream(dy.data() + first, rows);
+    const T inner = (out * upstream).sum();
+    EigenRow<T>(dx.data() + first, rows) = out * (upstream - inner);
+  });
+}
+
+/// y(t) = factor a(s, ·) · x(t, ·): one row of `a` for each sequence.
+template <class T>
+void dots_with_sequence(Context&, MatrixArg<T> a, MatrixArg<T> x, Offsets offsets, T factor,
+                        Vector<T> y) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    for (Index t = first; t < first + rows; ++t) {
+      y[t] = factor * (as_row(a.row(s)) * as_row(x.row(t))).sum();
+    }
+  });
+}
+
+/// da(s, ·) = factor Σ_t dy(t) x(t, ·);   dx(t, ·) = factor dy(t) a(s, ·)
+template <class T>
+void dots_with_sequence_backward(Context&, MatrixArg<T> a, MatrixArg<T> x, Offsets offsets,
+                                 T factor, VectorArg<T> dy, Matrix<T> da, Matrix<T> dx) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    EigenRow<T> out = as_row(da.row(s));
+    out.setZero();
+    for (Index t = first; t < first + rows; ++t) {
+      const T slope = factor * dy[t];
+      out += slope * as_row(x.row(t));
+      as_row(dx.row(t)) = slope * as_row(a.row(s));
+    }
+  });
+}
+
+}  // namespace simgr::SIMGR_ABI::cpu

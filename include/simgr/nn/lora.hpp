@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/core/parameter.hpp>
+#include <simgr/nn/linear.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// A layer with a low-rank update beside its weight.
+template <class Base>
+struct Lora;
+
+/// A linear map with a low-rank update:
+///
+///   y = x W' + b + (alpha / rank) (x A') B'
+///
+/// B begins at zero, so a fresh adapter changes nothing.
+///
+/// Shapes      x [rows, in], y [rows, out]
+/// Parameters  base.weight [out, in], base.bias [out] (where biased), a [rank, in], b [out, rank]
+/// Cost        the base's, and O(rows · rank · (in + out))
+/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base's are left alone
+/// Source      Hu et al. 2021, equation 3
+template <>
+struct Lora<Linear> {
+  struct Config {
+    Linear::Config base{};
+    Index rank = 8;
+    double alpha = 16;
+    bool frozen = true;  // the base keeps its weights
+
+    double factor() const { return alpha / static_cast<double>(rank); }
+  };
+  template <class T, class S = Host>
+  struct Params {
+    Linear::Params<T, S> base;
+    Matrix<T, S> a, b;
+  };
+  template <class T, class S = Host>
+  struct Cache {
+    Linear::Cache<T, S> base;
+    Matrix<T, S> inner;  // [rows, rank]: (alpha / rank) x A'
+  };
+
+  template <class F, class... P>
+  static void for_each_parameter(const Config& c, F&& f, P&... p) {
+    Linear::for_each_parameter(c.base, under("base", f), p.base...);
+    f(Spec<2>{"a", {c.rank, c.base.in}, Init::xavier()}, p.a...);
+    f(Spec<2>{"b", {c.base.out, c.rank}, Init::zeros()}, p.b...);
+  }
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                              Cache<T, S>& cache, Ctx& ctx) {
+    const Matrix<T, S> y = Linear::forward(c.base, p.base, x, cache.base, ctx);
+    cache.inner = ctx.template take<T>(x.rows(), c.rank);
+    gemm_nt(ctx, x, p.a, cache.inner, Write::assign);
+    scale(ctx, cache.inner, static_cast<T>(c.factor()));
+    gemm_nt(ctx, cache.inner, p.b, y, Write::add);
+    return y;
+  }
+
+  // forward: y = base(x) + i B',  i = f x A'.   dB += dy' i;  di = f dy B;  dA += di' x;
+  // dx = base + di A
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
+                               MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
+    Matrix<T, S> dx;
+    if (c.frozen) {
+      dx = ctx.template take<T>(dy.rows(), c.base.in);
+      gemm_nn(ctx, dy, p.base.weight, dx, Write::assign);
+    } else {
+      dx = Linear::backward(c.base, p.base, grad.base, dy, cache.base, ctx);
+    }
+    gemm_tn(ctx, dy, cache.inner, grad.b, Write::add);
+    const Matrix<T, S> dinner = ctx.template take<T>(dy.rows(), c.rank);
+    gemm_nn(ctx, dy, p.b, dinner, Write::assign);
+    scale(ctx, dinner, static_cast<T>(c.factor()));
+    gemm_tn(ctx, dinner, cache.base.x, grad.a, Write::add);
+    gemm_nn(ctx, dinner, p.a, dx, Write::add);
+    return dx;
+  }
+
+  /// weight = W + (alpha / rank) B A: the plain layer with the same y.
+  template <class T, class S, class Ctx>
+  static void merge(const Config& c, const Params<T, S>& p, Matrix<T, S> weight, Ctx& ctx) {
+    const Matrix<T, S> scaled = ctx.template take<T>(c.base.out, c.rank);
+    copy(ctx, p.b, scaled, Write::assign);
+    scale(ctx, scaled, static_cast<T>(c.factor()));
+    copy(ctx, p.base.weight, weight, Write::assign);
+    gemm_nn(ctx, scaled, p.a, weight, Write::add);
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI

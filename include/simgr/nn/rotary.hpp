@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include <simgr/core/parameter.hpp>
+#include <simgr/core/view.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// Rotary position: queries and keys are turned by angles of their positions, so that their product
+/// depends on the distance between them alone.
+///
+///   a_j = position · theta^(-2 j / head width);   the halves of a head turn:
+///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a)
+///
+/// Shapes      x, y [tokens, heads · head_width];  positions [tokens]
+/// Parameters  none
+/// Cache       positions, borrowed
+/// Gradients   dx = dy turned back, assigned
+/// Source      Su et al. 2021, section 3.2.2, in the half-split layout of Llama and Qwen
+struct RotaryPosition {
+  struct Config {
+    Index head_width = 0;  // even
+    double theta = 10000;
+  };
+  template <class T, class S = Host>
+  struct Params {};
+  template <class T, class S = Host>
+  struct Cache {
+    std::span<const std::int32_t> positions;
+  };
+  template <class F, class... P>
+  static void for_each_parameter(const Config&, F&&, P&...) {}
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const Config& c, const Params<T, S>&, MatrixArg<T, S> x,
+                              std::span<const std::int32_t> positions, Cache<T, S>& cache,
+                              Ctx& ctx) {
+    cache.positions = positions;
+    Matrix<T, S> y = ctx.template take<T>(x.rows(), x.cols());
+    rotate_heads(ctx, x, positions, c.head_width, c.theta, 1, y);
+    return y;
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> backward(const Config& c, const Params<T, S>&, const Params<T, S>&,
+                               MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
+    Matrix<T, S> dx = ctx.template take<T>(dy.rows(), dy.cols());
+    rotate_heads(ctx, dy, cache.positions, c.head_width, c.theta, -1, dx);
+    return dx;
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI
