@@ -5,14 +5,12 @@
 
 #include <simgr/core/types.hpp>
 
-//  interactions ──► data ──► tokenizer ──► encoder ──► pooler ──► similarity ──┬─► loss ──►
-//  gradients ──► optimizer
+//  interactions ──► data ──► tokenizer ──► encoder ──► pooler ──► similarity ──┬─► loss ──► gradients ──► optimizer
 //   (user, item, t)  │        item ids or      │          │            ▲       │
-//                    │        semantic ids     │          │            │       └─► ranker ──► top-k
-//                    ──► metrics └─ split: leave-one-out   │          │        candidates
+//                    │        semantic ids     │          │            │       └─► ranker ──► top-k ──► metrics
+//                    └─ split: leave-one-out   │          │        candidates
 //                                        [tokens, d]  [rows, d]   (tied table · own table ·
-//                                                                  encoded items · vocabulary ·
-//                                                                  codebooks)
+//                                                                  encoded items · vocabulary · codebooks)
 //
 // Each arrow between the four middle boxes is a tag type, so the compiler checks the picture.
 
