@@ -17,14 +17,12 @@
 #include <simgr/scratch_pool.hpp>
 #include <simgr/task.hpp>
 
-//  interactions ──► data ──► tokenizer ──► encoder ──► pooler ──► similarity ──┬─► loss ──►
-//  gradients ──► optimizer
+//  interactions ──► data ──► tokenizer ──► encoder ──► pooler ──► similarity ──┬─► loss ──► gradients ──► optimizer
 //   (user, item, t)  │        item ids or      │          │            ▲       │
-//                    │        semantic ids     │          │            │       └─► ranker ──► top-k
-//                    ──► metrics └─ split: leave-one-out   │          │        candidates
+//                    │        semantic ids     │          │            │       └─► ranker ──► top-k ──► metrics
+//                    └─ split: leave-one-out   │          │        candidates
 //                                        [tokens, d]  [rows, d]   (tied table · own table ·
-//                                                                  encoded items · vocabulary ·
-//                                                                  codebooks)
+//                                                                  encoded items · vocabulary · codebooks)
 
 namespace simgr::SIMGR_ABI {
 
@@ -74,6 +72,7 @@ public:
   using Config = typename Parts::Config;
   using EncoderType = E;
   using PoolerType = P;
+  using SimilarityType = S;
   /// Whether items can be added after training: no tensor has a row for each item.
   static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
     Parts::Candidates::own_rows;
@@ -84,18 +83,19 @@ public:
   /// and does not find
   explicit Recommender(Catalogue catalogue, Config config = {}, std::uint64_t seed = 1)
       : catalogue_(std::move(catalogue)), config_(config) {
-    complete_catalogue();
-    config_.encoder.catalogue = {catalogue_.items, catalogue_.ids.digits(),
-                                 catalogue_.ids.table_rows()};
-    if (const std::string sentence = Parts::check(config_); !sentence.empty()) {
-      SIMGR_THROW(ConfigError(sentence));
-    }
-    table_ = describe<Parts>(config_);
-    weights_memory_ =
-        Arena(static_cast<std::size_t>(table_.block_size) * sizeof(float) + Arena::alignment);
-    weights_ = weights_memory_.take<float, 1>({table_.block_size});
+    lay_out();
     initialise(table_, weights_.span(), seed);
-    params_ = bind<Parts>(config_, weights_.data());
+    refresh();
+  }
+  /// With trained weights: one block in the layout of describe().
+  Recommender(Catalogue catalogue, Config config, std::span<const float> weights)
+      : catalogue_(std::move(catalogue)), config_(config) {
+    lay_out();
+    if (static_cast<Index>(weights.size()) != table_.block_size) {
+      SIMGR_THROW(ShapeError("weights: expected [" + std::to_string(table_.block_size) +
+                             "], found [" + std::to_string(weights.size()) + "]"));
+    }
+    std::copy(weights.begin(), weights.end(), weights_.begin());
     refresh();
   }
   Recommender(Recommender&&) noexcept = default;
@@ -249,6 +249,7 @@ private:
   void encode(RaggedView<ItemId> histories, Matrix<float> out, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
   void complete_catalogue();
+  void lay_out();
   void compute_bank(Index first);
 
   Catalogue catalogue_;
@@ -331,6 +332,22 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
   for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
     popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);
   }
+}
+
+// From catalogue and config to a block of weights that hold nothing yet.
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::lay_out() {
+  complete_catalogue();
+  config_.encoder.catalogue = {catalogue_.items, catalogue_.ids.digits(),
+                               catalogue_.ids.table_rows()};
+  if (const std::string sentence = Parts::check(config_); !sentence.empty()) {
+    SIMGR_THROW(ConfigError(sentence));
+  }
+  table_ = describe<Parts>(config_);
+  weights_memory_ =
+      Arena(static_cast<std::size_t>(table_.block_size) * sizeof(float) + Arena::alignment);
+  weights_ = weights_memory_.take<float, 1>({table_.block_size});
+  params_ = bind<Parts>(config_, weights_.data());
 }
 
 // Rows and keys of items first …; those before stay as they are, to the bit.

@@ -135,11 +135,12 @@ std::vector<FieldText> list_fields(const C& config) {
 }
 
 /// Sets one field from text.
-/// @throws ConfigError  unknown name (with the nearest ones), unreadable value, or value out of
-/// range
+/// Errors  ConfigError: unknown name (with the nearest ones), unreadable value, or value out of
+///         range; the config is as it was
 template <class C>
-void set_field(C& config, std::string_view name, std::string_view text) {
+Failure try_set_field(C& config, std::string_view name, std::string_view text) {
   bool found = false;
+  std::string sentence;
   std::vector<std::string> names;
   auto assign = [&](const Field& field, auto& value) {
     names.push_back(field.name);
@@ -149,20 +150,27 @@ void set_field(C& config, std::string_view name, std::string_view text) {
     found = true;
     auto parsed = value;
     if (!detail::parse_text(text, parsed)) {
-      SIMGR_THROW(
-          ConfigError(field.name + ": cannot read \"" + std::string(text) + "\" as a value"));
+      sentence = field.name + ": cannot read \"" + std::string(text) + "\" as a value";
+    } else if (!(detail::as_number(parsed) >= field.least &&
+                 detail::as_number(parsed) <= field.most)) {
+      sentence = field.name + ": expected " + detail::as_text(field.least) + " to " +
+                 detail::as_text(field.most) + ", found " + std::string(text);
+    } else {
+      value = parsed;
     }
-    if (!(detail::as_number(parsed) >= field.least && detail::as_number(parsed) <= field.most)) {
-      SIMGR_THROW(ConfigError(field.name + ": expected " + detail::as_text(field.least) + " to " +
-                              detail::as_text(field.most) + ", found " + std::string(text)));
-    }
-    value = parsed;
   };
   C::for_each_field(config, assign);
   if (!found) {
-    std::string sentence = "no setting is named \"" + std::string(name) + "\"; near names:";
+    sentence = "no setting is named \"" + std::string(name) + "\"; near names:";
     for (const std::string& near : nearest_names(name, names)) { sentence += " " + near; }
-    SIMGR_THROW(ConfigError(sentence));
+  }
+  return sentence.empty() ? Failure{} : Failure{ConfigError(sentence)};
+}
+
+template <class C>
+void set_field(C& config, std::string_view name, std::string_view text) {
+  if (const Failure failure = try_set_field(config, name, text)) {
+    raise(*failure);
   }
 }
 

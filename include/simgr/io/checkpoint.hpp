@@ -270,13 +270,12 @@ inline void add_parameters(CheckpointWriter& writer, const ParameterTable& table
   }
 }
 
-/// Fills a flat block from the tensors of `group`: all of them, or none.
+/// Compares the tensors of `group` with a layout, without memory for the values.
 ///
 /// Errors  one DataError that lists every tensor of another shape or type, every missing one and
-///         every one too many; the block is as it was
-inline Failure try_load_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
-                                   std::span<float> block, std::string_view group = {}) {
-  SIMGR_ASSERT(static_cast<Index>(block.size()) >= table.block_size, "a block of another layout");
+///         every one too many
+inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
+                                std::string_view group = {}) {
   std::string mismatches;
   Index count = 0;
   const auto note = [&](const std::string& sentence) {
@@ -308,6 +307,18 @@ inline Failure try_load_parameters(const Checkpoint& checkpoint, const Parameter
     return DataError(std::to_string(count) + (count == 1 ? " tensor does" : " tensors do") +
                          " not match the model: " + mismatches,
                      {.file = checkpoint.file()});
+  }
+  return std::nullopt;
+}
+
+/// Fills a flat block from the tensors of `group`: all of them, or none.
+///
+/// Errors  those of match_parameters; the block is as it was
+inline Failure try_load_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
+                                   std::span<float> block, std::string_view group = {}) {
+  SIMGR_ASSERT(static_cast<Index>(block.size()) >= table.block_size, "a block of another layout");
+  if (Failure failure = match_parameters(checkpoint, table, group)) {
+    return failure;
   }
   for (const TensorEntry& tensor : table.tensors) {
     const TensorView* stored = checkpoint.find(detail::in_group(group, tensor.name));

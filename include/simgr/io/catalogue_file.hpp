@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <simgr/catalogue.hpp>
+#include <simgr/io/checkpoint.hpp>
+
+// What a model file holds of the catalogue, apart from the weights:
+//
+//   catalogue/size             [1] I64
+//   catalogue/keys.bytes …     the host's names, where there are any
+//   catalogue/codes            [items, digits] I32, with catalogue/codes_per_digit [digits] I64
+//   catalogue/popularity       [items] I64
+//
+// Text vectors stay outside: nothing that serves reads them.
+
+namespace simgr::SIMGR_ABI::io {
+
+inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) {
+  const auto as_integers = [](const std::vector<Index>& values) {
+    return std::vector<std::int64_t>(values.begin(), values.end());
+  };
+  const std::int64_t size = catalogue.items;
+  writer.add_copy("catalogue/size", {1}, std::span<const std::int64_t>(&size, 1));
+  if (!catalogue.keys.empty()) {
+    writer.add_strings("catalogue/keys", catalogue.keys);
+  }
+  if (!catalogue.ids.empty()) {
+    const SemanticIds& ids = catalogue.ids;
+    writer.add_copy("catalogue/codes", {ids.items(), ids.digits()},
+                    std::span<const std::int32_t>(ids.codes.values));
+    const auto codes = as_integers(ids.codes_per_digit);
+    writer.add_copy("catalogue/codes_per_digit", {ids.digits()},
+                    std::span<const std::int64_t>(codes));
+  }
+  if (!catalogue.popularity.empty()) {
+    const auto popularity = as_integers(catalogue.popularity);
+    writer.add_copy("catalogue/popularity", {catalogue.items},
+                    std::span<const std::int64_t>(popularity));
+  }
+}
+
+/// Reads what add_catalogue wrote.
+/// Errors  DataError or ShapeError naming the tensor: parts of different length, a code outside its
+///         digit, a negative count
+inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
+  const auto fail = [&](const char* field, const std::string& sentence) {
+    return DataError(sentence, {.file = checkpoint.file(), .field = field});
+  };
+  Catalogue catalogue;
+  const Index one[] = {1};
+  auto size = checkpoint.try_read<std::int64_t>("catalogue/size", one);
+  if (!size) {
+    return size.error();
+  }
+  catalogue.items = size->front();
+  if (catalogue.items < 1 || catalogue.items > INT32_MAX) {
+    return fail("catalogue/size",
+                "expected 1 to 2147483647 items, found " + std::to_string(catalogue.items));
+  }
+  if (checkpoint.find("catalogue/keys.bytes") != nullptr) {
+    auto keys = checkpoint.try_strings("catalogue/keys");
+    if (!keys) {
+      return keys.error();
+    }
+    if (std::ssize(*keys) != catalogue.items) {
+      return fail("catalogue/keys", "expected " + std::to_string(catalogue.items) +
+                                        " keys, found " + std::to_string(keys->size()));
+    }
+    catalogue.keys = std::move(*keys);
+  }
+  if (const TensorView* stored = checkpoint.find("catalogue/codes")) {
+    auto per_digit = checkpoint.try_read<std::int64_t>("catalogue/codes_per_digit");
+    if (!per_digit) {
+      return per_digit.error();
+    }
+    const Index shape[] = {catalogue.items, std::ssize(*per_digit)};
+    auto codes = checkpoint.try_read<std::int32_t>(stored->name, shape);
+    if (!codes) {
+      return codes.error();
+    }
+    for (const std::int64_t count : *per_digit) {
+      if (count < 1 || count > INT32_MAX) {
+        return fail("catalogue/codes_per_digit",
+                    "expected 1 to 2147483647 codes, found " + std::to_string(count));
+      }
+    }
+    for (std::size_t i = 0; i < codes->size(); ++i) {
+      const std::size_t digit = i % per_digit->size();
+      if ((*codes)[i] < 0 || (*codes)[i] >= (*per_digit)[digit]) {
+        return fail("catalogue/codes", "digit " + std::to_string(digit) + " of item " +
+                                           std::to_string(i / per_digit->size()) +
+                                           ": expected 0 to " +
+                                           std::to_string((*per_digit)[digit] - 1) + ", found " +
+                                           std::to_string((*codes)[i]));
+      }
+    }
+    catalogue.ids.codes.values = std::move(*codes);
+    catalogue.ids.codes.rows = shape[0];
+    catalogue.ids.codes.cols = shape[1];
+    catalogue.ids.codes_per_digit.assign(per_digit->begin(), per_digit->end());
+  }
+  if (checkpoint.find("catalogue/popularity") != nullptr) {
+    const Index shape[] = {catalogue.items};
+    auto popularity = checkpoint.try_read<std::int64_t>("catalogue/popularity", shape);
+    if (!popularity) {
+      return popularity.error();
+    }
+    for (const std::int64_t count : *popularity) {
+      if (count < 0) {
+        return fail("catalogue/popularity", "found a negative count");
+      }
+    }
+    catalogue.popularity.assign(popularity->begin(), popularity->end());
+  }
+  return catalogue;
+}
+
+}  // namespace simgr::SIMGR_ABI::io

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <simgr/core/fields.hpp>
+#include <simgr/io/catalogue_file.hpp>
+#include <simgr/io/checkpoint.hpp>
+#include <simgr/recommender.hpp>
+
+namespace simgr::SIMGR_ABI::io {
+
+namespace detail {
+
+/// The name of a type as this compiler writes it, without the namespaces of this library.
+template <class T>
+std::string name_of_type() {
+#if defined(_MSC_VER)
+  std::string_view text = __FUNCSIG__;
+#else
+  std::string_view text = __PRETTY_FUNCTION__;
+#endif
+  const std::size_t begin = text.find("T = ") + 4;
+  text = text.substr(begin, text.find_last_of(";]") - begin);
+  text = text.substr(0, text.find("; std::string"));
+  std::string name;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text.substr(at).starts_with("simgr::")) {
+      at += 7;
+      if (text.substr(at).starts_with("v0")) {
+        at = text.find("::", at) + 2;
+      }
+    } else {
+      name += text[at++];
+    }
+  }
+  return name;
+}
+
+inline constexpr std::string_view config_prefix = "simgr.config.";
+
+}  // namespace detail
+
+/// A model as one file: weights by name, config as text, what is known of the items, and of which
+/// types the model is.
+///
+/// The file is a checkpoint (checkpoint.hpp): every tool that reads safetensors opens it. Writing
+/// replaces the file as a whole and keeps the one before as `<path>.previous`.
+///
+/// Metadata  simgr.config.<field>        every field of the Config
+///           simgr.encoder, .similarity  the types that turn a history into scores, as the compiler
+///                                       simgr.compiler writes them: compared where that is the
+///                                       same; tensors and fields are always compared
+template <class Model>
+struct ModelFile {
+  using Parts = typename Model::Parts;
+  using Config = typename Model::Config;
+
+  /// @param extra  further metadata; keys must not begin with "simgr."
+  static Failure try_save(const Model& model, const std::string& path,
+                          std::span<const MetadataEntry> extra = {}) {
+    CheckpointWriter writer;
+    add_to(writer, model);
+    for (const MetadataEntry& entry : extra) { writer.set(entry.key, entry.text); }
+    return writer.try_write(path, Keep::previous);
+  }
+  static void save(const Model& model, const std::string& path,
+                   std::span<const MetadataEntry> extra = {}) {
+    if (const Failure failure = try_save(model, path, extra)) {
+      raise(*failure);
+    }
+  }
+
+  /// What a model file holds; training states hold it too.
+  static void add_to(CheckpointWriter& writer, const Model& model) {
+    writer.set("simgr.encoder", detail::name_of_type<typename Model::EncoderType>());
+    writer.set("simgr.similarity", detail::name_of_type<typename Model::SimilarityType>());
+    writer.set("simgr.compiler", compiler());
+    for (const FieldText& field : list_fields(model.config())) {
+      writer.set(std::string(detail::config_prefix) + field.name, field.value);
+    }
+    add_catalogue(writer, model.catalogue());
+    add_parameters(writer, model.table(), model.weights());
+  }
+
+  /// Errors  IoError; DataError, ShapeError or ConfigError: a damaged file, a model of other types,
+  ///         a field this model does not have or out of its range, tensors that do not fit (all of
+  ///         them listed). Nothing is allocated that the file does not fill.
+  static Result<Model> try_load(const std::string& path) {
+    auto checkpoint = Checkpoint::try_read(path);
+    return checkpoint ? try_load(checkpoint.value()) : Result<Model>(checkpoint.error());
+  }
+  static Model load(const std::string& path) { return try_load(path).value_or_raise(); }
+
+  static Result<Model> try_load(const Checkpoint& checkpoint) {
+    if (Failure failure = check_types(checkpoint)) {
+      return *std::move(failure);
+    }
+    auto config = try_config(checkpoint);
+    if (!config) {
+      return config.error();
+    }
+    auto catalogue = try_read_catalogue(checkpoint);
+    if (!catalogue) {
+      return catalogue.error();
+    }
+    if (Parts::Embedding::needs_ids && catalogue->ids.empty()) {
+      return DataError("this model needs semantic ids and the file has none",
+                       {.file = checkpoint.file(), .field = "catalogue/codes"});
+    }
+    Config sized = config.value();
+    sized.encoder.catalogue = {catalogue->items, catalogue->ids.digits(),
+                               catalogue->ids.table_rows()};
+    const ParameterTable table = describe<Parts>(sized);
+    if (Failure failure = match_parameters(checkpoint, table)) {
+      return *std::move(failure);
+    }
+    std::vector<float> weights(static_cast<std::size_t>(table.block_size));
+    if (Failure failure = try_load_parameters(checkpoint, table, weights)) {
+      return *std::move(failure);
+    }
+    for (const TensorEntry& tensor : table.tensors) {
+      const auto begin = weights.begin() + tensor.offset;
+      const auto found =
+          std::find_if_not(begin, begin + tensor.size, [](float x) { return std::isfinite(x); });
+      if (found != begin + tensor.size) {
+        return DataError("element " + std::to_string(found - begin) + " is not a finite number",
+                         {.file = checkpoint.file(), .field = tensor.name});
+      }
+    }
+    return Model(std::move(catalogue).value(), config.value(), std::span<const float>(weights));
+  }
+
+private:
+  static std::string compiler() {
+#if defined(__clang__)
+    return "clang " + std::to_string(__clang_major__);
+#elif defined(__GNUC__)
+    return "gcc " + std::to_string(__GNUC__);
+#else
+    return "unknown";
+#endif
+  }
+
+  static Failure check_types(const Checkpoint& checkpoint) {
+    const std::string* written_by = checkpoint.find_text("simgr.compiler");
+    const auto compare = [&](const char* what, const std::string& expected) -> Failure {
+      auto found = checkpoint.try_text(what);
+      if (!found) {
+        return found.error();
+      }
+      if (written_by != nullptr && *written_by == compiler() && *found != expected) {
+        return DataError("expected " + expected + ", the file holds " + *found,
+                         {.file = checkpoint.file(), .field = what});
+      }
+      return std::nullopt;
+    };
+    if (Failure failure =
+            compare("simgr.encoder", detail::name_of_type<typename Model::EncoderType>())) {
+      return failure;
+    }
+    return compare("simgr.similarity", detail::name_of_type<typename Model::SimilarityType>());
+  }
+
+  static Result<Config> try_config(const Checkpoint& checkpoint) {
+    Config config;
+    for (const MetadataEntry& entry : checkpoint.texts()) {
+      if (!entry.key.starts_with(detail::config_prefix)) {
+        continue;
+      }
+      const std::string name = entry.key.substr(detail::config_prefix.size());
+      if (const Failure failure = try_set_field(config, name, entry.text)) {
+        return ConfigError(failure->what(), {.file = checkpoint.file()});
+      }
+    }
+    if (const std::string sentence = Parts::check(config); !sentence.empty()) {
+      return ConfigError(sentence, {.file = checkpoint.file()});
+    }
+    return config;
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI::io
