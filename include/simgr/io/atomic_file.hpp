@@ -119,7 +119,7 @@ public:
         return failure;
       }
     }
-    if (files_.rename(temporary_.c_str(), path_.c_str()) != 0) {
+    if (rename(temporary_, path_) != 0) {
       Failure failure = failed("rename", path_);
       abandon();
       return failure;
@@ -145,6 +145,10 @@ private:
     auto result = call();
     while (result < 0 && errno == EINTR) { result = call(); }
     return result;
+  }
+
+  int rename(const std::string& from, const std::string& to) {
+    return again([&] { return files_.rename(from.c_str(), to.c_str()); });
   }
 
   std::string folder() const {
@@ -227,7 +231,9 @@ private:
       if (handle_ >= 0) {
         temporary_ = std::move(name);
         again([&] { return files_.flock(handle_, LOCK_EX | LOCK_NB); });
-        lock_ = files_.duplicate(handle_);  // shares the lock, so the content can be closed first
+        lock_ = again([&] {
+          return files_.duplicate(handle_);
+        });  // shares the lock, so the content can be closed first
         if (lock_ < 0) {
           Failure failure = failed("fcntl", temporary_);
           abandon();
@@ -269,7 +275,7 @@ private:
     if (Failure failure = flush()) {
       return failure;
     }
-    if (files_.fchmod(handle_, mode_) != 0) {
+    if (again([&] { return files_.fchmod(handle_, mode_); }) != 0) {
       return failed("fchmod", temporary_);
     }
     if (again([&] { return files_.fsync(handle_); }) != 0) {
@@ -284,17 +290,17 @@ private:
   /// A second name for the old file, moved over `.previous`: at no moment is `path` missing.
   Failure set_aside() {
     const std::string second = temporary_ + "-previous";
-    if (files_.link(path_.c_str(), second.c_str()) != 0) {
+    if (again([&] { return files_.link(path_.c_str(), second.c_str()); }) != 0) {
       if (errno == ENOENT) {
         return std::nullopt;  // there was no old file
       }
       const bool linkless = errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK;
-      if (!linkless || files_.rename(path_.c_str(), previous_path(path_).c_str()) != 0) {
+      if (!linkless || rename(path_, previous_path(path_)) != 0) {
         return failed("link", second);
       }
       return std::nullopt;
     }
-    const bool moved = files_.rename(second.c_str(), previous_path(path_).c_str()) == 0;
+    const bool moved = rename(second, previous_path(path_)) == 0;
     Failure failure = moved ? Failure() : Failure(failed("rename", previous_path(path_)));
     files_.unlink(second.c_str());  // still there where both names were the same file already
     return failure;
