@@ -14,7 +14,6 @@ struct ManualClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<ManualClock>;
-  static constexpr bool is_steady = true;
   static inline time_point time{};
   static time_point now() { return time; }
 };
