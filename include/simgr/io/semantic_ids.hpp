@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <simgr/data/byte_source.hpp>
+#include <simgr/data/json.hpp>
+#include <simgr/io/atomic_file.hpp>
+#include <simgr/tokenizer/item_id.hpp>
+
+// The file, ids.tsv:
+//
+//   item<TAB>digits<TAB>codes_per_digit=256 256 3
+//   0<TAB>17 203 0
+//   1<TAB>17 9 1
+//
+// one line an item, 0 to items - 1 in order. The third column of the header may be missing: then the
+// largest code of a digit and one is its number of codes.
+
+namespace simgr::SIMGR_ABI::io {
+
+namespace detail {
+
+/// The decimal number that is all of `text`, or -1.
+inline std::int64_t whole_number(std::string_view text) noexcept {
+  std::int64_t number = -1;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+  return end.ec == std::errc{} && end.ptr == text.data() + text.size() ? number : -1;
+}
+
+/// Takes the text up to the next `separator` off the front of `rest`.
+inline std::string_view next_part(std::string_view& rest, char separator) noexcept {
+  const std::string_view part = rest.substr(0, rest.find(separator));
+  rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+  return part;
+}
+
+inline std::string quoted_start(std::string_view text) {
+  std::string clipped(text.substr(0, 40));
+  for (char& c : clipped) { c = c >= 0x20 && c < 0x7f ? c : '?'; }
+  return "\"" + clipped + (text.size() > 40 ? "...\"" : "\"");
+}
+
+/// Collects codes and keeps their rules: as many in every row, in range, and so small that a table
+/// with a row for each is in proportion to the file.
+class SemanticIdRows {
+public:
+  static constexpr std::int64_t largest_code = INT32_MAX - 1;
+
+  /// Appends one code of the row that is being read; empty or what is wrong.
+  std::string push(std::int64_t code) {
+    if (code < 0 || code > largest_code) {
+      return "expected a code from 0 to " + std::to_string(largest_code);
+    }
+    codes_.push_back(static_cast<std::int32_t>(code));
+    return {};
+  }
+  std::string end_row() {
+    const Index found = static_cast<Index>(codes_.size()) - rows_ * std::max<Index>(digits_, 0);
+    if (rows_ == 0) {
+      digits_ = found;
+    }
+    if (found == 0 || found != digits_) {
+      return "expected " + (digits_ > 0 ? std::to_string(digits_) : "at least 1") +
+             " codes as in the items before, found " + std::to_string(found);
+    }
+    ++rows_;
+    return {};
+  }
+
+  Index rows() const noexcept { return rows_; }
+
+  /// @param claimed  codes of each digit as the file says, or empty
+  Result<SemanticIds> finish(std::vector<Index> claimed, const std::string& file) {
+    if (rows_ == 0) {
+      return DataError("holds no items", {.file = file});
+    }
+    const auto digits = static_cast<std::size_t>(digits_);
+    std::vector<Index> used(digits, 0);
+    for (std::size_t i = 0; i < codes_.size(); ++i) {
+      used[i % digits] = std::max(used[i % digits], Index{codes_[i]} + 1);
+    }
+    if (claimed.empty()) {
+      claimed = used;
+    }
+    if (claimed.size() != digits) {
+      return DataError("codes_per_digit names " + std::to_string(claimed.size()) +
+                           " digits, the items have " + std::to_string(digits),
+                       {.file = file});
+    }
+    for (std::size_t digit = 0; digit < digits; ++digit) {
+      const std::string name = "digit " + std::to_string(digit);
+      if (used[digit] > claimed[digit]) {
+        return DataError("code " + std::to_string(used[digit] - 1) + " is out of range: " +
+                             "codes_per_digit says " + std::to_string(claimed[digit]),
+                         {.file = file, .field = name});
+      }
+      if (claimed[digit] > 1000000 + 16 * rows_) {
+        return DataError(std::to_string(claimed[digit]) + " codes for " + std::to_string(rows_) +
+                             " items are out of proportion",
+                         {.file = file, .field = name});
+      }
+    }
+    SemanticIds ids;
+    ids.codes.values = std::move(codes_);
+    ids.codes.rows = rows_;
+    ids.codes.cols = digits_;
+    ids.codes_per_digit = std::move(claimed);
+    return ids;
+  }
+
+private:
+  std::vector<std::int32_t> codes_;
+  Index rows_ = 0, digits_ = 0;
+};
+
+/// An LC-Rec / LETTER index, {"0": ["<a_32>", "<b_18>"], …}, whose items come in any order.
+class LcRecIndexEvents {
+public:
+  using Kind = data::JsonEvent::Kind;
+
+  std::string operator()(const data::JsonEvent& event) {
+    if (event.depth == 0) {
+      return event.kind == Kind::begin_object || event.kind == Kind::end_object
+                 ? ""
+                 : "expected an object of items";
+    }
+    if (event.depth == 1 && event.kind == Kind::key) {
+      item_ = whole_number(event.text);
+      return item_ >= 0 ? "" : "expected an item number as key, found " + quoted_start(event.text);
+    }
+    if (event.depth == 1 && event.kind == Kind::begin_array) {
+      digit_ = 0;
+      return {};
+    }
+    if (event.depth == 1 && event.kind == Kind::end_array) {
+      items_.push_back(item_);
+      return here(rows_.end_row());
+    }
+    if (event.depth == 2 && event.kind == Kind::text) {
+      return token(event.text);
+    }
+    return here("expected a list of tokens such as \"<a_12>\"");
+  }
+
+  Result<SemanticIds> finish(const std::string& file) {
+    auto unordered = rows_.finish({}, file);
+    if (!unordered) {
+      return unordered;
+    }
+    const Index items = unordered->items();
+    SemanticIds ids;
+    ids.codes = OwnedMatrix<std::int32_t>(items, unordered->digits());
+    ids.codes_per_digit = unordered->codes_per_digit;
+    std::vector<bool> seen(static_cast<std::size_t>(items));  // "7" and "07" are different keys
+    for (Index row = 0; row < items; ++row) {
+      const std::int64_t item = items_[static_cast<std::size_t>(row)];
+      if (item >= items || seen[static_cast<std::size_t>(item)]) {
+        return DataError("item " + std::to_string(item) + " is one too many among " +
+                             std::to_string(items) + ": ids must be dense, 0 to items - 1",
+                         {.file = file});
+      }
+      seen[static_cast<std::size_t>(item)] = true;
+      const auto from = unordered->codes.view().row(row);
+      std::copy(from.begin(), from.end(), ids.codes.view().row(item).begin());
+    }
+    return ids;
+  }
+
+private:
+  std::string here(const std::string& sentence) const {
+    return sentence.empty() ? sentence : "item " + std::to_string(item_) + ": " + sentence;
+  }
+
+  /// "<a_32>": the text in front of the underscore belongs to the digit, the number is the code.
+  std::string token(std::string_view text) {
+    const std::size_t bar = text.rfind('_');
+    if (!text.starts_with('<') || !text.ends_with('>') || bar == std::string_view::npos) {
+      return here("expected a token such as \"<a_12>\", found " + quoted_start(text));
+    }
+    const std::string_view level = text.substr(1, bar - 1);
+    if (levels_.size() == digit_ && rows_.rows() == 0) {
+      levels_.emplace_back(level);
+    }
+    if (digit_ < levels_.size() && levels_[digit_] != level) {
+      return here("expected a token of level " + quoted_start(levels_[digit_]) + ", found " +
+                  quoted_start(text));
+    }
+    ++digit_;
+    return here(rows_.push(whole_number(text.substr(bar + 1, text.size() - bar - 2))));
+  }
+
+  SemanticIdRows rows_;
+  std::vector<std::int64_t> items_;
+  std::vector<std::string> levels_;
+  std::int64_t item_ = -1;
+  std::size_t digit_ = 0;
+};
+
+/// Reads what stands behind "item<TAB>digits" in the header; empty or what is wrong.
+inline std::string parse_codes_per_digit(std::string_view text, std::vector<Index>& counts) {
+  constexpr std::string_view mark = "codes_per_digit=";
+  if (text.empty()) {
+    return {};
+  }
+  if (!text.starts_with(mark)) {
+    return "expected item<TAB>digits or item<TAB>digits<TAB>codes_per_digit=…, found " +
+           quoted_start(text);
+  }
+  text.remove_prefix(mark.size());
+  while (!text.empty()) {
+    const std::string_view part = next_part(text, ' ');
+    const std::int64_t count = whole_number(part);
+    if (count < 1 || count > SemanticIdRows::largest_code) {
+      return "codes_per_digit: expected numbers above 0, found " + quoted_start(part);
+    }
+    counts.push_back(static_cast<Index>(count));
+  }
+  return counts.empty() ? "codes_per_digit: expected numbers" : "";
+}
+
+}  // namespace detail
+
+/// Reads ids.tsv, or an LC-Rec index where the file begins with `{`; plain or gzip.
+///
+/// Errors  DataError with the line, or the byte and item of JSON: wrong header, items missing, twice
+///         or out of order, another number of codes, a code out of range; IoError
+inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
+  auto source = data::ByteSource::open(path);
+  if (!source) {
+    return source.error();
+  }
+  char first = 0;
+  if (auto count = source->read(&first, 1); !count) {
+    return count.error();
+  }
+  if (first == '{') {
+    auto text = data::try_read_bytes(path);
+    if (!text) {
+      return text.error();
+    }
+    detail::LcRecIndexEvents events;
+    if (Failure failure = data::read_json_events(*text, events, {.file = path})) {
+      return *std::move(failure);
+    }
+    return events.finish(path);
+  }
+
+  auto lines = data::Lines::open(path);
+  if (!lines) {
+    return lines.error();
+  }
+  const auto wrong = [&](const std::string& sentence) {
+    return DataError(sentence, lines->where());
+  };
+  detail::SemanticIdRows rows;
+  std::vector<Index> claimed;
+  while (lines->next()) {
+    std::string_view rest = lines->line();
+    if (lines->number() == 1) {
+      const std::string_view item = detail::next_part(rest, '\t');
+      const std::string_view digits = detail::next_part(rest, '\t');
+      if (item != "item" || digits != "digits") {
+        return wrong("expected the header item<TAB>digits, found " +
+                     detail::quoted_start(lines->line()));
+      }
+      if (const std::string sentence = detail::parse_codes_per_digit(rest, claimed);
+          !sentence.empty()) {
+        return wrong(sentence);
+      }
+      continue;
+    }
+    const std::string_view item = detail::next_part(rest, '\t');
+    if (detail::whole_number(item) != rows.rows()) {
+      return wrong("expected item " + std::to_string(rows.rows()) + ", found " +
+                   detail::quoted_start(item));
+    }
+    std::string sentence;
+    while (!rest.empty() && sentence.empty()) {
+      const std::string_view code = detail::next_part(rest, ' ');
+      sentence = rows.push(detail::whole_number(code));
+      sentence += sentence.empty() ? "" : ", found " + detail::quoted_start(code);
+    }
+    sentence = sentence.empty() ? rows.end_row() : sentence;
+    if (!sentence.empty()) {
+      return wrong(sentence);
+    }
+  }
+  if (lines->failure()) {
+    return *lines->failure();
+  }
+  return rows.finish(std::move(claimed), path);
+}
+
+inline SemanticIds read_semantic_ids(const std::string& path) {
+  return try_read_semantic_ids(path).value_or_raise();
+}
+
+/// Writes ids.tsv; the old file or the whole new one is there at every moment.
+inline Failure try_write_semantic_ids(const std::string& path, const SemanticIds& ids) {
+  std::string text = "item\tdigits\tcodes_per_digit=";
+  for (std::size_t digit = 0; digit < ids.codes_per_digit.size(); ++digit) {
+    text += (digit > 0 ? " " : "") + std::to_string(ids.codes_per_digit[digit]);
+  }
+  for (Index item = 0; item < ids.items(); ++item) {
+    text += '\n' + std::to_string(item);
+    for (Index digit = 0; digit < ids.digits(); ++digit) {
+      text += (digit > 0 ? ' ' : '\t') + std::to_string(ids.codes.view()(item, digit));
+    }
+  }
+  return try_replace_file(path, text + '\n');
+}
+
+inline void write_semantic_ids(const std::string& path, const SemanticIds& ids) {
+  if (Failure failure = try_write_semantic_ids(path, ids)) {
+    raise(*failure);
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI::io
