@@ -359,7 +359,7 @@ Metrics evaluate(const data::Evaluation& evaluation, std::span<const Index> popu
   require_finite(candidates, "the vector of item");
   detail::Gathering gathering(evaluation, items, popularity, options);
   const Index per_shard = (users + options.shards - 1) / options.shards;
-  const Index scratch = cpu::product_scratch(per_shard);
+  const Index scratch = cpu::product_scratch(per_shard, width);
   std::vector<float> tiles(static_cast<std::size_t>(options.shards * scratch));
   executor.for_each(options.shards, [&](Index shard) {
     const Index first = std::min(users, shard * per_shard);

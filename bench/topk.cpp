@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Exact top-10 by inner product, one thread: bench/peers/topk_faiss_torch.py does the same work.
+// Prints one JSON line a figure: microseconds, median of the rounds, and the ceilings beside it.
+//
+//   bench_topk [rounds]
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include <simgr/cpu/gemm.hpp>
+#include <simgr/cpu/rank_products.hpp>
+#include <simgr/ranker/exhaustive.hpp>
+
+namespace {
+
+using simgr::Index;
+
+double microseconds() {
+  return std::chrono::duration<double, std::micro>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+template <class F>
+double median_of(int rounds, F&& f) {
+  f();
+  std::vector<double> times;
+  for (int round = 0; round < rounds; ++round) {
+    const double start = microseconds();
+    f();
+    times.push_back(microseconds() - start);
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+std::vector<float> normal_values(Index count, unsigned seed) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& value : values) { value = normal(rng); }
+  return values;
+}
+
+volatile float sink;
+
+void measure(Index items, Index width, Index rows, int rounds) {
+  const auto candidates = normal_values(items * width, 1);
+  const auto queries = normal_values(rows * width, 2);
+  const simgr::Matrix<const float> c(candidates.data(), {items, width});
+  const simgr::Matrix<const float> q(queries.data(), {rows, width});
+  constexpr Index k = 10;
+  std::vector<simgr::ItemId> ids(static_cast<std::size_t>(rows * k));
+  std::vector<float> scores(ids.size());
+  std::vector<Index> found(static_cast<std::size_t>(rows));
+  simgr::Arena arena;
+  const double ranked = median_of(rounds, [&] {
+    simgr::cpu::Context ctx{arena};
+    simgr::ranker::rank_products(ctx, q, c, {}, {ids.data(), {rows, k}}, {scores.data(), {rows, k}},
+                                 {found.data(), {rows}});
+    arena.reset();
+  });
+  // Ceilings: reading the table once; one Eigen product of the same size, tile by tile.
+  const double read = median_of(rounds, [&] {
+    float lane[64] = {};
+    for (Index i = 0; i + 64 <= items * width; i += 64) {
+      for (Index l = 0; l < 64; ++l) { lane[l] += candidates[static_cast<std::size_t>(i + l)]; }
+    }
+    sink = lane[0] + lane[63];
+  });
+  std::vector<float> tile(static_cast<std::size_t>(rows * 1024));
+  const double product = median_of(rounds, [&] {
+    simgr::cpu::Context ctx{arena};
+    for (Index i = 0; i < items; i += 1024) {
+      const Index count = std::min<Index>(1024, items - i);
+      simgr::cpu::gemm_nt(ctx, q, c.slice(i, count),
+                          simgr::Matrix<float>(tile.data(), {rows, count}), simgr::Write::assign);
+    }
+  });
+  const double work = 2.0 * static_cast<double>(items) * static_cast<double>(width * rows);
+  std::printf("{\"library\":\"simgr\",\"items\":%td,\"width\":%td,\"users\":%td,\"us\":%.1f,"
+              "\"gflops\":%.1f,\"read_table_us\":%.1f,\"eigen_product_us\":%.1f,\"first\":%d}\n",
+              items, width, rows, ranked, work / ranked * 1e-3, read, product, ids[0]);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int rounds = count > 1 ? std::atoi(arguments[1]) : 9;
+  measure(12101, 64, 256, rounds * 5);
+  measure(12101, 64, 1, rounds * 100);
+  measure(12101, 384, 256, rounds);
+  measure(1000000, 64, 256, std::max(3, rounds / 3));
+  measure(1000000, 64, 1, rounds * 3);
+}
