@@ -40,6 +40,14 @@ struct Composition {
   using Embedding = typename E::EmbeddingType;
   using Candidates = typename S::Candidates::template Over<E>;
   static constexpr bool encodes_items = Candidates::encodes_items;
+  /// Whether a score is the product of a query and an item's key. Otherwise the similarity brings
+  /// a scorer of its own, which gives whole tiles.
+  static constexpr bool scores_are_products = !requires { typename S::template Scores<float>; };
+  static_assert(
+      scores_are_products || requires { requires L::full_catalogue; },
+      "simgr: CrossAttention makes an item's vector anew for each user, so its scores "
+      "come in whole rows; use a loss over the FullCatalogue, such as "
+      "ItemCrossEntropy<FullCatalogue>");
 
   struct Config {
     typename E::Config encoder{};
@@ -156,14 +164,17 @@ struct Composition {
         P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
     const Matrix<const T, Space> queries =
         S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
-    ProductScores<T, Space> scores{queries, shared.keys,
-                                   ctx.template take<T>(states.rows(), states.cols()), into.keys};
+    auto scores = scorer(c, p, grad, shared, items, queries,
+                         ctx.template take<T>(states.rows(), states.cols()), into.keys, ctx);
     double value = 0;
     if constexpr (encodes_items) {
       value =
           against_encoded_items(c, p, grad, shared, into, items, batch, weight, scores, cache, ctx);
     } else {
       value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
+    }
+    if constexpr (!scores_are_products) {
+      scores.finish(ctx);
     }
     const Matrix<T, Space> dstates = S::queries_backward(
         c.similarity, p.similarity, grad.similarity, scores.dqueries, cache.queries, ctx);
@@ -199,6 +210,21 @@ struct Composition {
     const Matrix<T, Space> states =
         P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
     return S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
+  }
+
+  /// What a loss reads scores from, and a ranker where scores are no products: tile(ctx, first,
+  /// count, scores). dqueries and dkeys may be empty where nothing goes back.
+  template <class T, class Space, class Ctx>
+  static auto scorer(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
+                     const Shared<T, Space>& shared, const ItemsView<Space>& items,
+                     Matrix<const T, Space> queries, Matrix<T, Space> dqueries,
+                     Matrix<T, Space> dkeys, Ctx& ctx) {
+    if constexpr (scores_are_products) {
+      return ProductScores<T, Space>{queries, shared.keys, dqueries, dkeys};
+    } else {
+      return S::scores(c.similarity, p.similarity, grad.similarity, items, shared.candidates,
+                       queries, shared.keys, dqueries, dkeys, ctx);
+    }
   }
 
   /// Keys of items `ids` into `keys` [ids, width]: the slow way, item by item, for banks and new

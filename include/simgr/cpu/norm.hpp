@@ -74,6 +74,14 @@ void rms_norm_backward(Context&, VectorArg<T> gain, MatrixArg<T> x, VectorArg<T>
   }
 }
 
+/// y(i) = 1 / |x(i, ·)|; a row of length below 1e-12 counts as 1e-12.
+template <class T>
+void inverse_lengths(Context&, MatrixArg<T> x, Vector<T> y) noexcept {
+  for (Index i = 0; i < x.rows(); ++i) {
+    y[i] = T(1) / std::max(std::sqrt(as_row(x.row(i)).square().sum()), T(1e-12));
+  }
+}
+
 /// y = factor x / |x|, row by row; a row of length below 1e-12 is divided by 1e-12.   scale [rows]
 /// keeps 1 / |x|
 template <class T>

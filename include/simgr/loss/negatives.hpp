@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 
 #include <simgr/core/fields.hpp>
@@ -91,6 +92,19 @@ void draw_negatives(const LossBatch& batch, Index items, Matrix<std::int32_t> id
           break;
         }
       }
+    }
+  }
+}
+
+/// What sampling does to the scores of one row: subtracts log_q(j) from each, and takes out, as
+/// -inf, every j whose item is that of `own` but is not `own` itself.
+template <class T, class S, class LogQ>
+void correct_sampled(std::span<const ItemId> ids, Index own, LogQ&& log_q, Vector<T, S> s) {
+  const ItemId target = ids[static_cast<std::size_t>(own)];
+  for (Index j = 0; j < s.size(); ++j) {
+    s[j] -= static_cast<T>(log_q(j));
+    if (j != own && ids[static_cast<std::size_t>(j)] == target) {
+      s[j] = -std::numeric_limits<T>::infinity();
     }
   }
 }

@@ -7,7 +7,7 @@
 #include <simgr/flow.hpp>
 #include <simgr/loss/negatives.hpp>
 
-// Losses of a target against a few drawn items: binary cross-entropy and BPR.
+// Losses of a target against a few items: binary cross-entropy, BPR and BPR-max.
 
 namespace simgr::SIMGR_ABI {
 
@@ -24,13 +24,11 @@ inline Softplus1 softplus(double x) {
 
 /// Draws ids, scores them, lets `row(scores_of_row)` turn each row into its gradient and its value,
 /// and goes back.
-template <class Negatives, class T, class S, class Ctx, class Row>
-double over_drawn(const ProductScores<T, S>& scores, const LossBatch& batch, T weight, Ctx& ctx,
-                  Row&& row) {
-  const Matrix<std::int32_t, S> ids =
-      ctx.template take<std::int32_t>(scores.rows(), 1 + Negatives::per_row);
+template <class Negatives, class Scores, class T, class Ctx, class Row>
+double over_drawn(const Scores& scores, const LossBatch& batch, T weight, Ctx& ctx, Row&& row) {
+  const auto ids = ctx.template take<std::int32_t>(scores.rows(), 1 + Negatives::per_row);
   draw_negatives<Negatives>(batch, scores.candidates(), ids, ctx);
-  const Matrix<T, S> s = ctx.template take<T>(ids.rows(), ids.cols());
+  const auto s = ctx.template take<T>(ids.rows(), ids.cols());
   scores.chosen(ctx, ids, s);
   double sum = 0;
   for (Index r = 0; r < s.rows(); ++r) { sum += row(s.row(r)); }
@@ -42,24 +40,33 @@ double over_drawn(const ProductScores<T, S>& scores, const LossBatch& batch, T w
 }  // namespace detail
 
 /// −log σ(s_target) − Σ_j log(1 − σ(s_j)) over drawn items j.
-/// Source: Kang & McAuley 2018, equation 7 (one uniform negative)
+/// Source: Kang & McAuley 2018, equation 7 (one uniform negative); averaged over many: Tang & Wang
+/// 2018
 template <class Negatives>
 struct BinaryCrossEntropy {
   using In = flow::ItemScores;
   using Out = double;
-  using Config = NoFields;
+  struct Config {
+    bool averaged = false;  // the mean over the drawn items in place of their sum
 
-  template <class T, class S, class Ctx>
-  static double value_and_gradient(const Config&, const ProductScores<T, S>& scores,
-                                   const LossBatch& batch, T weight, Ctx& ctx) {
-    return detail::over_drawn<Negatives>(scores, batch, weight, ctx, [](Vector<T> s) {
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      f(Field{"averaged", 0, 1, "mean over the drawn items in place of their sum"}, c.averaged);
+    }
+  };
+
+  template <class Scores, class T, class Ctx>
+  static double value_and_gradient(const Config& c, const Scores& scores, const LossBatch& batch,
+                                   T weight, Ctx& ctx) {
+    return detail::over_drawn<Negatives>(scores, batch, weight, ctx, [&](Vector<T> s) {
+      const double share = c.averaged ? 1 / static_cast<double>(s.size() - 1) : 1;
       const detail::Softplus1 target = detail::softplus(-static_cast<double>(s[0]));
       double value = target.value;
       s[0] = static_cast<T>(-target.slope);
       for (Index j = 1; j < s.size(); ++j) {
         const detail::Softplus1 negative = detail::softplus(static_cast<double>(s[j]));
-        value += negative.value;
-        s[j] = static_cast<T>(negative.slope);
+        value += share * negative.value;
+        s[j] = static_cast<T>(share * negative.slope);
       }
       return value;
     });
@@ -74,9 +81,9 @@ struct Bpr {
   using Out = double;
   using Config = NoFields;
 
-  template <class T, class S, class Ctx>
-  static double value_and_gradient(const Config&, const ProductScores<T, S>& scores,
-                                   const LossBatch& batch, T weight, Ctx& ctx) {
+  template <class Scores, class T, class Ctx>
+  static double value_and_gradient(const Config&, const Scores& scores, const LossBatch& batch,
+                                   T weight, Ctx& ctx) {
     return detail::over_drawn<Negatives>(scores, batch, weight, ctx, [](Vector<T> s) {
       const double share = 1 / static_cast<double>(s.size() - 1);
       double value = 0, dtarget = 0;
@@ -89,6 +96,54 @@ struct Bpr {
       s[0] = static_cast<T>(dtarget);
       return value;
     });
+  }
+};
+
+/// −log Σ_j w_j σ(s_target − s_j) + λ Σ_j w_j s_j²,   w = softmax_j(s_j) over the other items j:
+/// those drawn for the row, or with InBatch<false> the other rows' targets. The gradient flows
+/// through w as well.
+/// Source: Hidasi & Karatzoglou 2018, equations 9 and 10
+template <class Negatives>
+struct BprMax {
+  using In = flow::ItemScores;
+  using Out = double;
+  struct Config {
+    double regularisation = 1;  // λ
+
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      f(Field{"regularisation", 0, 100, "weight of the squared scores of other items"},
+        c.regularisation);
+    }
+  };
+
+  template <class Scores, class T, class Ctx>
+  static double value_and_gradient(const Config& c, const Scores& scores, const LossBatch& batch,
+                                   T weight, Ctx& ctx) {
+    if constexpr (requires { Negatives::per_row; }) {
+      const auto weights = ctx.template take<T>(1 + Negatives::per_row);
+      return detail::over_drawn<Negatives>(scores, batch, weight, ctx, [&](Vector<T> s) {
+        return bpr_max_row(ctx, s, 0, c.regularisation, weights);
+      });
+    } else {
+      static_assert(std::is_same_v<Negatives, InBatch<false>>,
+                    "simgr: BprMax weighs the other items by their scores, so InBatch<false> is "
+                    "the form it has; it knows no log-q correction");
+      const Index rows = scores.rows();
+      const auto gathered = ctx.template take<T>(rows, scores.keys.cols());
+      const auto s = ctx.template take<T>(rows, rows);
+      const auto weights = ctx.template take<T>(rows);
+      scores.shared(ctx, batch.targets, gathered, s);
+      double sum = 0;
+      for (Index r = 0; r < rows; ++r) {
+        correct_sampled(
+            batch.targets, r, [](Index) { return 0.0; }, s.row(r));
+        sum += bpr_max_row(ctx, s.row(r), r, c.regularisation, weights);
+      }
+      for (T& gradient : s) { gradient *= weight; }
+      scores.shared_backward(ctx, batch.targets, gathered, s);
+      return sum * static_cast<double>(weight);
+    }
   }
 };
 

@@ -134,6 +134,15 @@ struct PooledDigits {
     static DigitShape<Config> digit_shape(const Shape& s) {
       return {s.width, s.catalogue.digits, s.own};
     }
+    /// One vector for each item; a pooler whose items depend on the user has some for each row of
+    /// the digit table.
+    static Index vectors_count(const CatalogueSizes& catalogue) {
+      if constexpr (requires { P::vectors_per_table_row; }) {
+        return P::vectors_per_table_row * catalogue.table_rows;
+      } else {
+        return catalogue.items;
+      }
+    }
     template <class F, class... Q>
     static void for_each_parameter(const Shape& shape, F&& f, Q&... p) {
       P::for_each_parameter(digit_shape(shape), under("pooler", f), p.pooler...);
@@ -147,7 +156,7 @@ struct PooledDigits {
     }
     template <class T, class S, class Ctx>
     static Matrix<T, S> gradient(const Shape& shape, const Params<T, S>&, Matrix<T, S>, Ctx& ctx) {
-      Matrix<T, S> dvectors = ctx.template take<T>(shape.catalogue.items, shape.width);
+      Matrix<T, S> dvectors = ctx.template take<T>(vectors_count(shape.catalogue), shape.width);
       fill(ctx, dvectors, T(0));
       return dvectors;
     }
