@@ -41,6 +41,9 @@ public:
     if (source.file_ == nullptr) {
       return IoError(std::string("cannot open: ") + std::strerror(errno), source.where());
     }
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(path, error);
+    source.file_bytes_ = error ? 0 : static_cast<std::int64_t>(bytes);
     std::setvbuf(source.file_.get(), nullptr, _IONBF, 0);
     source.packed_.resize(packed_bytes);
     if (Failure failure = source.refill()) {
@@ -72,10 +75,15 @@ public:
   std::int64_t position() const noexcept { return position_; }
   bool compressed() const noexcept { return inflate_ != nullptr; }
   /// Size of a plain file; 0 where the file is compressed or the system does not know.
-  std::int64_t plain_bytes() const {
-    std::error_code error;
-    const auto bytes = compressed() ? 0 : std::filesystem::file_size(path_, error);
-    return error ? 0 : static_cast<std::int64_t>(bytes);
+  std::int64_t plain_bytes() const { return compressed() ? 0 : file_bytes_; }
+  /// About how many unpacked bytes the file has, judged by those seen so far.
+  std::int64_t expected_bytes() const {
+    const std::int64_t used = raw_ - static_cast<std::int64_t>(filled_ - taken_);
+    return !compressed() ? file_bytes_
+           : used == 0   ? 0
+                         : static_cast<std::int64_t>(static_cast<double>(position_) /
+                                                   static_cast<double>(used) *
+                                                   static_cast<double>(file_bytes_));
   }
 
 private:
@@ -182,7 +190,8 @@ private:
   std::unique_ptr<z_stream, Close> inflate_;
   std::vector<unsigned char> packed_;   // raw bytes of the file
   std::size_t taken_ = 0, filled_ = 0;  // the part of packed_ not yet used
-  std::int64_t raw_ = 0;                // bytes read from the file
+  std::int64_t file_bytes_ = 0;
+  std::int64_t raw_ = 0;  // bytes read from the file
   std::int64_t position_ = 0;
   bool between_members_ = false, finished_ = false;
 };
@@ -206,16 +215,19 @@ public:
 
   const std::string& path() const noexcept { return source_.path(); }
 
-  std::int64_t plain_bytes() const { return source_.plain_bytes(); }
+  std::int64_t expected_bytes() const { return source_.expected_bytes(); }
 
   /// The next block, empty at the end. Valid until the next call.
-  /// Errors  those of ByteSource; DataError for a line above the limit
-  Result<std::string_view> next() {
-    begin_ += static_cast<std::int64_t>(whole_) - (added_newline_ ? 1 : 0);
-    std::size_t kept = filled_ - whole_;
-    std::memmove(text(), text() + whole_, kept);
+  ///
+  /// @param unused  this many last bytes of the current block come again, followed by more where
+  ///                there is more: for records that go over several lines
+  /// Errors  those of ByteSource; DataError for a line (or such a record) above the limit
+  Result<std::string_view> next(std::size_t unused = 0) {
+    whole_ -= unused;
+    begin_ += static_cast<std::int64_t>(whole_);
+    filled_ -= whole_;
+    std::memmove(text(), text() + whole_, filled_);
     whole_ = 0;
-    filled_ = kept;
     while (!ended_) {
       if (filled_ + 1 >= capacity()) {
         if (static_cast<std::int64_t>(filled_) > limits_.line_bytes) {
@@ -231,7 +243,10 @@ public:
       ended_ = *count == 0;
       const std::size_t searched = filled_;
       filled_ += *count;
-      if (first_ && (filled_ >= 3 || ended_)) {
+      if (first_) {
+        if (filled_ < 3 && !ended_) {
+          continue;  // too little to tell a byte order mark
+        }
         first_ = false;
         if (std::string_view(text(), filled_).starts_with("\xef\xbb\xbf")) {
           filled_ -= 3;
@@ -249,13 +264,17 @@ public:
         break;
       }
     }
-    if (whole_ == 0 && filled_ > 0) {  // the last line has no '\n'
+    if (whole_ == 0 && filled_ > 0 && text()[filled_ - 1] == '\n') {
+      whole_ = filled_;
+    } else if (whole_ == 0 && filled_ > 0) {  // the last line has no '\n'
       text()[filled_++] = '\n';
       whole_ = filled_;
-      added_newline_ = true;
     }
     return std::string_view(text(), whole_);
   }
+
+  /// Whether the current block is the last.
+  bool at_end() const noexcept { return ended_; }
 
   /// Where the current block begins in the unpacked file.
   std::int64_t block_offset() const noexcept { return begin_; }
@@ -280,7 +299,7 @@ private:
   std::vector<char> buffer_;
   std::size_t whole_ = 0, filled_ = 0;  // bytes of whole lines, and of all
   std::int64_t begin_ = 0;
-  bool ended_ = false, first_ = true, added_newline_ = false;
+  bool ended_ = false, first_ = true;
 };
 
 /// A file line by line, with line numbers. `\r\n` ends a line as `\n` does.

@@ -109,6 +109,7 @@ public:
       add(word);
     }
   }
+  std::uint64_t word() const noexcept { return state_; }
   std::string hex() const {
     constexpr char digits[] = "0123456789abcdef";
     std::string text;

@@ -93,15 +93,15 @@ inline Failure assign_item(const JsonValue& object, ItemText& item, const Where&
     std::string sentence;
     if (key == "title") {
       sentence = assign_text(value, item.title);
-    } else if (key == "brand") {
+    } else if (key == "brand" || key == "store") {
       sentence = assign_text(value, item.brand);
     } else if (key == "text") {
       sentence = assign_text(value, item.text);
     } else if (key == "phrase") {
       sentence = assign_text(value, item.phrase);
-    } else if (key == "asin") {
+    } else if (key == "asin" || key == "parent_asin") {
       sentence = assign_text(value, item.key);
-    } else if (key == "categories") {
+    } else if (key == "categories" || key == "category") {
       sentence = assign_categories(value, item.categories);
     } else if (key == "terms") {
       sentence = assign_texts(value, item.terms);

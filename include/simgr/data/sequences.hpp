@@ -46,7 +46,7 @@ public:
     return std::nullopt;
   }
 
-  /// @param file_bytes  size of the whole text if known: the result is reserved from its share in
+  /// @param file_bytes  about the size of the whole text: the result is reserved from its share in
   ///                    the first block
   Failure lines(std::string_view block, std::int64_t file_bytes) {
     // Every number takes two bytes at least. Scratch that is not used is never touched.
@@ -73,9 +73,7 @@ public:
       std::int64_t largest = largest_;
       do {
         scanner.next();
-        const std::int64_t item = fits(scanner, 8)    ? scanner.short_value()
-                                  : fits(scanner, 16) ? scanner.value()
-                                                      : -1;
+        const std::int64_t item = fits(scanner, 16) ? scanner.value() : -1;
         if (item < 0 || item > largest_id) {
           return bad_number(scanner, "items", timed_ ? "a blank or \\t" : "a blank or \\n");
         }
@@ -251,7 +249,7 @@ inline Result<Interactions> try_read_sequences(const std::string& path,
     } else if (block->empty()) {
       return parser.finish();
     }
-    if (Failure failure = parser.lines(*block, blocks->plain_bytes())) {
+    if (Failure failure = parser.lines(*block, blocks->expected_bytes())) {
       return *std::move(failure);
     }
   }
