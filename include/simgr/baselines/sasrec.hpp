@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <simgr/baselines/defaults.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/loss/cross_entropy.hpp>
@@ -25,5 +26,27 @@ using SasRec = Recommender<TransformerEncoder<ItemEmbedding, Causal>,  // histor
 /// III-E).
 using SasRecBce = Recommender<TransformerEncoder<ItemEmbedding, Causal>, EveryPosition,
                               InnerProduct<TiedItems>, BinaryCrossEntropy<UniformNegatives<1>>>;
+
+/// For data of the size of Amazon Beauty.
+inline constexpr Defaults<SasRec> sasrec_defaults{
+    .model = {.encoder = {.width = 64,
+                          .layers = 2,
+                          .heads = 2,
+                          .max_length = 50,
+                          .dropout = 0.5,
+                          .attention_dropout = 0.5}},
+    .fit = {.epochs = 30,
+            .batch = 128,
+            .optimizer = {.rate = 1e-3},
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+
+inline constexpr Defaults<SasRecBce> sasrec_bce_defaults{
+    .model = {.encoder = {.width = 64,
+                          .layers = 2,
+                          .heads = 2,
+                          .max_length = 50,
+                          .dropout = 0.5,
+                          .attention_dropout = 0.5}},
+    .fit = {.epochs = 100, .batch = 128, .evaluate_every = 5, .optimizer = {.rate = 1e-3}}};
 
 }  // namespace simgr::SIMGR_ABI::baselines

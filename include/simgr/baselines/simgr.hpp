@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <simgr/baselines/defaults.hpp>
 #include <simgr/encoder/pooled_digit_embedding.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
@@ -33,5 +34,36 @@ using SimGrMean = SimGrWith<Mean>;
 /// SimGR, variant B: an item's semantic id goes through the encoder that reads histories.
 using SimGrEncoded = Recommender<TransformerEncoder<SemanticEmbedding, Causal>, EveryPosition,
                                  ScaledCosine<EncodedItems>, ItemCrossEntropy<>>;
+
+/// For data of the size of Amazon Beauty, and ids of four digits and a disambiguation digit.
+template <class DigitPooler>
+inline constexpr Defaults<SimGrWith<DigitPooler>> simgr_with_defaults{
+    .model = {.encoder = {.width = 64,
+                          .layers = 2,
+                          .heads = 2,
+                          .max_length = 50,
+                          .dropout = 0.2,
+                          .attention_dropout = 0.2},
+              .similarity = {.temperature = 0.07}},
+    .fit = {.epochs = 24,
+            .batch = 96,
+            .optimizer = {.rate = 2e-3},
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+
+inline constexpr Defaults<SimGr> simgr_defaults = simgr_with_defaults<MeanPlusMlp>;
+inline constexpr Defaults<SimGrMean> simgr_mean_defaults = simgr_with_defaults<Mean>;
+
+inline constexpr Defaults<SimGrEncoded> simgr_encoded_defaults{
+    .model = {.encoder = {.width = 64,
+                          .layers = 2,
+                          .heads = 2,
+                          .max_length = 20,
+                          .dropout = 0.2,
+                          .attention_dropout = 0.2},
+              .similarity = {.temperature = 0.07}},
+    .fit = {.epochs = 12,
+            .batch = 96,
+            .optimizer = {.rate = 1e-3},
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -137,17 +137,7 @@ struct ModelFile {
     return Model(std::move(catalogue).value(), config.value(), std::span<const float>(weights));
   }
 
-private:
-  static std::string compiler() {
-#if defined(__clang__)
-    return "clang " + std::to_string(__clang_major__);
-#elif defined(__GNUC__)
-    return "gcc " + std::to_string(__GNUC__);
-#else
-    return "unknown";
-#endif
-  }
-
+  /// Whether a file holds a model of these types.
   static Failure check_types(const Checkpoint& checkpoint) {
     const std::string* written_by = checkpoint.find_text("simgr.compiler");
     const auto compare = [&](const char* what, const std::string& expected) -> Failure {
@@ -166,6 +156,17 @@ private:
       return failure;
     }
     return compare("simgr.similarity", detail::name_of_type<typename Model::SimilarityType>());
+  }
+
+private:
+  static std::string compiler() {
+#if defined(__clang__)
+    return "clang " + std::to_string(__clang_major__);
+#elif defined(__GNUC__)
+    return "gcc " + std::to_string(__GNUC__);
+#else
+    return "unknown";
+#endif
   }
 
   static Result<Config> try_config(const Checkpoint& checkpoint) {

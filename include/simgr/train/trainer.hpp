@@ -9,6 +9,7 @@
 #include <simgr/data/batcher.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/eval/model.hpp>
+#include <simgr/loss/negatives.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/train/clip.hpp>
 #include <simgr/train/early_stopping.hpp>
@@ -59,6 +60,7 @@ public:
   }
 
   const FitOptions& options() const noexcept { return options_; }
+  const data::Split& split() const noexcept { return split_; }
   Index steps_per_epoch() const noexcept {
     const Index per_step = options_.batch * options_.accumulate;
     return (batcher_.examples() + per_step - 1) / per_step;
@@ -313,7 +315,8 @@ private:
       average_->exchange(model_.weights());
     }
     model_.refresh();
-    const double ndcg = eval::evaluate_model(model_, split_.validation, {.cutoffs = {10}}, executor)
+    const double ndcg = eval::evaluate_model(model_, split_.validation,
+                                              {.cutoffs = {10}, .shards = options_.shards}, executor)
                             .at(10)
                             .all.ndcg;
     report.validation_ndcg10 = ndcg;

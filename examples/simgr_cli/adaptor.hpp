@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include <simgr_cli/kind.hpp>
+
+#include <simgr/baselines/defaults.hpp>
+#include <simgr/eval/model.hpp>
+#include <simgr/io/model_file.hpp>
+#include <simgr/train/log.hpp>
+#include <simgr/train/trainer.hpp>
+#include <simgr/train/training_state.hpp>
+
+// From a type to a row of the table. Included by one file for each model, and by nothing else:
+// whatever is instantiated here costs compile time once a model.
+
+namespace simgr_cli {
+
+template <class Model>
+class Served final : public ServedModel {
+public:
+  explicit Served(Model model) : model_(std::move(model)) {}
+  const simgr::Catalogue& catalogue() const override { return model_.catalogue(); }
+  simgr::eval::Metrics evaluate(const simgr::data::Evaluation& cases,
+                                const simgr::eval::EvaluateOptions& options,
+                                simgr::cpu::ThreadPool& pool) const override {
+    return simgr::eval::evaluate_model(model_, cases, options, pool);
+  }
+  std::vector<simgr::Recommended> recommend(std::span<const ItemId> history, Index k,
+                                            const simgr::RecommendOptions& options) const override {
+    return model_.recommend(history, k, options);
+  }
+
+private:
+  Model model_;
+};
+
+/// The fields of a model and of its training as one list of names.
+template <class Model>
+struct AllSettings {
+  typename Model::Config model;
+  simgr::train::FitOptions fit;
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    Model::Config::for_each_field(c.model, f);
+    simgr::train::FitOptions::for_each_field(c.fit, f);
+  }
+};
+
+template <class Model>
+AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults,
+                               const std::vector<Setting>& settings) {
+  AllSettings<Model> all{defaults.model, defaults.fit};
+  for (const Setting& setting : settings) {
+    if (const simgr::Failure failure = simgr::try_set_field(all, setting.name, setting.value)) {
+      throw UsageError(std::string("--set ") + failure->what());
+    }
+  }
+  return all;
+}
+
+/// The log of the epochs, if one is asked for.
+inline std::optional<simgr::train::EpochLog> open_log(const std::string& path, Index finished) {
+  if (path.empty()) {
+    return std::nullopt;
+  }
+  return simgr::train::EpochLog(path, simgr::train::LogFormat::jsonl, finished);
+}
+
+template <class Model>
+Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults<Model>& defaults,
+                       simgr::Catalogue catalogue, const simgr::data::Split& split,
+                       const FitRequest& request, simgr::cpu::ThreadPool& pool) {
+  const AllSettings<Model> all = settings_of(defaults, request.settings);
+  Model model(std::move(catalogue), all.model, all.fit.seed);
+  simgr::train::Trainer<Model> trainer(model, split, all.fit);
+  const std::string state = state_path(request.out);
+  if (request.resume && std::filesystem::exists(state)) {
+    simgr::train::load_training_state(trainer, state);
+  } else {
+    std::filesystem::remove(state);  // of another run: nobody may go on from it
+  }
+  auto log = open_log(request.log, trainer.epoch());
+  struct Observer {
+    const FitRequest& request;
+    std::optional<simgr::train::EpochLog>& log;
+    void operator()(const simgr::train::StepReport& report) const {
+      if (request.on_step) {
+        request.on_step(report);
+      }
+    }
+    void operator()(const simgr::train::EpochReport& report) const {
+      if (log) {
+        (*log)(report);
+      }
+      if (request.on_epoch) {
+        request.on_epoch(report);
+      }
+    }
+  } observer{request, log};
+  constexpr std::chrono::seconds longest_loss(30);
+  auto saved = std::chrono::steady_clock::now();
+  for (bool go_on = !trainer.finished(); go_on;) {
+    go_on = trainer.step(observer, pool);
+    const auto now = std::chrono::steady_clock::now();
+    if (trainer.progress().step == 0 || now - saved > longest_loss) {
+      simgr::train::save_training_state(trainer, state);
+      saved = now;
+    }
+  }
+  const simgr::train::FitResult result = trainer.finish();
+  const std::vector<simgr::io::MetadataEntry> metadata = {{kind_key, name}};
+  simgr::io::ModelFile<Model>::save(model, request.out, metadata);
+  return {std::make_unique<Served<Model>>(std::move(model)), result};
+}
+
+/// The row of a Recommender.
+template <class Model>
+ModelKind kind_of(int place, std::string name, std::string summary,
+                  simgr::baselines::Defaults<Model> defaults) {
+  ModelKind kind{place, name, std::move(summary), Model::Parts::Embedding::needs_ids, {}, {},
+                 {},    {}};
+  kind.settings = [defaults] { return simgr::list_fields(settings_of(defaults, {})); };
+  kind.check = [defaults](const std::vector<Setting>& settings) {
+    settings_of(defaults, settings);
+  };
+  kind.fit = [name, defaults](simgr::Catalogue catalogue, const simgr::data::Split& split,
+                              const FitRequest& request, simgr::cpu::ThreadPool& pool) {
+    return fit_recommender(name, defaults, std::move(catalogue), split, request, pool);
+  };
+  kind.load = [](const std::string& path) -> std::unique_ptr<ServedModel> {
+    return std::make_unique<Served<Model>>(Model::load(path));
+  };
+  return kind;
+}
+
+}  // namespace simgr_cli

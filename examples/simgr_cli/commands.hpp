@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <simgr_cli/data_folder.hpp>
+#include <simgr_cli/kind.hpp>
+
+// One function a command; options as the command line gave them. Each returns normally or throws:
+// UsageError (exit 2) or simgr::Error (exit 1). Results go to standard output, how work goes to
+// standard error.
+
+namespace simgr_cli {
+
+/// What fit, compare and quickstart share.
+struct TrainingOptions {
+  std::optional<Index> epochs;
+  std::optional<std::uint64_t> seed;
+  std::vector<std::string> set;  // name=value
+  Index threads = 0;             // 0: as many as the machine has
+
+  /// Everything as settings: what is set by name comes last and wins.
+  std::vector<Setting> settings() const;
+};
+
+struct FitOptions {
+  std::string model, data, out, log;
+  IdSource ids;
+  TrainingOptions training;
+  bool resume = false;
+};
+void fit(const FitOptions& options);
+
+struct EvaluateOptions {
+  std::string file, data, split = "test", seen = "keep", rank = "served";
+  Index threads = 0;
+  bool json = false;
+};
+void evaluate(const EvaluateOptions& options);
+
+struct RecommendCommand {
+  std::string file, history, allow, deny, seen = "remove";
+  Index k = 10;
+  bool json = false;
+};
+void recommend(const RecommendCommand& options);
+
+struct TokenizeOptions {
+  std::string data, text_vectors, out, method = "residual-kmeans", collision = "digit";
+  Index levels = 4, codes = 256, iterations = 20;
+  std::uint64_t seed = 1;
+  Index threads = 0;
+};
+void tokenize(const TokenizeOptions& options);
+
+struct CompareOptions {
+  std::string data, out, report;
+  std::vector<std::string> models;
+  IdSource ids;
+  TrainingOptions training;
+};
+void compare(const CompareOptions& options);
+
+struct QuickstartOptions {
+  std::string out = "simgr-quickstart";
+  Index threads = 0;
+};
+void quickstart(const QuickstartOptions& options);
+
+void inspect(const std::string& file);
+
+/// @throws UsageError
+simgr::ranker::Seen seen_named(const std::string& name);
+/// The machine's threads where `threads` is 0.
+Index threads_or_all(Index threads);
+
+}  // namespace simgr_cli

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include <simgr_cli/contest.hpp>
+
+#include <simgr/data/byte_source.hpp>
+#include <simgr/data/json.hpp>
+#include <simgr/io/atomic_file.hpp>
+#include <simgr/train/progress.hpp>
+
+namespace simgr_cli {
+
+namespace {
+
+using simgr::eval::ReportedModel;
+
+/// The settings of the contest that this kind has.
+std::vector<Setting> settings_for(const ModelKind& kind, const std::vector<Setting>& settings) {
+  const auto names = kind.settings();
+  std::vector<Setting> own;
+  for (const Setting& setting : settings) {
+    if (std::any_of(names.begin(), names.end(),
+                    [&](const simgr::FieldText& field) { return field.name == setting.name; })) {
+      own.push_back(setting);
+    }
+  }
+  return own;
+}
+
+/// The learning curve, from the log: epochs of an earlier run are in it too.
+std::vector<simgr::eval::CurvePoint> read_curve(const std::string& log) {
+  std::vector<simgr::eval::CurvePoint> curve;
+  auto lines = simgr::data::Lines::open(log).value_or_raise();
+  while (lines.next()) {
+    const auto line = simgr::data::parse_json(lines.line(), lines.where());
+    const auto number = [&](const char* key) {
+      const auto* value = line.find(key);
+      const auto found = value == nullptr ? std::nullopt : value->as_number();
+      return found ? *found : simgr::eval::absent;
+    };
+    curve.push_back(
+        {static_cast<Index>(number("epoch")), number("loss"), number("validation_ndcg@10")});
+  }
+  return curve;
+}
+
+ReportedModel compete(const Contest& contest, const ModelKind& kind, const simgr::SemanticIds& ids,
+                      simgr::cpu::ThreadPool& pool) {
+  FitRequest request;
+  request.out = contest.out + "/" + kind.name + ".simgr";
+  request.log = contest.out + "/" + kind.name + ".jsonl";
+  request.settings = settings_for(kind, contest.settings);
+  request.resume = contest.resume;
+  simgr::Catalogue catalogue = catalogue_of(contest.folder, {}, false, pool);
+  if (kind.needs_ids) {
+    catalogue.ids = ids;
+  }
+  std::cerr << kind.name << "\n";
+  simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
+  request.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
+  request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
+  const Fitted fitted = kind.fit(std::move(catalogue), contest.folder.split, request, pool);
+  progress.finish();
+  const auto metrics = fitted.model->evaluate(
+      contest.folder.split.test, {.cutoffs = {10}, .shards = 4 * pool.threads()}, pool);
+  const auto& at = metrics.at(10);
+  const auto epochs = static_cast<double>(std::max<Index>(1, fitted.result.epochs));
+  return {.name = kind.name,
+          .hr = at.all.hr,
+          .ndcg = at.all.ndcg,
+          .mrr = metrics.mrr,
+          .coverage = at.lists.coverage,
+          .entropy = at.lists.entropy,
+          .entropy_normalised = at.lists.entropy_normalised,
+          .epochs = epochs,
+          .seconds_per_epoch = fitted.result.seconds / epochs,
+          .seconds = fitted.result.seconds,
+          .curve = read_curve(request.log),
+          .frequency = at.frequency};
+}
+
+void print_table(const std::vector<ReportedModel>& models) {
+  std::printf("%-16s %8s %8s %8s %10s %16s %7s %9s\n", "model", "HR@10", "NDCG@10", "MRR",
+              "coverage", "entropy (/ln N)", "epochs", "s/epoch");
+  for (const ReportedModel& model : models) {
+    std::printf("%-16s %8.4f %8.4f %8.4f %10.4f %8.3f (%.3f) %7.0f %9.2f\n", model.name.c_str(),
+                model.hr, model.ndcg, model.mrr, model.coverage, model.entropy,
+                model.entropy_normalised, model.epochs, model.seconds_per_epoch);
+  }
+}
+
+}  // namespace
+
+void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool) {
+  std::vector<const ModelKind*> kinds;
+  bool needs_ids = false;
+  for (const std::string& name : contest.models) {
+    kinds.push_back(&kind_named(name));
+    needs_ids = needs_ids || kinds.back()->needs_ids;
+  }
+  for (const Setting& setting : contest.settings) {
+    bool known = false;
+    for (const ModelKind* kind : kinds) {
+      const auto own = settings_for(*kind, {setting});
+      kind->check(own);
+      known = known || !own.empty();
+    }
+    if (!known && !kinds.empty()) {
+      kinds.back()->check({setting});  // its message names the near ones
+    }
+  }
+  std::error_code error;
+  std::filesystem::create_directories(contest.out, error);
+  if (error) {
+    throw simgr::IoError("cannot make the folder: " + error.message(), {.file = contest.out});
+  }
+  simgr::SemanticIds ids = contest.given_ids;
+  if (needs_ids && ids.empty()) {
+    ids = ids_of(contest.folder, contest.ids, pool);
+  }
+  const std::string protocol =
+      "test split, leave one out, full catalogue, seen items kept, best validation epoch";
+  simgr::eval::Report page(contest.name, protocol);
+  const auto& interactions = contest.folder.interactions;
+  page.add_fact("users", std::to_string(interactions.users()));
+  page.add_fact("items", std::to_string(interactions.items));
+  page.add_fact("interactions", std::to_string(interactions.histories.tokens()));
+  std::vector<Index> truth(static_cast<std::size_t>(contest.folder.items()), 0);
+  for (const ItemId item : contest.folder.split.test.targets) {
+    ++truth[static_cast<std::size_t>(item)];
+  }
+  page.set_truth("test targets", std::move(truth));
+  std::vector<ReportedModel> models;
+  for (const ModelKind* kind : kinds) {
+    models.push_back(compete(contest, *kind, ids, pool));
+    page.add(models.back());
+  }
+  if (const simgr::Failure failure = simgr::io::try_replace_file(report, page.html())) {
+    simgr::raise(*failure);
+  }
+  std::printf("\n%s: %s\n\n", contest.name.c_str(), protocol.c_str());
+  print_table(models);
+  std::printf("\nreport: %s\n", std::filesystem::absolute(report).c_str());
+}
+
+void compare(const CompareOptions& options) {
+  simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
+  for (const std::string& name : options.models) { kind_named(name); }
+  const DataFolder folder = read_folder(options.data);
+  hold({.folder = folder,
+        .name = std::filesystem::path(options.data).lexically_normal().filename().string(),
+        .out = options.out,
+        .models = options.models,
+        .ids = options.ids,
+        .settings = options.training.settings()},
+       options.report.empty() ? options.out + "/report.html" : options.report, pool);
+}
+
+}  // namespace simgr_cli

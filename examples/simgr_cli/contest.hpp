@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <simgr_cli/commands.hpp>
+
+#include <simgr/eval/report.hpp>
+
+namespace simgr_cli {
+
+/// Models trained on the same data with the same ids, and measured on the same cases.
+struct Contest {
+  const DataFolder& folder;
+  std::string name;  // of the data, for people
+  std::string out;   // folder of the models, their states and logs
+  std::vector<std::string> models;
+  IdSource ids{};
+  simgr::SemanticIds given_ids{};   // where the caller has them already
+  std::vector<Setting> settings{};  // a model takes those that it has
+  bool resume = true;
+};
+
+/// Trains and evaluates all, prints a table on standard output, and writes the page `report`.
+/// @throws UsageError  a setting that no model has
+void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool);
+
+}  // namespace simgr_cli

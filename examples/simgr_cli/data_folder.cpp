@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <unordered_set>
+
+#include <simgr_cli/data_folder.hpp>
+
+#include <simgr/data/items.hpp>
+#include <simgr/data/npy.hpp>
+#include <simgr/data/sequences.hpp>
+#include <simgr/io/semantic_ids.hpp>
+#include <simgr/text/tfidf.hpp>
+#include <simgr/tokenizer/residual_kmeans.hpp>
+
+namespace simgr_cli {
+
+using simgr::Index;
+
+std::string plain_or_packed(const std::string& path) {
+  for (const std::string& name : {path, path + ".gz"}) {
+    std::error_code error;
+    if (std::filesystem::exists(name, error)) {
+      return name;
+    }
+  }
+  return {};
+}
+
+DataFolder read_folder(const std::string& path, Index items) {
+  DataFolder folder;
+  folder.path = path;
+  std::error_code error;
+  if (!std::filesystem::is_directory(path, error)) {
+    throw simgr::IoError("this is no folder", {.file = path});
+  }
+  const std::string sequences = plain_or_packed(path + "/sequences.tsv");
+  if (sequences.empty()) {
+    throw simgr::IoError("the folder has neither sequences.tsv nor sequences.tsv.gz",
+                         {.file = path});
+  }
+  if (const std::string texts = plain_or_packed(path + "/items.jsonl"); !texts.empty()) {
+    folder.texts = simgr::data::read_items(texts);
+  }
+  const Index known = std::max(items, static_cast<Index>(folder.texts.size()));
+  folder.interactions = simgr::data::read_sequences(sequences, {.items = known});
+  folder.split = simgr::data::leave_one_out(folder.interactions);
+  folder.fingerprint = simgr::data::fingerprint(folder.interactions);
+  if (folder.split.too_short > 0) {
+    std::fprintf(stderr, "%td of %td users have fewer than 3 items: trained on, never evaluated\n",
+                 folder.split.too_short, folder.interactions.users());
+  }
+  return folder;
+}
+
+simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::string& file,
+                                          simgr::cpu::ThreadPool& pool) {
+  std::string path = file;
+  if (path.empty()) {
+    path = plain_or_packed(folder.path + "/text_embeddings_minilm/embeddings.npy");
+  }
+  if (!path.empty()) {
+    return simgr::data::read_npy(path, {.rows = folder.items()});
+  }
+  if (static_cast<Index>(folder.texts.size()) == folder.items()) {
+    std::vector<std::string> texts;
+    for (const simgr::data::ItemText& item : folder.texts) {
+      texts.push_back(simgr::data::item_text(item));
+    }
+    if (std::any_of(texts.begin(), texts.end(), [](const auto& text) { return !text.empty(); })) {
+      std::fprintf(stderr, "semantic ids from TF-IDF of the item texts\n");
+      return simgr::text::text_vectors(texts, {}, pool);
+    }
+  }
+  throw simgr::DataError("there are no texts to make semantic ids from: give --text-vectors FILE "
+                         "or --ids FILE",
+                         {.file = folder.path});
+}
+
+simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
+                          simgr::cpu::ThreadPool& pool) {
+  if (!source.ids.empty()) {
+    simgr::SemanticIds ids = simgr::io::read_semantic_ids(source.ids);
+    if (ids.items() != folder.items()) {
+      throw simgr::DataError("expected ids of " + std::to_string(folder.items()) +
+                                 " items, found " + std::to_string(ids.items()),
+                             {.file = source.ids});
+    }
+    return ids;
+  }
+  const auto vectors = text_vectors_of(folder, source.text_vectors, pool);
+  return simgr::tokenizer::residual_kmeans(vectors, {}, pool);
+}
+
+simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, bool needs_ids,
+                              simgr::cpu::ThreadPool& pool) {
+  simgr::Catalogue catalogue{.items = folder.items()};
+  std::unordered_set<std::string> names;
+  for (const simgr::data::ItemText& item : folder.texts) { names.insert(item.key); }
+  if (!names.empty() && names.size() == folder.texts.size() && !names.contains("") &&
+      static_cast<Index>(names.size()) == folder.items()) {
+    for (const simgr::data::ItemText& item : folder.texts) { catalogue.keys.push_back(item.key); }
+  }
+  if (needs_ids) {
+    catalogue.ids = ids_of(folder, source, pool);
+  }
+  return catalogue;
+}
+
+}  // namespace simgr_cli

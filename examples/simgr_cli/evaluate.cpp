@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <iostream>
+
+#include <simgr_cli/commands.hpp>
+#include <simgr_cli/json_line.hpp>
+
+namespace simgr_cli {
+
+simgr::ranker::Seen seen_named(const std::string& name) {
+  for (const auto seen :
+       {simgr::ranker::Seen::keep, simgr::ranker::Seen::zero, simgr::ranker::Seen::remove}) {
+    if (name == simgr::ranker::name_of(seen)) {
+      return seen;
+    }
+  }
+  throw UsageError("--seen: expected keep, zero or remove, found " + name);
+}
+
+void evaluate(const EvaluateOptions& options) {
+  const simgr::eval::EvaluateOptions how{.seen = seen_named(options.seen),
+                                         .cutoffs = {1, 5, 10, 20},
+                                         .half_ties = options.rank == "half-tie",
+                                         .shards = 4 * threads_or_all(options.threads)};
+  const ModelKind& kind = kind_of_file(options.file);
+  const auto model = kind.load(options.file);
+  simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
+  const DataFolder folder = read_folder(options.data, model->catalogue().items);
+  if (folder.items() != model->catalogue().items) {
+    throw simgr::DataError("items.jsonl: expected the " + std::to_string(model->catalogue().items) +
+                               " items of the model, found " + std::to_string(folder.items()),
+                           {.file = options.data});
+  }
+  const auto& cases = options.split == "validation" ? folder.split.validation : folder.split.test;
+  const simgr::eval::Metrics metrics = model->evaluate(cases, how, pool);
+  const auto at = [&](Index k) -> const simgr::eval::MetricsAt& { return metrics.at(k); };
+  const simgr::eval::Spread& lists = at(10).lists;
+  if (options.json) {
+    JsonLine line;
+    line.add("model", kind.name);
+    line.add("users", metrics.users);
+    line.add("items", metrics.items);
+    for (const Index k : {1, 5, 10, 20}) { line.add("hr@" + std::to_string(k), at(k).all.hr); }
+    for (const Index k : {5, 10, 20}) { line.add("ndcg@" + std::to_string(k), at(k).all.ndcg); }
+    line.add("mrr", metrics.mrr);
+    line.add("coverage@10", lists.coverage);
+    line.add("entropy@10", lists.entropy);
+    line.add("entropy_normalised@10", lists.entropy_normalised);
+    line.add("gini@10", lists.gini);
+    line.add("ties", metrics.ties);
+    line.add("seconds", metrics.seconds);
+    std::cout << line.text() << "\n";
+    return;
+  }
+  std::printf("%s on %s: %td users, %td items, %s split, seen items: %s\n", kind.name.c_str(),
+              options.data.c_str(), metrics.users, metrics.items, options.split.c_str(),
+              options.seen.c_str());
+  std::printf("  %-8s %8s %8s %8s %8s\n", "", "@1", "@5", "@10", "@20");
+  std::printf("  %-8s %8.4f %8.4f %8.4f %8.4f\n", "HR", at(1).all.hr, at(5).all.hr, at(10).all.hr,
+              at(20).all.hr);
+  std::printf("  %-8s %8.4f %8.4f %8.4f %8.4f\n", "NDCG", at(1).all.ndcg, at(5).all.ndcg,
+              at(10).all.ndcg, at(20).all.ndcg);
+  std::printf("  MRR %.4f (full ranking)   ties %td   %.2f s\n", metrics.mrr, metrics.ties,
+              metrics.seconds);
+  std::printf("  lists of 10: coverage %.4f   entropy %.4f nats (%.4f of ln N)   Gini %.4f\n",
+              lists.coverage, lists.entropy, lists.entropy_normalised, lists.gini);
+}
+
+}  // namespace simgr_cli

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <simgr_cli/commands.hpp>
+
+#include <simgr/io/catalogue_file.hpp>
+#include <simgr/io/checkpoint.hpp>
+#include <simgr/io/model_file.hpp>
+
+namespace simgr_cli {
+
+namespace {
+
+/// A line of /proc/self/status in MB; negative where there is none.
+double status_megabytes(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.starts_with(name + ":")) {
+      return std::stod(line.substr(name.size() + 1)) / 1024;
+    }
+  }
+  return -1;
+}
+
+void print_catalogue(const simgr::Catalogue& catalogue) {
+  std::printf("catalogue: %td items, %s", catalogue.items,
+              catalogue.keys.empty() ? "no keys" : "keys");
+  if (catalogue.ids.empty()) {
+    std::printf(", no semantic ids");
+  } else {
+    std::printf(", semantic ids of %td digits (", catalogue.ids.digits());
+    for (std::size_t digit = 0; digit < catalogue.ids.codes_per_digit.size(); ++digit) {
+      std::printf("%s%td", digit > 0 ? " " : "", catalogue.ids.codes_per_digit[digit]);
+    }
+    std::printf(" codes)");
+  }
+  std::printf(", %s\n", catalogue.popularity.empty() ? "popularity unknown" : "popularity");
+}
+
+void print_file(const std::string& file) {
+  const auto checkpoint = simgr::io::Checkpoint::read(file);
+  for (const simgr::io::MetadataEntry& entry : checkpoint.texts()) {
+    if (!entry.key.starts_with("simgr.crc32c") && !entry.key.starts_with("simgr.header")) {
+      std::printf("%s = %s\n", entry.key.c_str(), entry.text.c_str());
+    }
+  }
+  print_catalogue(simgr::io::try_read_catalogue(checkpoint).value_or_raise());
+  Index parameters = 0, tensors = 0;
+  for (const simgr::io::TensorView& tensor : checkpoint.tensors()) {
+    const bool weight = tensor.name.find('/') == std::string::npos;
+    if (weight) {
+      std::printf("%-48s %s %s\n", tensor.name.c_str(),
+                  std::string(simgr::io::name_of(tensor.dtype)).c_str(),
+                  simgr::io::shape_text(tensor.shape).c_str());
+      parameters += tensor.size();
+      ++tensors;
+    }
+  }
+  std::printf("%td parameters in %td tensors\n", parameters, tensors);
+}
+
+}  // namespace
+
+void inspect(const std::string& file) {
+  print_file(file);
+  const ModelKind& kind = kind_of_file(file);
+  const double before = status_megabytes("VmRSS");
+  const auto model = kind.load(file);
+  const ItemId one = 0;
+  const auto list = model->recommend({&one, 1}, 10, {});
+  std::printf("resident memory: %.1f MB with the model loaded and serving, %.1f MB before\n",
+              status_megabytes("VmRSS"), before);
+}
+
+}  // namespace simgr_cli

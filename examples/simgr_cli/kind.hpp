@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <simgr/catalogue.hpp>
+#include <simgr/core/fields.hpp>
+#include <simgr/cpu/thread_pool.hpp>
+#include <simgr/data/split.hpp>
+#include <simgr/eval/evaluator.hpp>
+#include <simgr/recommender.hpp>
+#include <simgr/train/fit_options.hpp>
+#include <simgr/train/report.hpp>
+
+// Models as values: the one place where types are erased, so that a model is a word on the command
+// line. Every model is a file in models/ that fills in one ModelKind and puts it in the table.
+
+namespace simgr_cli {
+
+using simgr::Index;
+using simgr::ItemId;
+
+/// Something wrong with the command line itself: exit code 2.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// One `--set name=value`.
+struct Setting {
+  std::string name, value;
+};
+
+/// What the user asked of a training run, besides data and model.
+struct FitRequest {
+  std::string out;                // the model file; the state lies beside it
+  std::vector<Setting> settings;  // of the model's Config or of FitOptions
+  std::string log;                // JSON lines; empty: none
+  bool resume = false;            // go on from the state, where there is one
+  std::string data_fingerprint;   // a state of other data is refused
+  std::function<void(const simgr::train::StepReport&)> on_step;
+  std::function<void(const simgr::train::EpochReport&)> on_epoch;
+};
+
+/// A model that serves, whatever its type.
+class ServedModel {
+public:
+  virtual ~ServedModel() = default;
+  virtual const simgr::Catalogue& catalogue() const = 0;
+  virtual simgr::eval::Metrics evaluate(const simgr::data::Evaluation& cases,
+                                        const simgr::eval::EvaluateOptions& options,
+                                        simgr::cpu::ThreadPool& pool) const = 0;
+  virtual std::vector<simgr::Recommended>
+  recommend(std::span<const ItemId> history, Index k,
+            const simgr::RecommendOptions& options) const = 0;
+};
+
+struct Fitted {
+  std::unique_ptr<ServedModel> model;
+  simgr::train::FitResult result;
+};
+
+/// A row of the table of models.
+struct ModelKind {
+  int place = 0;        // in lists: simple models first
+  std::string name;     // the word on the command line
+  std::string summary;  // one line
+  bool needs_ids = false;
+  /// Every name `--set` takes, with its default.
+  std::function<std::vector<simgr::FieldText>()> settings;
+  /// @throws UsageError  a setting that is unknown, unreadable or out of range
+  std::function<void(const std::vector<Setting>&)> check;
+  /// Trains and writes the model file; continues a run where the request says so.
+  std::function<Fitted(simgr::Catalogue, const simgr::data::Split&, const FitRequest&,
+                       simgr::cpu::ThreadPool&)>
+      fit;
+  std::function<std::unique_ptr<ServedModel>(const std::string& path)> load;
+};
+
+/// Puts a kind in the table, before main begins.
+bool add_kind(ModelKind kind);
+/// The table, by place.
+std::vector<const ModelKind*> all_kinds();
+/// @throws UsageError  no such model: the message lists them
+const ModelKind& kind_named(const std::string& name);
+/// The kind that a file says it is.
+/// @throws simgr::Error  unreadable, or not written by this program
+const ModelKind& kind_of_file(const std::string& path);
+
+inline constexpr const char* kind_key = "model";  // in the metadata of a model file
+
+/// Where the state of a training run lies.
+inline std::string state_path(const std::string& out) {
+  return out + ".state";
+}
+
+}  // namespace simgr_cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr_cli/adaptor.hpp>
+
+#include <simgr/baselines/popularity.hpp>
+
+namespace simgr_cli {
+namespace {
+
+using simgr::baselines::Popularity;
+
+ModelKind popularity() {
+  ModelKind kind{
+      0, "popularity", "the most popular items, the same for everybody", false, {}, {}, {}, {}};
+  kind.settings = [] { return simgr::list_fields(simgr::train::FitOptions{}); };
+  kind.check = [](const std::vector<Setting>& settings) { settings_of<Popularity>({}, settings); };
+  kind.fit = [](simgr::Catalogue catalogue, const simgr::data::Split& split,
+                const FitRequest& request, simgr::cpu::ThreadPool& pool) {
+    Popularity model(std::move(catalogue));
+    auto log = open_log(request.log, 0);
+    const auto observer = [&](const simgr::train::EpochReport& report) {
+      if (log) {
+        (*log)(report);
+      }
+      if (request.on_epoch) {
+        request.on_epoch(report);
+      }
+    };
+    const auto result = model.fit(split, {}, observer, pool);
+    const std::vector<simgr::io::MetadataEntry> metadata = {{kind_key, "popularity"}};
+    if (const simgr::Failure failure = model.try_save(request.out, metadata)) {
+      simgr::raise(*failure);
+    }
+    return Fitted{std::make_unique<Served<Popularity>>(std::move(model)), result};
+  };
+  kind.load = [](const std::string& path) -> std::unique_ptr<ServedModel> {
+    return std::make_unique<Served<Popularity>>(Popularity::load(path));
+  };
+  return kind;
+}
+
+const bool added = add_kind(popularity());
+
+}  // namespace
+}  // namespace simgr_cli

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include <simgr_cli/contest.hpp>
+
+#include <simgr/data/json.hpp>
+#include <simgr/data/synthetic_catalogue.hpp>
+#include <simgr/io/atomic_file.hpp>
+#include <simgr/io/semantic_ids.hpp>
+
+namespace simgr_cli {
+
+namespace {
+
+std::string joined(std::span<const ItemId> items) {
+  std::string text;
+  for (const ItemId item : items) { text += (text.empty() ? "" : " ") + std::to_string(item); }
+  return text;
+}
+
+/// The catalogue as a data folder like any other, so that every other command can be tried on it.
+void write_folder(const simgr::data::SyntheticCatalogue& world, const std::string& path) {
+  std::filesystem::create_directories(path);
+  std::string sequences = "user\titems\n";
+  for (Index user = 0; user < world.interactions.users(); ++user) {
+    sequences += std::to_string(user) + "\t" + joined(world.interactions.histories[user]) + "\n";
+  }
+  std::string items;
+  for (std::size_t i = 0; i < world.items.size(); ++i) {
+    items += "{\"id\":" + std::to_string(i) +
+             ",\"title\":" + simgr::data::json_quote(world.items[i].title) + "}\n";
+  }
+  for (const auto& [name, text] :
+       {std::pair{"sequences.tsv", &sequences}, {"items.jsonl", &items}}) {
+    if (const simgr::Failure failure = simgr::io::try_replace_file(path + "/" + name, *text)) {
+      simgr::raise(*failure);
+    }
+  }
+  simgr::io::write_semantic_ids(path + "/ids.tsv", world.ids);
+}
+
+}  // namespace
+
+void quickstart(const QuickstartOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
+  const auto world = simgr::data::synthetic_catalogue();
+  const std::string data = options.out + "/data";
+  write_folder(world, data);
+  const DataFolder folder = read_folder(data);
+  std::printf(
+      "The embedded catalogue: %td users, %td items whose ids have three digits: category, "
+      "style, volume.\nGiven a user, category and style of the next item share %.2f nat: no "
+      "model that adds up digits can know it.\n",
+      folder.interactions.users(), folder.items(), world.planted_total_correlation());
+  std::fflush(stdout);
+  std::vector<std::string> models;
+  for (const ModelKind* kind : all_kinds()) { models.push_back(kind->name); }
+  hold({.folder = folder,
+        .name = "The embedded catalogue",
+        .out = options.out,
+        .models = models,
+        .given_ids = world.ids,
+        .settings = {{"epochs", "20"}, {"evaluate_every", "1"}, {"encoder.max_length", "20"}},
+        .resume = false},
+       options.out + "/report.html", pool);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::printf("%.0f s. Next: simgr recommend %s/simgr.simgr --history \"3 17 9\"\n",
+              seconds.count(), options.out.c_str());
+}
+
+}  // namespace simgr_cli

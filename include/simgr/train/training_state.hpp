@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <simgr/core/fields.hpp>
+#include <simgr/io/checkpoint.hpp>
+#include <simgr/io/model_file.hpp>
+#include <simgr/train/trainer.hpp>
+
+// A training run between two steps, as a file. It is a model file (the weights of that moment) with
+// more groups and numbers:
+//
+//   moment_0/…, moment_1/…   the optimiser's memory, in the layout of the weights
+//   average/…                the moving average, where there is one
+//   best/…                   the weights of the best epoch, where there is one
+//   bank/keys                keys of encoded items, stale as they are
+//   progress/integers, progress/reals
+//
+// Random numbers need nothing: they are functions of the seed and of these numbers.
+
+namespace simgr::SIMGR_ABI::train {
+
+namespace detail {
+
+inline constexpr std::string_view option_prefix = "simgr.fit.";
+inline constexpr const char* data_key = "simgr.data";
+
+/// What of a split decides the course of a run.
+inline std::string fingerprint(const data::Split& split) {
+  data::Fingerprint print;
+  const auto add = [&](const Ragged<ItemId>& sequences) {
+    for (const Index offset : sequences.offsets) { print.add(static_cast<std::uint64_t>(offset)); }
+    for (const ItemId item : sequences.values) { print.add(static_cast<std::uint64_t>(item)); }
+  };
+  print.add(static_cast<std::uint64_t>(split.items));
+  add(split.train);
+  add(split.validation.histories);
+  for (const ItemId item : split.validation.targets) {
+    print.add(static_cast<std::uint64_t>(item));
+  }
+  return print.hex();
+}
+
+inline std::string moment_group(Index i) {
+  return "moment_" + std::to_string(i);
+}
+
+/// The numbers of a run that are not blocks, as two lists.
+template <class Model>
+struct StateNumbers {
+  std::vector<std::int64_t> integers;
+  std::vector<double> reals;
+
+  static StateNumbers of(Trainer<Model>& trainer) {
+    const auto& progress = trainer.progress();
+    const EarlyStoppingState& stopping = trainer.stopping().state();
+    return {{progress.epoch, progress.step, progress.batches, progress.rows, progress.tokens,
+             trainer.optimizer().steps(), stopping.best_epoch, stopping.waited,
+             trainer.average() ? trainer.average()->updates() : 0},
+            {progress.loss, progress.seconds, progress.all_seconds, stopping.best}};
+  }
+  void restore(Trainer<Model>& trainer) const {
+    trainer.progress() = {integers[0], integers[1], integers[2], integers[3],
+                          integers[4], reals[0],    reals[1],    reals[2]};
+    trainer.optimizer().set_steps(integers[5]);
+    trainer.stopping() =
+        EarlyStopping({trainer.options().patience, 0.0}, {integers[6], reals[3], integers[7]});
+    if (trainer.average()) {
+      trainer.average()->set_updates(integers[8]);
+    }
+  }
+};
+
+}  // namespace detail
+
+/// Writes the state of a run between two steps: the old file or the new one, never half.
+template <class Model>
+Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path) {
+  io::CheckpointWriter writer;
+  const Model& model = trainer.model();
+  io::ModelFile<Model>::add_to(writer, model);
+  writer.set(detail::data_key, detail::fingerprint(trainer.split()));
+  for (const FieldText& field : list_fields(trainer.options())) {
+    writer.set(std::string(detail::option_prefix) + field.name, field.value);
+  }
+  const auto numbers = detail::StateNumbers<Model>::of(trainer);
+  writer.add_copy("progress/integers", {std::ssize(numbers.integers)},
+                  std::span<const std::int64_t>(numbers.integers));
+  writer.add_copy("progress/reals", {std::ssize(numbers.reals)},
+                  std::span<const double>(numbers.reals));
+  const ParameterTable& table = model.table();
+  for (Index i = 0; i < trainer.optimizer().moment_count(); ++i) {
+    io::add_parameters(writer, table, std::as_const(trainer.optimizer()).moments(i),
+                       detail::moment_group(i));
+  }
+  if (trainer.average()) {
+    io::add_parameters(writer, table, std::as_const(*trainer.average()).average(), "average");
+  }
+  if (!trainer.best_weights().empty()) {
+    io::add_parameters(writer, table, trainer.best_weights(), "best");
+  }
+  if (!trainer.bank().empty()) {
+    writer.add("bank/keys", {trainer.bank().rows, trainer.bank().cols},
+               std::span<const float>(trainer.bank().values));
+  }
+  return writer.try_write(path);
+}
+
+template <class Model>
+void save_training_state(Trainer<Model>& trainer, const std::string& path) {
+  if (const Failure failure = try_save_training_state(trainer, path)) {
+    raise(*failure);
+  }
+}
+
+/// Puts a trainer, fresh from its constructor, where the saved one stood: what follows has the bits
+/// of the run that was never interrupted.
+///
+/// Errors  those of a damaged file; DataError that lists what differs: the model's types or config,
+///         its semantic ids, the options, the data. The trainer is as it was.
+template <class Model>
+Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path) {
+  auto read = io::Checkpoint::try_read(path);
+  if (!read) {
+    return read.error();
+  }
+  const io::Checkpoint& state = read.value();
+  const Model& model = trainer.model();
+  if (Failure failure = io::ModelFile<Model>::check_types(state)) {
+    return failure;
+  }
+  std::string differences;
+  const auto compare = [&](std::string_view prefix, const std::vector<FieldText>& fields) {
+    for (const FieldText& field : fields) {
+      const std::string* saved = state.find_text(std::string(prefix) + field.name);
+      if (saved == nullptr || *saved != field.value) {
+        differences += (differences.empty() ? "" : "; ") + field.name + " was " +
+                       (saved == nullptr ? "unknown" : *saved) + ", is " + field.value;
+      }
+    }
+  };
+  compare(io::detail::config_prefix, list_fields(model.config()));
+  compare(detail::option_prefix, list_fields(trainer.options()));
+  auto catalogue = io::try_read_catalogue(state);
+  if (!catalogue) {
+    return catalogue.error();
+  }
+  if (catalogue->ids.codes.values != model.catalogue().ids.codes.values ||
+      catalogue->ids.codes_per_digit != model.catalogue().ids.codes_per_digit) {
+    differences += std::string(differences.empty() ? "" : "; ") + "the semantic ids are others";
+  }
+  const std::string* data = state.find_text(detail::data_key);
+  if (data == nullptr || *data != detail::fingerprint(trainer.split())) {
+    differences += std::string(differences.empty() ? "" : "; ") + "the data are others";
+  }
+  if (!differences.empty()) {
+    return DataError("the run that was saved differs from this one: " + differences,
+                     {.file = path});
+  }
+
+  // Everything is read before anything is assigned.
+  auto numbers = detail::StateNumbers<Model>::of(trainer);
+  const Index integer_shape[] = {std::ssize(numbers.integers)};
+  const Index real_shape[] = {std::ssize(numbers.reals)};
+  auto integers = state.try_read<std::int64_t>("progress/integers", integer_shape);
+  auto reals = state.try_read<double>("progress/reals", real_shape);
+  if (!integers || !reals) {
+    return integers ? reals.error() : integers.error();
+  }
+  numbers.integers = std::move(*integers);
+  numbers.reals = std::move(*reals);
+  for (const std::int64_t number : numbers.integers) {
+    if (number < 0) {
+      return DataError("found a negative count", {.file = path, .field = "progress/integers"});
+    }
+  }
+  if (numbers.integers[1] >= trainer.steps_per_epoch()) {
+    return DataError("step " + std::to_string(numbers.integers[1]) + " of an epoch of " +
+                         std::to_string(trainer.steps_per_epoch()),
+                     {.file = path, .field = "progress/integers"});
+  }
+  const ParameterTable& table = model.table();
+  std::vector<std::pair<std::string, std::span<float>>> blocks{{"", trainer.model().weights()}};
+  for (Index i = 0; i < trainer.optimizer().moment_count(); ++i) {
+    blocks.emplace_back(detail::moment_group(i), trainer.optimizer().moments(i));
+  }
+  if (trainer.average()) {
+    blocks.emplace_back("average", trainer.average()->average());
+  }
+  std::vector<float> best;
+  if (numbers.integers[6] > 0) {
+    best.resize(static_cast<std::size_t>(table.block_size));
+    blocks.emplace_back("best", best);
+  }
+  for (const auto& [group, block] : blocks) {
+    if (Failure failure = io::match_parameters(state, table, group)) {
+      return failure;
+    }
+  }
+  OwnedMatrix<float> bank;
+  if (state.find("bank/keys") != nullptr) {
+    const Index shape[] = {model.items(), model.width()};
+    auto keys = state.try_read<float>("bank/keys", shape);
+    if (!keys) {
+      return keys.error();
+    }
+    bank.values = std::move(*keys);
+    bank.rows = shape[0];
+    bank.cols = shape[1];
+  }
+  for (const auto& [group, block] : blocks) { io::load_parameters(state, table, block, group); }
+  trainer.best_weights() = std::move(best);
+  trainer.bank() = std::move(bank);
+  numbers.restore(trainer);
+  return std::nullopt;
+}
+
+template <class Model>
+void load_training_state(Trainer<Model>& trainer, const std::string& path) {
+  if (const Failure failure = try_load_training_state(trainer, path)) {
+    raise(*failure);
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI::train
