@@ -175,45 +175,45 @@ inline void multiply_panel(const float* rows, const float* panel, Index width, f
   });
 }
 
-/// out[i] = row · items[i]; returns a bound on the sum of squares of any item. Streams the items.
+/// out[i] = row · items[i]; returns a bound on the sum of squares of any item. Streams the items
+/// line by line: sixteen rows side by side fetch at two thirds of the speed.
 inline float multiply_row(const float* row, const float* items, Index count, Index width,
                           float* out) noexcept {
-  const Index whole = width / lane_count * lane_count;
-  Lanes squares[2] = {};
+  constexpr Index step = 4 * lane_count, ahead = 1024;  // floats fetched before they are read
+  Lanes squares[4] = {};
   for (Index first = 0; first < count; first += lane_count) {
     const Index here = std::min(lane_count, count - first);
-    const float* part = items + first * width;
     Lanes sums[lane_count] = {};
-    if (here == lane_count) {
-      for (Index j = 0; j < whole; j += lane_count) {
-        Lanes x;
-        load(x, row + j);
-        unrolled<lane_count>([&](auto i) {
-          Lanes y;
-          load(y, part + i * width + j);
-          sums[i] += x * y;
-          squares[i % 2] += y * y;
+    for (Index i = 0; i < here; ++i) {
+      const float* item = items + (first + i) * width;
+      Lanes part[4] = {};
+      Index j = 0;
+      for (; j + step <= width; j += step) {
+        unrolled<4>([&](auto l) {
+          __builtin_prefetch(item + j + l * lane_count + ahead);
+          Lanes x, y;
+          load(x, row + j + l * lane_count);
+          load(y, item + j + l * lane_count);
+          part[l] += x * y;
+          squares[l] += y * y;
         });
       }
-    }
-    if (here != lane_count || whole != width) {
-      for (Index j = here == lane_count ? whole : 0; j < width; j += lane_count) {
-        Lanes x;
-        load_part(x, row + j, std::min(lane_count, width - j));
-        unrolled<lane_count>([&](auto i) {
-          Lanes y;
-          load_part(y, i < here ? part + i * width + j : row,
-                    i < here ? std::min(lane_count, width - j) : 0);
-          sums[i] += x * y;
-          squares[i % 2] += y * y;
-        });
+      for (; j < width; j += lane_count) {
+        const Index columns = std::min(lane_count, width - j);
+        Lanes x, y;
+        load_part(x, row + j, columns);
+        load_part(y, item + j, columns);
+        part[0] += x * y;
+        squares[0] += y * y;
       }
+      sums[i] = (part[0] + part[1]) + (part[2] + part[3]);
     }
     sum_lanes(sums);
     std::memcpy(out + first, &sums[0], static_cast<std::size_t>(here) * sizeof(float));
   }
+  const Lanes all = (squares[0] + squares[1]) + (squares[2] + squares[3]);
   float sum = 0;
-  for (Index i = 0; i < lane_count; ++i) { sum += squares[0][i] + squares[1][i]; }
+  for (Index i = 0; i < lane_count; ++i) { sum += all[i]; }
   return sum;
 }
 

@@ -29,9 +29,15 @@ void rank_part(MatrixArg<float> queries, MatrixArg<float> part, Index first, Rul
         }
         BestItems& kept = best[row];
         const float* query = queries.data() + row * width;
+        const auto count = static_cast<Index>(scores.size());
+        // k items that may be listed reach the floor by float, hence floor - margin exactly.
+        const float floor =
+            kept.size() > 0 ? kept.threshold()
+                            : reached_by(scores.data(), count,
+                                         kept.capacity() + static_cast<Index>(rule.skip.size())) -
+                                  margin;
         visit_reaching(
-            scores.data(), static_cast<Index>(scores.size()),
-            [&] { return kept.threshold() - margin; },
+            scores.data(), count, [&] { return std::max(kept.threshold(), floor) - margin; },
             [&](Index i) {
               const auto id = static_cast<ItemId>(first + item + i);
               if (!rule.skips(id)) {

@@ -87,16 +87,24 @@ struct UserPass {
   void read(std::span<const float> scores, Index first, float margin, Exact&& exact) noexcept {
     const float above = target_score + margin, below = target_score - margin;
     const auto count = static_cast<Index>(scores.size());
+    const float floor = best.size() > 0
+                            ? best.threshold()
+                            : cpu::reached_by(scores.data(), count,
+                                              best.capacity() + static_cast<Index>(skip.size())) -
+                                  margin;
     for (Index begin = 0; begin < count; begin += cpu::scan_block) {
       const Index block = std::min(cpu::scan_block, count - begin);
       const float* part = scores.data() + begin;
-      const float bound = best.threshold() - margin;
+      const float bound = std::max(best.threshold(), floor) - margin;
       int better = 0, not_worse = 0, reached = 0;
-      for (Index i = 0; i < block; ++i) {
-        better += static_cast<int>(part[i] > above);
-        not_worse += static_cast<int>(!(part[i] < below));
-        reached |= static_cast<int>(!(part[i] < bound));
-      }
+      const auto test = [&](Index length) {
+        for (Index i = 0; i < length; ++i) {
+          better += static_cast<int>(part[i] > above);
+          not_worse += static_cast<int>(!(part[i] < below));
+          reached |= static_cast<int>(!(part[i] < bound));
+        }
+      };
+      block == cpu::scan_block ? test(cpu::scan_block) : test(block);
       standing.better += better;
       if (better != not_worse) {  // too close to call, or NaN
         for (Index i = 0; i < block; ++i) {
@@ -106,12 +114,14 @@ struct UserPass {
         }
       }
       if (reached != 0) {
-        for (Index i = 0; i < block; ++i) {
-          const auto item = static_cast<ItemId>(first + begin + i);
-          if (!(part[i] < best.threshold() - margin) && !skips(item)) {
-            best.offer(exact(item), item);
-          }
-        }
+        cpu::visit_reaching(
+            part, block, [&] { return std::max(best.threshold(), floor) - margin; },
+            [&](Index i) {
+              const auto item = static_cast<ItemId>(first + begin + i);
+              if (!skips(item)) {
+                best.offer(exact(item), item);
+              }
+            });
       }
     }
   }
