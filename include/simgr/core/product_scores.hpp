@@ -36,6 +36,14 @@ struct ProductScores {
     gemm_tn(ctx, dscores, queries.slice(first, count), dkeys, Write::add);
   }
 
+  /// Cross-entropy against all candidates, value and gradient in one visit: weight · Σ_r loss(r).
+  template <class Ctx>
+  double cross_entropy(Ctx& ctx, std::span<const std::int32_t> targets, T weight,
+                       Index tile_bytes) const {
+    return static_cast<double>(weight) *
+           catalogue_cross_entropy(ctx, queries, keys, targets, weight, tile_bytes, dqueries, dkeys);
+  }
+
   /// scores [rows, ids] against one list of candidates for all rows; `gathered` [ids, width] keeps
   /// their keys.
   template <class Ctx>

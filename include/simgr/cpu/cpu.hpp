@@ -5,7 +5,9 @@
 
 #include <simgr/cpu/activation.hpp>
 #include <simgr/cpu/attention.hpp>
+#include <simgr/cpu/catalogue_softmax.hpp>
 #include <simgr/cpu/context.hpp>
+#include <simgr/cpu/cross_attention.hpp>
 #include <simgr/cpu/elementwise.hpp>
 #include <simgr/cpu/gather.hpp>
 #include <simgr/cpu/gemm.hpp>

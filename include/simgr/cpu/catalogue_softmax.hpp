@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <utility>  // std::integer_sequence
+
+#include <Eigen/Core>
+
+#include <simgr/cpu/context.hpp>
+#include <simgr/cpu/eigen.hpp>
+
+// The softmax over the whole catalogue, value and gradient: nearly all the work of training an item-level model.
+// Three products with an inner extent of a few dozen, which general products spend on packing: so they have kernels of
+// their own here, on Eigen's packets. (Eigen's products in row tiles that fit the second cache: 26 s of processor time
+// an epoch on Beauty where these take 9; a quarter of it was packing.)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // packets as template arguments
+
+namespace simgr::SIMGR_ABI::cpu {
+
+namespace detail {
+
+namespace packet = Eigen::internal;
+
+template <class T>
+struct SoftmaxKernels {
+  using Packet = typename packet::packet_traits<T>::type;
+  static constexpr int lanes = packet::packet_traits<T>::size;
+  static constexpr bool many_registers = sizeof(Packet) == 64;
+  static constexpr int panel_packets = 3, panel = panel_packets * lanes;  // items a panel
+  static constexpr int score_rows = many_registers ? 9 : 4;               // times 3 packets of sums
+  static constexpr int sum_rows = many_registers ? 6 : 3;                 // times 4 packets of sums
+  static constexpr int sum_packets = 4;
+
+  static Packet load(const T* from) { return packet::ploadu<Packet>(from); }
+  static void store(T* to, const Packet& value) { packet::pstoreu(to, value); }
+  static Packet splat(T value) { return packet::pset1<Packet>(value); }
+
+  /// f(0) … f(count - 1) written out, so that arrays of packets are registers.
+  template <int count, class F>
+  EIGEN_ALWAYS_INLINE static void unrolled(F&& f) {
+    [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+      (f(std::integral_constant<int, i>{}), ...);
+    }
+    (std::make_integer_sequence<int, count>{});
+  }
+  /// f(row, packet) over a block of M rows by C packets.
+  template <int M, int C, class F>
+  EIGEN_ALWAYS_INLINE static void over_block(F&& f) {
+    unrolled<M>([&](auto row) __attribute__((always_inline)) {
+      unrolled<C>([&](auto c) __attribute__((always_inline)) { f(row, c); });
+    });
+  }
+
+  /// 2^x to float accuracy for x <= 126; 0 to within 2^-126 below. In double through e^x.
+  /// x = n + f with n whole and |f| <= 1/2; 2^f by a polynomial, 2^n by adding n to the exponent bits.
+  EIGEN_ALWAYS_INLINE static Packet power_of_two(const Packet& x) {
+    if constexpr (std::is_same_v<T, float>) {
+      using Bits = typename packet::unpacket_traits<Packet>::integer_packet;
+      const Packet magic =
+          splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to a whole number in the low bits
+      const Packet bounded = packet::pmax(x, splat(-126.0f));
+      const Packet shifted = packet::padd(bounded, magic);
+      const Packet f = packet::psub(bounded, packet::psub(shifted, magic));
+      Packet y =
+          splat(1.53533596e-4f);  // weighted least squares; relative error 2e-9, 1e-7 in float
+      y = packet::pmadd(y, f, splat(1.33988759e-3f));
+      y = packet::pmadd(y, f, splat(9.61843738e-3f));
+      y = packet::pmadd(y, f, splat(5.55033247e-2f));
+      y = packet::pmadd(y, f, splat(0.240226479f));
+      y = packet::pmadd(y, f, splat(0.693147203f));
+      y = packet::pmadd(y, f, splat(1.0f));
+      const Bits exponent = packet::plogical_shift_left<23>(packet::preinterpret<Bits>(shifted));
+      return packet::preinterpret<Packet>(packet::padd(packet::preinterpret<Bits>(y), exponent));
+    } else {
+      return packet::pexp(packet::pmul(x, splat(T(0.6931471805599453))));
+    }
+  }
+
+  /// e(r, i) = 2^(q(r) · k(i) + offset(i) - shift(r)) for M rows and one panel; sums(r) += e(r, ·), lane by lane.
+  /// Not exponential: sums(r) = max(sums(r), q(r) · k(i) + offset(i)), lane by lane.
+  /// q rows `width` apart, keys [width, panel], e rows `panel` apart, sums `lanes` apart.
+  template <int M, bool exponential>
+  static void scores(const T* q, Index width, const T* keys, const T* offset, const T* shift, T* e,
+                     T* sums) {
+    constexpr int C = panel_packets;
+    Packet sum[M * C];
+    over_block<M, C>([&](int r, int c) __attribute__((always_inline)) {
+      sum[r * C + c] = load(offset + c * lanes);
+    });
+    for (Index k = 0; k < width; ++k) {
+      Packet key[C];
+      unrolled<C>([&](int c) __attribute__((always_inline)) {
+        key[c] = load(keys + k * panel + c * lanes);
+      });
+      unrolled<M>([&](int r) __attribute__((always_inline)) {
+        const Packet query = splat(q[r * width + k]);
+        unrolled<C>([&](int c) __attribute__((always_inline)) {
+          sum[r * C + c] = packet::pmadd(query, key[c], sum[r * C + c]);
+        });
+      });
+    }
+    unrolled<M>([&](int r) __attribute__((always_inline)) {
+      Packet total = load(sums + r * lanes);
+      unrolled<C>([&](int c) __attribute__((always_inline)) {
+        if constexpr (exponential) {
+          const Packet value = power_of_two(packet::psub(sum[r * C + c], splat(shift[r])));
+          store(e + r * panel + c * lanes, value);
+          total = packet::padd(total, value);
+        } else {
+          total = packet::pmax(total, sum[r * C + c]);
+        }
+      });
+      store(sums + r * lanes, total);
+    });
+  }
+
+  /// y(i, ·) += Σ_j a(i, j) b(j, ·) for M rows i and C packets of columns.
+  template <int M, int C>
+  static void add_products(const T* a, Index a_row, Index a_step, const T* b, Index b_row,
+                           Index count, T* y, Index y_row) {
+    Packet sum[M * C];
+    over_block<M, C>([&](int i, int c) __attribute__((always_inline)) {
+      sum[i * C + c] = load(y + i * y_row + c * lanes);
+    });
+    for (Index j = 0; j < count; ++j) {
+      Packet right[C];
+      unrolled<C>([&](int c) __attribute__((always_inline)) {
+        right[c] = load(b + j * b_row + c * lanes);
+      });
+      unrolled<M>([&](int i) __attribute__((always_inline)) {
+        const Packet left = splat(a[i * a_row + j * a_step]);
+        unrolled<C>([&](int c) __attribute__((always_inline)) {
+          sum[i * C + c] = packet::pmadd(left, right[c], sum[i * C + c]);
+        });
+      });
+    }
+    over_block<M, C>([&](int i, int c) __attribute__((always_inline)) {
+      store(y + i * y_row + c * lanes, sum[i * C + c]);
+    });
+  }
+  /// The same for any number of columns that is a multiple of a packet.
+  template <int M>
+  static void add_products(const T* a, Index a_row, Index a_step, const T* b, Index b_row,
+                           Index count, T* y, Index y_row, Index cols) {
+    Index c = 0;
+    for (; c + sum_packets * lanes <= cols; c += sum_packets * lanes) {
+      add_products<M, sum_packets>(a, a_row, a_step, b + c, b_row, count, y + c, y_row);
+    }
+    for (; c < cols; c += lanes) {
+      add_products<M, 1>(a, a_row, a_step, b + c, b_row, count, y + c, y_row);
+    }
+  }
+};
+
+/// f.template operator()<M>(first row) over `rows` rows in groups of M, then one at a time.
+template <int M, class F>
+void in_row_groups(Index rows, F&& f) {
+  Index r = 0;
+  for (; r + M <= rows; r += M) { f.template operator()<M>(r); }
+  for (; r < rows; ++r) { f.template operator()<1>(r); }
+}
+
+}  // namespace detail
+
+/// Cross-entropy of queries against a whole catalogue, value and gradient in one visit:
+///
+///   returns Σ_r logsumexp_i s(r, i) - s(r, target_r),   s(r, i) = queries(r) · keys(i)
+///   dqueries(r) = weight (Σ_i p(r, i) keys(i) - keys(target_r));   dkeys += weight Σ_r (p(r, ·) - 1[target]) queries(r)
+///
+/// Shapes   queries, dqueries [rows, width], keys, dkeys [items, width], targets [rows]
+/// Cost     6 rows · items · width flops and rows · items exponentials; e^s of a block of rows is kept between the two
+///          visits of the keys: at most `tile_bytes`, or a few rows. dqueries is assigned, dkeys accumulates.
+/// Numerics  e^(s - b) with b = |q| max|k| needs no maximum: s lies in [-b, b]. Where 2 b could leave the range of the
+///          scalar, the maximum of each row is found first by a product more.
+template <class T>
+double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> keys,
+                               std::span<const std::int32_t> targets, T weight, Index tile_bytes,
+                               Matrix<T> dqueries, Matrix<T> dkeys) noexcept {
+  using K = detail::SoftmaxKernels<T>;
+  constexpr Index panel = K::panel, lanes = K::lanes;
+  Arena::Scope scope(ctx.arena);
+  const Index rows = queries.rows(), items = keys.rows(), width = queries.cols();
+  const Index padded = (width + lanes - 1) / lanes * lanes;
+  const Index panels = (items + panel - 1) / panel;
+
+  // Rows of a whole number of packets, or copies that are.
+  const auto pad = [&](MatrixArg<T> x) -> Matrix<const T> {
+    if (padded == width) {
+      return x;
+    }
+    const Matrix<T> wide = ctx.take<T>(x.rows(), padded);
+    as_eigen(wide).setZero();
+    as_eigen(wide).leftCols(width) = as_eigen(x);
+    return wide;
+  };
+  const Matrix<const T> q = pad(queries), k = pad(keys);
+  const Matrix<T> dk = padded == width ? dkeys : ctx.take<T>(items, padded);
+  if (padded != width) {
+    as_eigen(dk).setZero();
+  }
+
+  // Keys turned round, panel by panel: [panels][padded][panel]. Places past the last item score -huge.
+  const Vector<T> turned = ctx.take<T>(panels * padded * panel);
+  const Vector<T> offset = ctx.take<T>(panels * panel);
+  T longest_key = 0;
+  for (Index i = 0; i < items; ++i) {
+    longest_key = std::max(longest_key, as_row(k.row(i)).square().sum());
+  }
+  longest_key = std::sqrt(longest_key);
+  for (Index p = 0; p < panels; ++p) {
+    T* to = turned.data() + p * padded * panel;
+    for (Index i = 0; i < panel; ++i) {
+      const Index item = p * panel + i;
+      offset[item] = item < items ? T(0) : T(-1e30);
+      for (Index c = 0; c < padded; ++c) {
+        to[c * panel + i] = item < items ? k.data()[item * padded + c] : T(0);
+      }
+    }
+  }
+
+  const Index most = std::clamp<Index>(
+      tile_bytes / (panels * panel * static_cast<Index>(sizeof(T))), K::score_rows, 252);
+  const Vector<T> e = ctx.take<T>(panels * most * panel);  // [panels][rows of the block][panel]
+  const Matrix<T> scaled = ctx.take<T>(most, padded), sums = ctx.take<T>(most, lanes);
+  const Vector<T> shift = ctx.take<T>(most);
+  const Matrix<T> dq = ctx.take<T>(most, padded);
+  constexpr double log2_e = 1.4426950408889634;
+  const T safe =
+      std::is_same_v<T, float> ? T(58) : T(430);  // half the range of exponents, less a few bits
+  double loss = 0;
+  for (Index first = 0; first < rows; first += most) {
+    const Index count = std::min(most, rows - first);
+    // Pass one works in powers of two: queries and shifts times log2(e).
+    as_eigen(scaled.slice(0, count)) = T(log2_e) * as_eigen(q.slice(first, count));
+    const auto visit = [&]<bool exponential>() {
+      for (Index p = 0; p < panels; ++p) {
+        detail::in_row_groups<K::score_rows>(count, [&]<int M>(Index r) {
+          K::template scores<M, exponential>(
+              scaled.data() + r * padded, padded, turned.data() + p * padded * panel,
+              offset.data() + p * panel, shift.data() + r, e.data() + (p * most + r) * panel,
+              sums.data() + r * lanes);
+        });
+      }
+    };
+    T largest_shift = 0;
+    for (Index r = 0; r < count; ++r) {
+      shift[r] = std::sqrt(as_row(scaled.row(r)).square().sum()) * longest_key;
+      largest_shift = std::max(largest_shift, shift[r]);
+    }
+    if (!(largest_shift <= safe)) {
+      as_eigen(sums).setConstant(-std::numeric_limits<T>::infinity());
+      visit.template operator()<false>();
+      for (Index r = 0; r < count; ++r) { shift[r] = as_row(sums.row(r)).maxCoeff(); }
+    }
+    as_eigen(sums).setZero();
+    visit.template operator()<true>();
+
+    // dq = (weight / Σe) Σ_i e_i k_i: the factor waits until the sum is done; dk takes queries that carry it already.
+    for (Index r = 0; r < count; ++r) {
+      const double sum = static_cast<double>(as_row(sums.row(r)).sum());
+      const Index target = targets[static_cast<std::size_t>(first + r)];
+      const T own = (as_row(q.row(first + r)) * as_row(k.row(target))).sum();
+      loss += std::log(sum) + static_cast<double>(shift[r]) / log2_e - static_cast<double>(own);
+      const T factor = static_cast<T>(static_cast<double>(weight) / sum);
+      as_row(scaled.row(r)) = factor * as_row(q.row(first + r));
+      as_row(dk.row(target)) -= weight * as_row(q.row(first + r));
+      sums(r, 0) = factor;
+    }
+    as_eigen(dq.slice(0, count)).setZero();
+    // dq first: it reads e^s in the order of memory and so fetches it for dk, which takes a few rows at a time, so that
+    // their queries and a panel of e^s stay in the first cache.
+    constexpr Index together = 2, rows_together = 84;
+    for (Index p = 0; p < panels; p += together) {
+      const Index last = std::min(panels, p + together);
+      detail::in_row_groups<K::sum_rows>(count, [&]<int M>(Index r) {
+        for (Index s = p; s < last; ++s) {
+          K::template add_products<M>(
+              e.data() + (s * most + r) * panel, panel, 1, k.data() + s * panel * padded, padded,
+              std::min(panel, items - s * panel), dq.data() + r * padded, padded, padded);
+        }
+      });
+      for (Index from = 0; from < count; from += rows_together) {
+        const Index some = std::min(rows_together, count - from);
+        for (Index s = p; s < last; ++s) {
+          const T* block = e.data() + (s * most + from) * panel;
+          detail::in_row_groups<K::sum_rows>(std::min(panel, items - s * panel), [&]<int M>(
+                                                                                     Index i) {
+            K::template add_products<M>(block + i, 1, panel, scaled.data() + from * padded, padded,
+                                        some, dk.data() + (s * panel + i) * padded, padded, padded);
+          });
+        }
+      }
+    }
+    for (Index r = 0; r < count; ++r) {
+      const Index target = targets[static_cast<std::size_t>(first + r)];
+      as_eigen(dqueries.slice(first + r, 1)) =
+          sums(r, 0) * as_eigen(dq.slice(r, 1)).leftCols(width) -
+          weight * as_eigen(k.slice(target, 1)).leftCols(width);
+    }
+  }
+  if (padded != width) {
+    as_eigen(dkeys) += as_eigen(dk).leftCols(width);
+  }
+  return loss;
+}
+
+}  // namespace simgr::SIMGR_ABI::cpu
+
+#pragma GCC diagnostic pop
