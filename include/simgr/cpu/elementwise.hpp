@@ -17,7 +17,7 @@ void fill(Context&, View<T, Rank> y, std::type_identity_t<T> value) noexcept {
 
 /// y = x, or y += x
 template <class T, std::size_t Rank>
-void copy(Context&, View<const std::type_identity_t<T>, Rank> x, View<T, Rank> y,
+void copy(Context&, std::type_identity_t<View<const T, Rank>> x, View<T, Rank> y,
           Write write) noexcept {
   SIMGR_ASSERT(x.size() == y.size(), "copy: shapes");
   if (write == Write::assign) {
@@ -35,8 +35,8 @@ void scale(Context&, View<T, Rank> y, std::type_identity_t<T> factor) noexcept {
 
 /// y = a b, element by element; y may be a or b.
 template <class T, std::size_t Rank>
-void multiply(Context&, View<const std::type_identity_t<T>, Rank> a,
-              View<const std::type_identity_t<T>, Rank> b, View<T, Rank> y) noexcept {
+void multiply(Context&, std::type_identity_t<View<const T, Rank>> a,
+              std::type_identity_t<View<const T, Rank>> b, View<T, Rank> y) noexcept {
   SIMGR_ASSERT(a.size() == y.size() && b.size() == y.size(), "multiply: shapes");
   as_row(y) = as_row(a) * as_row(b);
 }
