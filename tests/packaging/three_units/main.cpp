@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <simgr/core/parameter.hpp>
+#include <simgr/simgr.hpp>
 
 simgr::Index draw_first();
 simgr::Index draw_second();

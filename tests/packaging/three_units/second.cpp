@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <simgr/core/parameter.hpp>
+#include <simgr/simgr.hpp>
 
 simgr::Index draw_second() {
-  simgr::Rng rng(1);
-  return rng.below(100);
+  const simgr::SemanticIds ids = simgr::tokenizer::random_ids(50, {});
+  return ids.codes.view()(49, 0);
 }
