@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/cpu/thread_pool.hpp>
+
 #include <chrono>
 #include <set>
 #include <stdexcept>
@@ -6,8 +8,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/cpu/thread_pool.hpp>
 
 using simgr::Index;
 using simgr::cpu::ThreadPool;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/cpu/topk.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -7,8 +9,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/cpu/topk.hpp>
 
 namespace {
 

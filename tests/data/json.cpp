@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/data/json.hpp>
+
 #include <chrono>
 #include <string>
 
 #include <doctest/doctest.h>
-
-#include <simgr/data/json.hpp>
 
 namespace {
 

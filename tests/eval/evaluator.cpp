@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/eval/evaluator.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,8 +12,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/eval/evaluator.hpp>
 
 namespace {
 

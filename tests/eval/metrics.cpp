@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/eval/metrics.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -7,8 +9,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/eval/metrics.hpp>
 
 // Every metric against its definition, written as slowly and plainly as possible.
 

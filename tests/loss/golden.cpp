@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "golden_losses.hpp"
+#include <loss/golden_losses.hpp>
 
 namespace simgr_test {
 void check_loss_in_float(GoldenCase& golden);

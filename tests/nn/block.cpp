@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <support/gradient_check.hpp>
-
 #include <simgr/nn/block.hpp>
+
+#include <support/gradient_check.hpp>
 
 using namespace simgr;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "golden.hpp"
+#include <nn/golden.hpp>
 
 TEST_SUITE("golden") {
   TEST_CASE("layers reproduce the reference in both scalars") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "golden.hpp"
+#include <nn/golden.hpp>
 
 #include <simgr/nn/rotary.hpp>
 #include <simgr/pooler/sequence.hpp>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/ranker/exhaustive.hpp>
+
 #include <algorithm>
 #include <optional>
 #include <random>
@@ -9,7 +11,6 @@
 #include <doctest/doctest.h>
 
 #include <simgr/cpu/rank_products.hpp>
-#include <simgr/ranker/exhaustive.hpp>
 
 namespace {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/ranker/seen_items.hpp>
+
 #include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/ranker/seen_items.hpp>
 
 namespace {
 

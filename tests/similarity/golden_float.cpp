@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "golden_simgr.hpp"
+#include <similarity/golden_simgr.hpp>
 
 namespace simgr_test {
 void check_simgr_in_float(GoldenCase& golden);

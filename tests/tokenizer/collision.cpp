@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/tokenizer/collision.hpp>
+
 #include <cmath>
 
 #include <doctest/doctest.h>
-
-#include <simgr/tokenizer/collision.hpp>
 
 using simgr::SemanticIds;
 using namespace simgr::tokenizer;

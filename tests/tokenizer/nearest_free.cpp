@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doctest/doctest.h>
-
 #include <simgr/tokenizer/nearest_free.hpp>
+
+#include <doctest/doctest.h>
 
 using simgr::Index;
 using simgr::SemanticIds;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/tokenizer/residual_kmeans.hpp>
+
 #include <cmath>
 #include <thread>
 
 #include <doctest/doctest.h>
-
-#include <simgr/tokenizer/residual_kmeans.hpp>
 
 using simgr::Index;
 using simgr::SemanticIds;

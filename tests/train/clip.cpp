@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/train/clip.hpp>
+
 #include <limits>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include <simgr/core/rng.hpp>
-#include <simgr/train/clip.hpp>
 
 namespace {
 

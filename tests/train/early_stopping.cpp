@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/train/early_stopping.hpp>
+
 #include <cmath>
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/train/early_stopping.hpp>
 
 using simgr::train::EarlyStopping;
 

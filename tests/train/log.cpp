@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/train/log.hpp>
+
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -6,8 +8,6 @@
 
 #include <doctest/doctest.h>
 #include <unistd.h>
-
-#include <simgr/train/log.hpp>
 
 namespace {
 

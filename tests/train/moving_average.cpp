@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/train/moving_average.hpp>
+
 #include <cmath>
 #include <vector>
 
 #include <doctest/doctest.h>
-
-#include <simgr/train/moving_average.hpp>
 
 using simgr::train::MovingAverage;
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/train/optimizer.hpp>
+
 #include <cmath>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include <simgr/train/clip.hpp>
-#include <simgr/train/optimizer.hpp>
 
 namespace {
 

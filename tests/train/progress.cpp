@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/train/progress.hpp>
+
 #include <sstream>
 #include <string>
 
 #include <doctest/doctest.h>
-
-#include <simgr/train/progress.hpp>
 
 namespace {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doctest/doctest.h>
-
 #include <simgr/train/schedule.hpp>
+
+#include <doctest/doctest.h>
 
 using simgr::train::rate_multiplier;
 using simgr::train::Schedule;

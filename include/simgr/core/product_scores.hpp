@@ -40,8 +40,9 @@ struct ProductScores {
   template <class Ctx>
   double cross_entropy(Ctx& ctx, std::span<const std::int32_t> targets, T weight,
                        Index tile_bytes) const {
-    return static_cast<double>(weight) *
-           catalogue_cross_entropy(ctx, queries, keys, targets, weight, tile_bytes, dqueries, dkeys);
+    return static_cast<double>(weight) * catalogue_cross_entropy(ctx, queries, keys, targets,
+                                                                 weight, tile_bytes, dqueries,
+                                                                 dkeys);
   }
 
   /// scores [rows, ids] against one list of candidates for all rows; `gathered` [ids, width] keeps

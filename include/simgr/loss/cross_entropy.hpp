@@ -23,7 +23,7 @@ namespace detail {
 /// Numbers of a cross-entropy over the whole catalogue.
 struct FullCatalogueConfig {
   Index tile_bytes = 16 << 20;  // of the scores that are kept between two visits of the keys
-  double label_smoothing = 0;  // share of the target's mass that is spread over all items
+  double label_smoothing = 0;   // share of the target's mass that is spread over all items
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {

@@ -316,7 +316,7 @@ private:
     }
     model_.refresh();
     const double ndcg = eval::evaluate_model(model_, split_.validation,
-                                              {.cutoffs = {10}, .shards = options_.shards}, executor)
+                                             {.cutoffs = {10}, .shards = options_.shards}, executor)
                             .at(10)
                             .all.ndcg;
     report.validation_ndcg10 = ndcg;

@@ -4,4 +4,6 @@
 simgr::Index draw_first();
 simgr::Index draw_second();
 
-int main() { return draw_first() == draw_second() ? 0 : 1; }
+int main() {
+  return draw_first() == draw_second() ? 0 : 1;
+}
