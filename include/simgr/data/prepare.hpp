@@ -47,9 +47,9 @@ struct Preparation {
 
 namespace detail {
 
-/// The same data with those interactions only that `kept` marks; users and items that have none
-/// left go where `drop` says so, the others keep their relative order and their names.
-inline Interactions select(const Interactions& all, const std::vector<char>& kept, bool drop_users,
+/// The same data with those interactions only that `kept` marks. Users that have none left go, and
+/// items too if `drop_items`; the others keep their relative order and their names.
+inline Interactions select(const Interactions& all, const std::vector<char>& kept,
                            bool drop_items) {
   Interactions result;
   std::vector<ItemId> new_id(static_cast<std::size_t>(all.items), drop_items ? -1 : 0);
@@ -87,7 +87,7 @@ inline Interactions select(const Interactions& all, const std::vector<char>& kep
         }
       }
     }
-    if (result.histories.values.size() > before || !drop_users) {
+    if (result.histories.values.size() > before) {
       result.histories.offsets.push_back(result.histories.tokens());
       users.push_back(user);
     }
@@ -112,7 +112,7 @@ inline Interactions drop_repeats(const Interactions& interactions) {
       last = user;
     }
   }
-  return detail::select(interactions, kept, false, false);
+  return detail::select(interactions, kept, false);
 }
 
 /// Removes users with fewer than `user_core` and items with fewer than `item_core` interactions
@@ -185,7 +185,7 @@ inline Interactions k_core(const Interactions& interactions, Index user_core, In
       }
     }
   }
-  return detail::select(interactions, kept, user_core > 0, item_core > 0);
+  return detail::select(interactions, kept, item_core > 0);
 }
 
 /// Puts the items of a user with equal times into random order: the same for the same seed,
@@ -220,7 +220,7 @@ inline Interactions limit_lengths(const Interactions& interactions, Index shorte
       std::fill(kept.begin() + first, kept.begin() + end, char{1});
     }
   }
-  return detail::select(interactions, kept, shortest > 0, false);
+  return detail::select(interactions, kept, false);
 }
 
 /// Does all steps of `preparation`.
