@@ -63,6 +63,23 @@ AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults
   return all;
 }
 
+/// What a model file notes of its making.
+inline std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
+                                                         const FitRequest& request,
+                                                         const simgr::train::FitOptions& options,
+                                                         const simgr::train::FitResult& result) {
+  std::vector<simgr::io::MetadataEntry> metadata = {
+      {kind_key, name},
+      {"data", request.data_fingerprint},
+      {"epochs", std::to_string(result.epochs)},
+      {"best_epoch", std::to_string(result.best_epoch)},
+      {"validation_ndcg@10", simgr::train::detail::log_text(result.best_validation_ndcg10)}};
+  for (const simgr::FieldText& field : simgr::list_fields(options)) {
+    metadata.push_back({"fit." + field.name, field.value});
+  }
+  return metadata;
+}
+
 /// The log of the epochs, if one is asked for.
 inline std::optional<simgr::train::EpochLog> open_log(const std::string& path, Index finished) {
   if (path.empty()) {
@@ -113,8 +130,8 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     }
   }
   const simgr::train::FitResult result = trainer.finish();
-  const std::vector<simgr::io::MetadataEntry> metadata = {{kind_key, name}};
-  simgr::io::ModelFile<Model>::save(model, request.out, metadata);
+  simgr::io::ModelFile<Model>::save(model, request.out,
+                                    metadata_of(name, request, all.fit, result));
   return {std::make_unique<Served<Model>>(std::move(model)), result};
 }
 
@@ -132,8 +149,9 @@ ModelKind kind_of(int place, std::string name, std::string summary,
                               const FitRequest& request, simgr::cpu::ThreadPool& pool) {
     return fit_recommender(name, defaults, std::move(catalogue), split, request, pool);
   };
-  kind.load = [](const std::string& path) -> std::unique_ptr<ServedModel> {
-    return std::make_unique<Served<Model>>(Model::load(path));
+  kind.load = [](const simgr::io::Checkpoint& file) -> std::unique_ptr<ServedModel> {
+    return std::make_unique<Served<Model>>(
+        simgr::io::ModelFile<Model>::try_load(file).value_or_raise());
   };
   return kind;
 }

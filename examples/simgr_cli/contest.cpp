@@ -55,6 +55,7 @@ ReportedModel compete(const Contest& contest, const ModelKind& kind, const simgr
   request.log = contest.out + "/" + kind.name + ".jsonl";
   request.settings = settings_for(kind, contest.settings);
   request.resume = contest.resume;
+  request.data_fingerprint = contest.folder.fingerprint;
   simgr::Catalogue catalogue = catalogue_of(contest.folder, {}, false, pool);
   if (kind.needs_ids) {
     catalogue.ids = ids;

@@ -22,8 +22,7 @@ void evaluate(const EvaluateOptions& options) {
                                          .cutoffs = {1, 5, 10, 20},
                                          .half_ties = options.rank == "half-tie",
                                          .shards = 4 * threads_or_all(options.threads)};
-  const ModelKind& kind = kind_of_file(options.file);
-  const auto model = kind.load(options.file);
+  const auto [kind, model] = open_model(options.file);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   const DataFolder folder = read_folder(options.data, model->catalogue().items);
   if (folder.items() != model->catalogue().items) {
@@ -37,7 +36,7 @@ void evaluate(const EvaluateOptions& options) {
   const simgr::eval::Spread& lists = at(10).lists;
   if (options.json) {
     JsonLine line;
-    line.add("model", kind.name);
+    line.add("model", kind->name);
     line.add("users", metrics.users);
     line.add("items", metrics.items);
     for (const Index k : {1, 5, 10, 20}) { line.add("hr@" + std::to_string(k), at(k).all.hr); }
@@ -52,7 +51,7 @@ void evaluate(const EvaluateOptions& options) {
     std::cout << line.text() << "\n";
     return;
   }
-  std::printf("%s on %s: %td users, %td items, %s split, seen items: %s\n", kind.name.c_str(),
+  std::printf("%s on %s: %td users, %td items, %s split, seen items: %s\n", kind->name.c_str(),
               options.data.c_str(), metrics.users, metrics.items, options.split.c_str(),
               options.seen.c_str());
   std::printf("  %-8s %8s %8s %8s %8s\n", "", "@1", "@5", "@10", "@20");

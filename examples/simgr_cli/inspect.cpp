@@ -67,9 +67,8 @@ void print_file(const std::string& file) {
 
 void inspect(const std::string& file) {
   print_file(file);
-  const ModelKind& kind = kind_of_file(file);
   const double before = status_megabytes("VmRSS");
-  const auto model = kind.load(file);
+  const auto model = open_model(file).model;
   const ItemId one = 0;
   const auto list = model->recommend({&one, 1}, 10, {});
   std::printf("resident memory: %.1f MB with the model loaded and serving, %.1f MB before\n",

@@ -13,6 +13,7 @@
 #include <simgr/cpu/thread_pool.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/eval/evaluator.hpp>
+#include <simgr/io/checkpoint.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/train/fit_options.hpp>
 #include <simgr/train/report.hpp>
@@ -41,7 +42,7 @@ struct FitRequest {
   std::vector<Setting> settings;  // of the model's Config or of FitOptions
   std::string log;                // JSON lines; empty: none
   bool resume = false;            // go on from the state, where there is one
-  std::string data_fingerprint;   // a state of other data is refused
+  std::string data_fingerprint;   // noted in the model file
   std::function<void(const simgr::train::StepReport&)> on_step;
   std::function<void(const simgr::train::EpochReport&)> on_epoch;
 };
@@ -78,7 +79,7 @@ struct ModelKind {
   std::function<Fitted(simgr::Catalogue, const simgr::data::Split&, const FitRequest&,
                        simgr::cpu::ThreadPool&)>
       fit;
-  std::function<std::unique_ptr<ServedModel>(const std::string& path)> load;
+  std::function<std::unique_ptr<ServedModel>(const simgr::io::Checkpoint&)> load;
 };
 
 /// Puts a kind in the table, before main begins.
@@ -87,9 +88,13 @@ bool add_kind(ModelKind kind);
 std::vector<const ModelKind*> all_kinds();
 /// @throws UsageError  no such model: the message lists them
 const ModelKind& kind_named(const std::string& name);
-/// The kind that a file says it is.
-/// @throws simgr::Error  unreadable, or not written by this program
-const ModelKind& kind_of_file(const std::string& path);
+/// A model file, opened as what it says it is.
+struct OpenedModel {
+  const ModelKind* kind = nullptr;
+  std::unique_ptr<ServedModel> model;
+};
+/// @throws simgr::Error  unreadable, damaged, or not written by this program
+OpenedModel open_model(const std::string& path);
 
 inline constexpr const char* kind_key = "model";  // in the metadata of a model file
 

@@ -38,7 +38,7 @@ const ModelKind& kind_named(const std::string& name) {
   throw UsageError("no model is named \"" + name + "\"; there are:" + names);
 }
 
-const ModelKind& kind_of_file(const std::string& path) {
+OpenedModel open_model(const std::string& path) {
   const auto checkpoint = simgr::io::Checkpoint::read(path);
   const std::string* name = checkpoint.find_text(kind_key);
   if (name == nullptr) {
@@ -47,7 +47,7 @@ const ModelKind& kind_of_file(const std::string& path) {
   }
   for (const ModelKind* kind : all_kinds()) {
     if (kind->name == *name) {
-      return *kind;
+      return {kind, kind->load(checkpoint)};
     }
   }
   throw simgr::DataError("it holds a model \"" + *name + "\", which this program does not have",

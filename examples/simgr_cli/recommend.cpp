@@ -64,8 +64,7 @@ private:
 }  // namespace
 
 void recommend(const RecommendCommand& options) {
-  const ModelKind& kind = kind_of_file(options.file);
-  const auto model = kind.load(options.file);
+  const auto [kind, model] = open_model(options.file);
   const ItemNames names(model->catalogue());
   const std::vector<ItemId> history = names.read("--history", options.history);
   const std::vector<ItemId> allow = names.read("--allow", options.allow);
@@ -84,7 +83,7 @@ void recommend(const RecommendCommand& options) {
       items += (items.empty() ? "" : ",") + item.text();
     }
     JsonLine line;
-    line.add("model", kind.name);
+    line.add("model", kind->name);
     line.add("seen", options.seen);
     line.add_raw("items", "[" + items + "]");
     std::cout << line.text() << "\n";
@@ -93,7 +92,7 @@ void recommend(const RecommendCommand& options) {
   const std::string seen = options.seen == "keep"   ? "seen items kept"
                            : options.seen == "zero" ? "scores of seen items set to 0"
                                                     : "seen items removed";
-  std::cout << kind.name << ", " << seen
+  std::cout << kind->name << ", " << seen
             << (history.empty() ? "; no history: the most popular items" : "") << "\n";
   for (std::size_t place = 0; place < list.size(); ++place) {
     const std::string key = names.key(list[place].item);

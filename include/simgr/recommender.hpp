@@ -212,6 +212,11 @@ public:
           std::to_string(codes.cols()) + " digits and " + std::to_string(names.size()) +
           " names for " + std::to_string(codes.rows()) + " items"));
     }
+    for (Index i = 0; i < codes.rows(); ++i) {
+      for (Index l = 0; l < codes.cols(); ++l) {
+        require_code(longer.ids, first + i, l, codes(i, l));
+      }
+    }
     longer.ids.codes.values.insert(longer.ids.codes.values.end(), codes.begin(), codes.end());
     longer.items = longer.ids.codes.rows = first + codes.rows();
     longer.keys.insert(longer.keys.end(), names.begin(), names.end());
@@ -248,6 +253,7 @@ private:
 
   void encode(RaggedView<ItemId> histories, Matrix<float> out, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
+  static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
   void complete_catalogue();
   void lay_out();
   void compute_bank(Index first);
@@ -317,20 +323,27 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
   const SemanticIds& ids = catalogue_.ids;
   digit_rows_ = OwnedMatrix<std::int32_t>(ids.items(), ids.digits());
   for (Index l = 0; l < ids.digits(); ++l) {
-    const Index first = ids.first_row(l), codes = ids.codes_per_digit[static_cast<std::size_t>(l)];
+    const Index first = ids.first_row(l);
     for (Index i = 0; i < ids.items(); ++i) {
       const std::int32_t code = ids.codes.view()(i, l);
-      if (code < 0 || code >= codes) {
-        SIMGR_THROW(DataError("catalogue.ids: digit " + std::to_string(l) + " of item " +
-                              std::to_string(i) + ": expected 0 to " + std::to_string(codes - 1) +
-                              ", found " + std::to_string(code)));
-      }
+      require_code(ids, i, l, code);
       digit_rows_.view()(i, l) = static_cast<std::int32_t>(first + code);
     }
   }
   popularity_ = OwnedMatrix<float>(catalogue_.items, 1);
   for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
     popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);
+  }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::require_code(const SemanticIds& ids, Index item,
+                                                     Index digit, std::int32_t code) {
+  const Index codes = ids.codes_per_digit[static_cast<std::size_t>(digit)];
+  if (code < 0 || code >= codes) {
+    SIMGR_THROW(DataError("catalogue.ids: digit " + std::to_string(digit) + " of item " +
+                          std::to_string(item) + ": expected 0 to " + std::to_string(codes - 1) +
+                          ", found " + std::to_string(code)));
   }
 }
 

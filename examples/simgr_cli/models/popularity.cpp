@@ -26,14 +26,14 @@ ModelKind popularity() {
       }
     };
     const auto result = model.fit(split, {}, observer, pool);
-    const std::vector<simgr::io::MetadataEntry> metadata = {{kind_key, "popularity"}};
+    const auto metadata = metadata_of("popularity", request, {}, result);
     if (const simgr::Failure failure = model.try_save(request.out, metadata)) {
       simgr::raise(*failure);
     }
     return Fitted{std::make_unique<Served<Popularity>>(std::move(model)), result};
   };
-  kind.load = [](const std::string& path) -> std::unique_ptr<ServedModel> {
-    return std::make_unique<Served<Popularity>>(Popularity::load(path));
+  kind.load = [](const simgr::io::Checkpoint& file) -> std::unique_ptr<ServedModel> {
+    return std::make_unique<Served<Popularity>>(Popularity::try_load(file).value_or_raise());
   };
   return kind;
 }

@@ -141,15 +141,15 @@ public:
   }
   static Result<Popularity> try_load(const std::string& path) {
     auto checkpoint = io::Checkpoint::try_read(path);
-    if (!checkpoint) {
-      return checkpoint.error();
-    }
-    const std::string* encoder = checkpoint->find_text("simgr.encoder");
+    return checkpoint ? try_load(checkpoint.value()) : Result<Popularity>(checkpoint.error());
+  }
+  static Result<Popularity> try_load(const io::Checkpoint& checkpoint) {
+    const std::string* encoder = checkpoint.find_text("simgr.encoder");
     if (encoder == nullptr || *encoder != encoder_name) {
       return DataError("expected a popularity model, the file holds another",
-                       {.file = path, .field = "simgr.encoder"});
+                       {.file = checkpoint.file(), .field = "simgr.encoder"});
     }
-    auto catalogue = io::try_read_catalogue(checkpoint.value());
+    auto catalogue = io::try_read_catalogue(checkpoint);
     return catalogue ? Popularity(std::move(catalogue).value())
                      : Result<Popularity>(catalogue.error());
   }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#if __has_include(<xtensor/containers/xtensor.hpp>)
+#include <xtensor/containers/xadapt.hpp>
+#include <xtensor/containers/xtensor.hpp>
+#else
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xtensor.hpp>
+#endif
+
+#include <simgr/core/error.hpp>
+#include <simgr/core/owned_matrix.hpp>
+#include <simgr/core/view.hpp>
+#include <simgr/data/npy.hpp>
+#include <simgr/io/atomic_file.hpp>
+
+// What users hold, at the boundary: the only header that includes xtensor. Nothing is copied unless
+// the name says so.
+
+namespace simgr::SIMGR_ABI::interop {
+
+/// The elements of a view as an xtensor expression that shares its memory, both ways.
+template <class T, std::size_t Rank>
+auto as_xtensor(View<T, Rank> view) {
+  std::array<std::size_t, Rank> shape{};
+  for (std::size_t axis = 0; axis < Rank; ++axis) {
+    shape[axis] = static_cast<std::size_t>(view.extent(axis));
+  }
+  return xt::adapt(view.data(), static_cast<std::size_t>(view.size()), xt::no_ownership(), shape);
+}
+template <class T>
+auto as_xtensor(OwnedMatrix<T>& matrix) {
+  return as_xtensor(matrix.view());
+}
+template <class T>
+auto as_xtensor(const OwnedMatrix<T>& matrix) {
+  return as_xtensor(matrix.view());
+}
+
+namespace detail {
+template <class Element, class Tensor>
+auto view_of(Tensor& tensor) {
+  static_assert(Tensor::static_layout == xt::layout_type::row_major,
+                "simgr: views are row-major; give as_view a row-major xtensor");
+  constexpr std::size_t rank = std::tuple_size_v<typename Tensor::shape_type>;
+  Shape<rank> shape{};
+  for (std::size_t axis = 0; axis < rank; ++axis) {
+    shape[axis] = static_cast<Index>(tensor.shape()[axis]);
+  }
+  return View<Element, rank>(tensor.data(), shape);
+}
+}  // namespace detail
+
+/// A view of what an xtensor holds. The tensor must outlive it: a temporary is refused.
+template <class T, std::size_t Rank>
+View<T, Rank> as_view(xt::xtensor<T, Rank>& tensor) {
+  return detail::view_of<T>(tensor);
+}
+template <class T, std::size_t Rank>
+View<const T, Rank> as_view(const xt::xtensor<T, Rank>& tensor) {
+  return detail::view_of<const T>(tensor);
+}
+template <class T, std::size_t Rank>
+void as_view(xt::xtensor<T, Rank>&&) = delete;
+
+/// A matrix with memory of its own from any xtensor expression of two axes: what a Catalogue takes.
+template <class T, class Expression>
+OwnedMatrix<T> copy_of(const Expression& expression) {
+  const xt::xtensor<T, 2> tensor(expression);
+  const auto view = as_view(tensor);
+  OwnedMatrix<T> matrix(view.rows(), view.cols());
+  std::copy(view.begin(), view.end(), matrix.values.begin());
+  return matrix;
+}
+
+/// Reads `.npy` or `.npy.gz` of float16, float32 or float64 with the checks of data::read_npy.
+inline Result<xt::xtensor<float, 2>> try_read_npy(const std::string& path) {
+  auto matrix = data::try_read_npy(path);
+  if (!matrix) {
+    return matrix.error();
+  }
+  return xt::xtensor<float, 2>(as_xtensor(*matrix));
+}
+inline xt::xtensor<float, 2> read_npy(const std::string& path) {
+  return try_read_npy(path).value_or_raise();
+}
+
+/// Writes `.npy` (version 1, C order, little-endian): the old file or the new one, never half.
+/// @tparam T  float, double, std::int32_t or std::int64_t
+template <class T, std::size_t Rank>
+Failure try_write_npy(const std::string& path, View<T, Rank> view) {
+  using Element = std::remove_const_t<T>;
+  static_assert(std::is_floating_point_v<Element> || std::is_signed_v<Element>,
+                "simgr: .npy is written from float, double and signed integers");
+  std::string shape;
+  for (std::size_t axis = 0; axis < Rank; ++axis) {
+    shape += std::to_string(view.extent(axis)) + (Rank == 1 || axis + 1 < Rank ? "," : "");
+    shape += axis + 1 < Rank ? " " : "";
+  }
+  std::string header = std::string("{'descr': '<") + (std::is_integral_v<Element> ? "i" : "f") +
+                       std::to_string(sizeof(Element)) + "', 'fortran_order': False, 'shape': (" +
+                       shape + "), }";
+  constexpr std::size_t before = 10;  // magic, version and the length of the header
+  header.append(63 - (before + header.size()) % 64, ' ');
+  header += '\n';
+  std::string text("\x93NUMPY\x01\x00", 8);
+  text += static_cast<char>(header.size() % 256);
+  text += static_cast<char>(header.size() / 256);
+  text += header;
+  text.append(reinterpret_cast<const char*>(view.data()),
+              static_cast<std::size_t>(view.size()) * sizeof(Element));
+  return io::try_replace_file(path, text);
+}
+template <class T, std::size_t Rank>
+void write_npy(const std::string& path, View<T, Rank> view) {
+  if (const Failure failure = try_write_npy(path, view)) {
+    raise(*failure);
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI::interop

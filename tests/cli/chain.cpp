@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line tool from data to recommendations, as a user calls it.
+#include <cli/program.hpp>
+
+#include <doctest/doctest.h>
+
+#include <simgr/data/json.hpp>
+
+namespace {
+
+using simgr_test::run_simgr;
+using simgr_test::TemporaryFolder;
+
+const std::vector<std::string> small = {
+    "--set", "encoder.width=8",      "--set",     "encoder.layers=1",
+    "--set", "encoder.max_length=8", "--threads", "2"};
+
+std::vector<std::string> fit_arguments(const std::string& model, const std::string& data,
+                                       const std::string& out, const std::string& epochs,
+                                       std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"fit",   model, "--data",   data,
+                                        "--out", out,   "--epochs", epochs};
+  arguments.insert(arguments.end(), small.begin(), small.end());
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST_CASE("fit, evaluate, recommend and inspect: the whole chain for models of every kind") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  for (const std::string model : {"popularity", "sasrec", "simgr"}) {
+    CAPTURE(model);
+    const std::string file = folder.file(model + ".simgr"), log = folder.file(model + ".jsonl");
+    auto arguments = fit_arguments(model, data, file, "3", {"--log", log});
+    if (model == "popularity") {
+      arguments = {"fit", model, "--data", data, "--out", file, "--log", log};
+    }
+    const auto fitted = run_simgr(folder, arguments);
+    INFO(fitted.err);
+    REQUIRE(fitted.code == 0);
+
+    const auto evaluated = run_simgr(folder, {"evaluate", file, "--data", data, "--json"});
+    REQUIRE(evaluated.code == 0);
+    CHECK(std::count(evaluated.out.begin(), evaluated.out.end(), '\n') == 1);
+    const auto line = simgr::data::parse_json(evaluated.out.substr(0, evaluated.out.size() - 1));
+    std::string keys;
+    for (const auto& member : *line.as_object()) { keys += member.key + " "; }
+    CHECK(keys == "model users items hr@1 hr@5 hr@10 hr@20 ndcg@5 ndcg@10 ndcg@20 mrr coverage@10 "
+                  "entropy@10 entropy_normalised@10 gini@10 ties seconds ");
+    CHECK(*line.find("model")->as_text() == model);
+    CHECK(*line.find("users")->as_integer() == 60);
+    CHECK(*line.find("items")->as_integer() == 30);
+    CHECK(*line.find("hr@20")->as_number() >= *line.find("hr@10")->as_number());
+    CHECK(*line.find("hr@20")->as_number() <= 1);
+
+    const auto epoch = simgr::data::parse_json(
+        simgr_test::read_bytes(log).substr(0, simgr_test::read_bytes(log).find('\n')));
+    for (const char* key :
+         {"epoch", "loss", "seconds", "tokens_per_second", "validation_ndcg@10"}) {
+      CAPTURE(key);
+      CHECK(epoch.find(key) != nullptr);
+    }
+
+    const auto listed =
+        run_simgr(folder, {"recommend", file, "--history", "3 K17 9 3", "--k", "99", "--json"});
+    REQUIRE(listed.code == 0);
+    const auto answer = simgr::data::parse_json(listed.out.substr(0, listed.out.size() - 1));
+    CHECK(*answer.find("seen")->as_text() == "remove");
+    CHECK(answer.find("items")->as_array()->size() == 27);  // all but 3, 17 and 9
+    const auto& best = answer.find("items")->as_array()->front();
+    CHECK(*best.find("key")->as_text() == "K" + std::to_string(*best.find("item")->as_integer()));
+
+    const auto popular = run_simgr(folder, {"recommend", file, "--history", "", "--k", "2"});
+    CHECK(popular.code == 0);
+    CHECK(popular.out.find("seen items removed; no history: the most popular items") !=
+          std::string::npos);
+
+    const auto inspected = run_simgr(folder, {"inspect", file});
+    CHECK(inspected.code == 0);
+    CHECK(inspected.out.find("resident memory: ") != std::string::npos);
+    CHECK(inspected.out.find("catalogue: 30 items, keys") != std::string::npos);
+  }
+}
+
+TEST_CASE("tokenize writes ids that fit takes") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  const auto made = run_simgr(folder, {"tokenize", "--data", data, "--levels", "2", "--codes", "4",
+                                       "--out", folder.file("ids.tsv")});
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  CHECK(made.out.find("30 items, 30 distinct ids") != std::string::npos);
+  const auto fitted = run_simgr(folder, fit_arguments("simgr-mean", data, folder.file("m"), "1",
+                                                      {"--ids", folder.file("ids.tsv")}));
+  INFO(fitted.err);
+  CHECK(fitted.code == 0);
+}
+
+TEST_CASE("a fit that is killed and resumed gives the file of the uninterrupted one") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  const std::string whole = folder.file("whole.simgr"), cut = folder.file("cut.simgr");
+  REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, whole, "60")).code == 0);
+  int killed = 0;
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    const simgr_test::Process process(
+        folder,
+        fit_arguments("sasrec", data, cut, "60", {"--resume", "--log", folder.file("log")}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + 13 * (attempt % 7)));
+    process.kill();
+    const auto run = process.wait();
+    if (run.code == 0) {
+      break;
+    }
+    INFO(run.err);
+    REQUIRE(run.code == -SIGKILL);
+    ++killed;
+    if (attempt >= 12) {
+      REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, cut, "60",
+                                              {"--resume", "--log", folder.file("log")}))
+                  .code == 0);
+      break;
+    }
+  }
+  CHECK(killed > 0);
+  CHECK(simgr_test::read_bytes(cut) == simgr_test::read_bytes(whole));
+  const std::string log = simgr_test::read_bytes(folder.file("log"));
+  CHECK(std::count(log.begin(), log.end(), '\n') == 60);
+  // Another run must not go on from this state unseen.
+  const auto other = run_simgr(folder, fit_arguments("sasrec", data, cut, "61", {"--resume"}));
+  CHECK(other.code == 1);
+  CHECK(other.err.find("epochs was 60, is 61") != std::string::npos);
+}
+
+TEST_CASE("compare trains several models, prints a table and writes the report") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  std::vector<std::string> arguments = {"compare",
+                                        "--data",
+                                        data,
+                                        "--models",
+                                        "popularity,simgr-mean",
+                                        "--out",
+                                        folder.file("models"),
+                                        "--report",
+                                        folder.file("report.html"),
+                                        "--epochs",
+                                        "2"};
+  arguments.insert(arguments.end(), small.begin(), small.end());
+  for (int round = 0; round < 2; ++round) {  // the second finds its models and trains nothing
+    const auto compared = run_simgr(folder, arguments);
+    INFO(compared.err);
+    REQUIRE(compared.code == 0);
+    CHECK(compared.out.find("simgr-mean") != std::string::npos);
+    CHECK((compared.err.find("epoch 2/2") == std::string::npos) == (round == 1));
+  }
+  const std::string page = simgr_test::read_bytes(folder.file("report.html"));
+  CHECK(page.find("<svg") != std::string::npos);
+  CHECK(page.find("simgr-mean") != std::string::npos);
+}
+
+}  // namespace
