@@ -72,7 +72,8 @@ void measure(Index items, Index width, Index rows, int rounds) {
     for (Index i = 0; i + 64 <= items * width; i += 64) {
       for (Index l = 0; l < 64; ++l) { lane[l] += candidates[static_cast<std::size_t>(i + l)]; }
     }
-    sink = lane[0] + lane[63];
+    for (Index l = 1; l < 64; ++l) { lane[0] += lane[l]; }
+    sink = lane[0];
   });
   std::vector<float> tile(static_cast<std::size_t>(rows * 1024));
   const double product = median_of(rounds, [&] {
