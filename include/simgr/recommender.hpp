@@ -31,7 +31,6 @@ struct Split;
 }
 namespace train {
 struct FitOptions;
-struct Silent;
 template <class Model>
 struct Fitting;
 }  // namespace train
@@ -109,7 +108,7 @@ public:
 
   /// Trains on split.train, keeps the best epoch of split.validation, and tells `observer` of steps
   /// and epochs. Needs <simgr/train/trainer.hpp>.
-  template <class Observer = train::Silent, Executor X = const Serial>
+  template <class Observer = Silent, Executor X = const Serial>
   auto fit(const data::Split& split, const train::FitOptions& options, Observer&& observer = {},
            X&& executor = {}) {
     static_assert(

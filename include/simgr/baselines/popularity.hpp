@@ -58,7 +58,7 @@ public:
   Matrix<const float> keys() const noexcept { return counts_; }  // [items, 1]
 
   /// Counts split.train; reports one epoch to the observer.
-  template <class Observer = train::Silent, class X = const Serial>
+  template <class Observer = Silent, class X = const Serial>
   train::FitResult fit(const data::Split& split, const train::FitOptions& = {},
                        Observer&& observer = {}, X&& executor = {}) {
     const auto start = std::chrono::steady_clock::now();

@@ -23,4 +23,7 @@ struct Serial {
   }
 };
 
+/// The observer that listens to nothing: the default of every fit.
+struct Silent {};
+
 }  // namespace simgr::SIMGR_ABI

@@ -4,6 +4,7 @@
 #include <optional>
 #include <type_traits>
 
+#include <simgr/core/executor.hpp>
 #include <simgr/core/types.hpp>
 
 namespace simgr::SIMGR_ABI::train {
@@ -47,7 +48,6 @@ bool observe(Observer& observer, const Report& report) {
   }
 }
 
-/// The observer that listens to nothing: the default of every fit.
-struct Silent {};
+using ::simgr::Silent;
 
 }  // namespace simgr::SIMGR_ABI::train
