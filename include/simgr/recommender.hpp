@@ -12,6 +12,7 @@
 #include <simgr/core/error.hpp>
 #include <simgr/core/executor.hpp>
 #include <simgr/cpu/cpu.hpp>
+#include <simgr/cpu/rank_products.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/exhaustive.hpp>
 #include <simgr/scratch_pool.hpp>

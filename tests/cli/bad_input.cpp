@@ -3,6 +3,8 @@
 // itself with 2.
 #include <cli/program.hpp>
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 namespace {

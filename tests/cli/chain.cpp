@@ -2,6 +2,8 @@
 // The command line tool from data to recommendations, as a user calls it.
 #include <cli/program.hpp>
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 #include <simgr/data/json.hpp>
