@@ -46,11 +46,14 @@ double distance(const simgr::OwnedMatrix<float>& a, Index i, const std::vector<d
 }  // namespace
 
 TEST_CASE("k-means from given rows is Lloyd's algorithm") {
+  // Enough iterations for most centroids to come to rest: from then on only the moving ones are
+  // searched.
   const auto x = random_rows(1103, 7, 3);
-  const Index codes = 13;
+  const Index codes = 53;
+  const int iterations = 30;
   std::vector<Index> start;
   for (Index c = 0; c < codes; ++c) { start.push_back(17 * c + 5); }
-  const KMeans found = kmeans(x, {.codes = codes, .iterations = 4}, start);
+  const KMeans found = kmeans(x, {.codes = codes, .iterations = iterations}, start);
 
   std::vector<double> centroids;
   for (const Index row : start) {
@@ -58,7 +61,7 @@ TEST_CASE("k-means from given rows is Lloyd's algorithm") {
   }
   std::vector<std::int32_t> labels(1103);
   double inertia = 0;
-  for (int iteration = 0; iteration <= 4; ++iteration) {
+  for (int iteration = 0; iteration <= iterations; ++iteration) {
     inertia = 0;
     for (Index row = 0; row < x.rows; ++row) {
       double best = std::numeric_limits<double>::infinity();
@@ -71,7 +74,7 @@ TEST_CASE("k-means from given rows is Lloyd's algorithm") {
       }
       inertia += best;
     }
-    if (iteration == 4) {
+    if (iteration == iterations) {
       break;
     }
     std::vector<double> sums(centroids.size());

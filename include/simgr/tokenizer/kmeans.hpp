@@ -41,7 +41,9 @@ class Lloyd {
 public:
   Lloyd(MatrixArg<float> x, Index codes, E& executor)
       : x_(x), executor_(executor), tiles_(x.rows()), centroids_(codes, x.cols()),
-        columns_(static_cast<std::size_t>(x.size())), labels_(static_cast<std::size_t>(x.rows())) {
+        columns_(static_cast<std::size_t>(x.size())), labels_(static_cast<std::size_t>(x.rows())),
+        scores_(labels_.size()), rivals_(labels_.size()),
+        changed_(static_cast<std::size_t>(codes)) {
     // Every product reads the rows as columns: turned round once, not at every product.
     tiles_.for_each(executor_, [&](cpu::Context&, Index first, Index count) {
       transpose(x_.slice(first, count), columns_of(first, count));
@@ -51,7 +53,7 @@ public:
   /// Labels from the given rows as centroids.
   void start_from(std::span<const Index> rows) {
     for (Index c = 0; c < centroids_.rows; ++c) { copy_row(rows[static_cast<std::size_t>(c)], c); }
-    assign();
+    assign_all();
   }
 
   /// k-means++: every next centroid is a row drawn with probability proportional to its squared
@@ -62,7 +64,8 @@ public:
   /// Source: Arthur and Vassilvitskii, "k-means++", SODA 2007.
   void seed(Rng rng) {
     const Index rows = x_.rows(), codes = centroids_.rows;
-    distances_.assign(static_cast<std::size_t>(rows), std::numeric_limits<float>::infinity());
+    distances_.resize(static_cast<std::size_t>(rows));
+    nearest_of(0, rows).clear();
     cumulative_.resize(static_cast<std::size_t>(rows));
     squares_.resize(static_cast<std::size_t>(rows));
     for (Index row = 0; row < rows; ++row) {
@@ -102,32 +105,102 @@ public:
                   centroids_.values.begin() + c * centroids_.cols);
     }
     refresh(known, placed);
+    half_ = half_squares(centroids_);
   }
 
-  void assign() {
-    const NearestCentroid search(centroids_);
+  /// Nearest centroids after an update, exactly, looking only at centroids that moved:
+  ///
+  ///   own centroid at rest    the nearest is that one or a centroid that moved
+  ///   own centroid moved      the nearest of those that moved, if its score beats `rivals`, which
+  ///                           bounds the scores of all at rest; else the row is searched anew
+  ///
+  /// On the residuals of text vectors this leaves 30 % of the products. False if none moved.
+  /// Source: Kaukoranta, Fränti, Nevalainen, "A fast exact GLA based on code vector activity
+  /// detection", IEEE Transactions on Image Processing 2000.
+  bool assign() {
+    std::vector<float> half = half_squares(centroids_);
+    std::vector<std::int32_t> moved;
+    for (std::size_t c = 0; c < half.size(); ++c) {
+      changed_[c] = changed_[c] != 0 || half[c] != half_[c] ? 1 : 0;
+      if (changed_[c] != 0) {
+        moved.push_back(static_cast<std::int32_t>(c));
+      }
+    }
+    half_ = std::move(half);
+    if (moved.empty()) {
+      return false;
+    }
+    if (4 * moved.size() > 3 * changed_.size()) {
+      assign_all();
+      return true;
+    }
+    const NearestCentroid among_moved(centroids_, half_, std::move(moved)), among_all(centroids_);
     tiles_.for_each(executor_, [&](cpu::Context& ctx, Index first, Index count) {
-      search.find(ctx, columns_of(first, count), labels_of(first, count));
+      const Matrix<float> columns = columns_of(first, count);
+      const Nearest rows = nearest_of(first, count), found = Nearest::take(ctx, count);
+      const Vector<Index> open = ctx.take<Index>(count);
+      among_moved.find(ctx, columns, found);
+      Index opened = 0;
+      for (Index r = 0; r < count; ++r) {
+        const float score = found.scores[r], second = found.rivals[r];
+        if (changed_[static_cast<std::size_t>(rows.labels[r])] == 0) {
+          const bool better = score > rows.scores[r] ||
+                              (score == rows.scores[r] && found.labels[r] < rows.labels[r]);
+          rows.rivals[r] =
+              std::max(rows.rivals[r], better ? std::max(rows.scores[r], second) : score);
+          rows.scores[r] = better ? score : rows.scores[r];
+          rows.labels[r] = better ? found.labels[r] : rows.labels[r];
+        } else if (score > rows.rivals[r]) {
+          rows.labels[r] = found.labels[r];
+          rows.scores[r] = score;
+          rows.rivals[r] = std::max(rows.rivals[r], second);
+        } else {
+          open[opened++] = r;
+        }
+      }
+      if (opened > 0) {
+        const Matrix<float> picked = ctx.take<float>(columns.rows(), opened);
+        for (Index k = 0; k < columns.rows(); ++k) {
+          for (Index i = 0; i < opened; ++i) { picked(k, i) = columns(k, open[i]); }
+        }
+        const Nearest anew = Nearest::take(ctx, opened);
+        among_all.find(ctx, picked, anew);
+        for (Index i = 0; i < opened; ++i) {
+          rows.labels[open[i]] = anew.labels[i];
+          rows.scores[open[i]] = anew.scores[i];
+          rows.rivals[open[i]] = anew.rivals[i];
+        }
+      }
     });
+    return true;
   }
 
-  /// Centroids become the means of their rows, summed in double in the order of the rows. A code
-  /// without rows takes the row farthest from its centroid. True if that moved a row.
-  bool update() {
+  /// Centroids become the means of their rows, summed in double in the order of the rows; those
+  /// that kept their rows stay. A code without rows first takes the row farthest from its centroid.
+  void update() {
     const Index codes = centroids_.rows, width = x_.cols();
-    bool moved = false;
     group();
     if (std::adjacent_find(first_.begin(), first_.end()) != first_.end()) {
-      moved = revive();
+      revive();
       group();
     }
+    std::fill(changed_.begin(), changed_.end(), averaged_.empty() ? 1 : 0);
+    for (std::size_t row = 0; row < averaged_.size(); ++row) {
+      if (averaged_[row] != labels_[row]) {
+        changed_[static_cast<std::size_t>(averaged_[row])] = 1;
+        changed_[static_cast<std::size_t>(labels_[row])] = 1;
+      }
+    }
+    averaged_ = labels_;
     const Index shards = std::min<Index>(codes, 16);
     executor_.for_each(shards, [&](Index shard) {
       std::vector<double> sum(static_cast<std::size_t>(width));
       for (Index c = codes * shard / shards; c < codes * (shard + 1) / shards; ++c) {
         const Index begin = first_[static_cast<std::size_t>(c)],
                     end = first_[static_cast<std::size_t>(c + 1)];
-        if (begin == end) {
+        std::uint8_t& changed = changed_[static_cast<std::size_t>(c)];
+        if (begin == end || changed == 0) {
+          changed = 0;
           continue;
         }
         std::fill(sum.begin(), sum.end(), 0.0);
@@ -150,15 +223,15 @@ public:
         }
         const double scale = 1.0 / static_cast<double>(end - begin);
         float* const centroid = centroids_.values.data() + c * width;
+        changed = 0;
         for (Index k = 0; k < width; ++k) {
-          centroid[k] = static_cast<float>(sum[static_cast<std::size_t>(k)] * scale);
+          const auto mean = static_cast<float>(sum[static_cast<std::size_t>(k)] * scale);
+          changed = mean != centroid[k] ? 1 : changed;
+          centroid[k] = mean;
         }
       }
     });
-    return moved;
   }
-
-  const std::vector<std::int32_t>& labels() const noexcept { return labels_; }
 
   KMeans finish() && {
     double inertia = 0;
@@ -167,9 +240,17 @@ public:
   }
 
 private:
-  std::span<std::int32_t> labels_of(Index first, Index count) {
-    return std::span(labels_).subspan(static_cast<std::size_t>(first),
-                                      static_cast<std::size_t>(count));
+  void assign_all() {
+    half_ = half_squares(centroids_);
+    const NearestCentroid search(centroids_);
+    tiles_.for_each(executor_, [&](cpu::Context& ctx, Index first, Index count) {
+      search.find(ctx, columns_of(first, count), nearest_of(first, count));
+    });
+  }
+  Nearest nearest_of(Index first, Index count) {
+    return {{labels_.data() + first, {count}},
+            {scores_.data() + first, {count}},
+            {rivals_.data() + first, {count}}};
   }
   Matrix<float> columns_of(Index first, Index count) {  // [width, rows of the tile]
     return {columns_.data() + first * x_.cols(), {x_.cols(), count}};
@@ -184,31 +265,31 @@ private:
     return distance_between(row, labels_[static_cast<std::size_t>(row)]);
   }
 
-  /// Takes centroids [known, placed) into the nearest distances, the labels and their running sum.
+  /// Takes centroids [known, placed) into the nearest ones, their distances and the running sum.
   void refresh(Index known, Index placed) {
-    std::vector<float> lengths;
-    for (Index c = known; c < placed; ++c) {
-      lengths.push_back(squared_length(centroids_.view().row(c)));
+    const MatrixArg<float> centroids = centroids_;
+    std::vector<float> half;
+    std::vector<std::int32_t> added;
+    for (Index c = 0; c < placed; ++c) {
+      half.push_back(squared_length(centroids.row(c)) / 2);
+      if (c >= known) {
+        added.push_back(static_cast<std::int32_t>(c));
+      }
     }
+    const NearestCentroid search(centroids, half, std::move(added));
     tiles_.for_each(executor_, [&](cpu::Context& ctx, Index first, Index count) {
-      const MatrixArg<float> x = x_.slice(first, count);
-      const MatrixArg<float> added = centroids_.view().slice(known, placed - known);
-      const Matrix<float> products = ctx.take<float>(added.rows(), count);
-      cpu::gemm_nn<float>(ctx, added, columns_of(first, count), products, Write::assign);
+      const Nearest rows = nearest_of(first, count);
+      search.merge(ctx, columns_of(first, count), rows);
       for (Index r = 0; r < count; ++r) {
-        const float squares = squares_[static_cast<std::size_t>(first + r)];
-        float& nearest = distances_[static_cast<std::size_t>(first + r)];
-        std::int32_t& label = labels_[static_cast<std::size_t>(first + r)];
-        for (Index c = 0; c < added.rows(); ++c) {
-          float distance = squares - 2 * products(c, r) + lengths[static_cast<std::size_t>(c)];
-          if (distance < 1e-4f * squares) {  // the formula has lost its digits
-            distance = squared_distance(x.row(r), added.row(c));
-          }
-          if (distance < nearest) {
-            nearest = distance;
-            label = static_cast<std::int32_t>(known + c);
-          }
+        if (rows.labels[r] < known) {
+          continue;
         }
+        const float squares = squares_[static_cast<std::size_t>(first + r)];
+        float distance = squares - 2 * rows.scores[r];
+        if (distance < 1e-4f * squares) {  // the formula has lost its digits
+          distance = squared_distance(x_.row(first + r), centroids.row(rows.labels[r]));
+        }
+        distances_[static_cast<std::size_t>(first + r)] = distance;
       }
     });
     double sum = 0;
@@ -232,7 +313,7 @@ private:
   }
 
   /// Gives every code without rows the farthest row left, as long as one is off its centroid.
-  bool revive() {
+  void revive() {
     std::vector<std::pair<double, Index>> farthest;
     for (Index row = 0; row < x_.rows(); ++row) {
       const double distance = distance_of(row);
@@ -244,11 +325,11 @@ private:
     std::size_t next = 0;
     for (Index c = 0; c < centroids_.rows && next < farthest.size(); ++c) {
       if (first_[static_cast<std::size_t>(c)] == first_[static_cast<std::size_t>(c + 1)]) {
-        const Index row = farthest[next++].second;
-        labels_[static_cast<std::size_t>(row)] = static_cast<std::int32_t>(c);
+        const auto row = static_cast<std::size_t>(farthest[next++].second);
+        labels_[row] = static_cast<std::int32_t>(c);
+        rivals_[row] = std::max(rivals_[row], scores_[row]);  // the code it left is a rival now
       }
     }
-    return next > 0;
   }
 
   MatrixArg<float> x_;
@@ -256,10 +337,13 @@ private:
   RowTiles tiles_;
   OwnedMatrix<float> centroids_;
   std::vector<float> columns_;  // the rows, every tile as [width, rows of the tile]
-  std::vector<std::int32_t> labels_;
-  std::vector<float> squares_, distances_;  // [rows]
-  std::vector<double> cumulative_;          // [rows], running sum of distances_
-  std::vector<Index> first_, order_;        // [codes + 1], [rows]
+  std::vector<std::int32_t> labels_, averaged_;  // [rows]; averaged_: at the last update
+  std::vector<float> scores_, rivals_;           // [rows], see Nearest; rivals_ may be too large
+  std::vector<float> half_;                      // [codes], half_squares of the last assignment
+  std::vector<std::uint8_t> changed_;            // [codes], moved by the last update
+  std::vector<float> squares_, distances_;       // [rows]
+  std::vector<double> cumulative_;               // [rows], running sum of distances_
+  std::vector<Index> first_, order_;             // [codes + 1], [rows]
 };
 
 }  // namespace detail
@@ -267,10 +351,11 @@ private:
 /// Lloyd's k-means under the squared Euclidean distance; ties to the lower index.
 ///
 /// Shapes   vectors [rows, width] → centroids [codes, width], labels [rows]
-/// Cost     O(iterations · rows · codes · width) in products; k-means++ costs one iteration more
+/// Cost     O(iterations · rows · codes · width) in products at most, less as centroids come to
+///          rest; k-means++ costs as much as one iteration. Memory: one copy of the vectors
 /// Results  a pure function of vectors and config: the same bits on any executor. Labels belong to
 ///          the centroids returned (one assignment after the last update). With fewer distinct rows
-///          than codes, codes stay unused; equal rows always share a label.
+///          than codes, codes stay unused.
 /// @param start_rows  [codes] rows to start from; empty: k-means++
 /// @throws DataError  see check_vectors
 /// Source   Lloyd 1982
@@ -295,12 +380,9 @@ template <class E = Serial>
     } else {
       run.start_from(start_rows);
     }
-    std::vector<std::int32_t> before;
     for (Index i = 0; i < config.iterations; ++i) {
-      before = run.labels();
-      const bool moved = run.update();
-      run.assign();
-      if (!moved && before == run.labels()) {
+      run.update();
+      if (!run.assign()) {
         break;
       }
     }

@@ -8,10 +8,12 @@
 #include <numeric>  // std::iota
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <simgr/core/arena.hpp>
 #include <simgr/core/error.hpp>
+#include <simgr/core/owned_matrix.hpp>
 #include <simgr/cpu/gemm.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
@@ -113,85 +115,120 @@ inline void transpose(MatrixArg<float> rows, Matrix<float> columns) noexcept {
   }
 }
 
-/// Centroids prepared for search: who is nearest, ties to the lower index.
+/// Half squared lengths of centroids; infinite for one that repeats a lower one, which is how it is
+/// never chosen.  Cost O(codes · (width + log codes))
+inline std::vector<float> half_squares(MatrixArg<float> centroids) {
+  std::vector<float> half;
+  std::vector<Index> order;
+  for (Index c = 0; c < centroids.rows(); ++c) {
+    half.push_back(squared_length(centroids.row(c)) / 2);
+    order.push_back(c);
+  }
+  const auto compare = [&](Index a, Index b) {  // three-way, by length and then by content
+    const float x = half[static_cast<std::size_t>(a)], y = half[static_cast<std::size_t>(b)];
+    if (x != y) {
+      return x < y ? -1 : 1;
+    }
+    const auto [at, other] =
+        std::mismatch(centroids.row(a).begin(), centroids.row(a).end(), centroids.row(b).begin());
+    return at == centroids.row(a).end() ? 0 : *at < *other ? -1 : 1;
+  };
+  std::sort(order.begin(), order.end(), [&](Index a, Index b) {
+    const int sign = compare(a, b);
+    return sign != 0 ? sign < 0 : a < b;
+  });
+  std::vector<Index> repeats;
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    if (compare(order[i - 1], order[i]) == 0) {
+      repeats.push_back(order[i]);
+    }
+  }
+  for (const Index c : repeats) {
+    half[static_cast<std::size_t>(c)] = std::numeric_limits<float>::infinity();
+  }
+  return half;
+}
+
+/// What a search found for every row of a tile, all [rows]. A score is x·c - |c|² / 2: of two
+/// centroids the nearer one has the larger,  |x - c|² = |x|² - 2 score.
+struct Nearest {
+  Vector<std::int32_t> labels;  // the nearest code
+  Vector<float> scores;         // its score
+  Vector<float> rivals;         // the best score of all other codes
+
+  static Nearest take(cpu::Context& ctx, Index rows) {
+    return {ctx.take<std::int32_t>(rows), ctx.take<float>(rows), ctx.take<float>(rows)};
+  }
+  void clear() const noexcept {
+    std::fill(labels.begin(), labels.end(), 0);
+    std::fill(scores.begin(), scores.end(), -std::numeric_limits<float>::infinity());
+    std::fill(rivals.begin(), rivals.end(), -std::numeric_limits<float>::infinity());
+  }
+};
+
+/// Centroids, or some of them, prepared for search; ties go to the lower code.
 class NearestCentroid {
 public:
-  explicit NearestCentroid(MatrixArg<float> centroids) : centroids_(centroids) { prepare(); }
+  explicit NearestCentroid(MatrixArg<float> centroids)
+      : centroids_(centroids.rows(), centroids.cols()), half_(half_squares(centroids)),
+        codes_(static_cast<std::size_t>(centroids.rows())) {
+    std::copy_n(centroids.begin(), centroids.size(), centroids_.values.begin());
+    std::iota(codes_.begin(), codes_.end(), 0);
+  }
+  /// Only the given codes, in rising order; `half` are the half_squares of all.
+  NearestCentroid(MatrixArg<float> centroids, std::span<const float> half,
+                  std::vector<std::int32_t> codes)
+      : centroids_(std::ssize(codes), centroids.cols()), codes_(std::move(codes)) {
+    Index row = 0;
+    for (const std::int32_t code : codes_) {
+      half_.push_back(half[static_cast<std::size_t>(code)]);
+      std::copy_n(centroids.row(code).begin(), centroids.cols(),
+                  centroids_.view().row(row++).begin());
+    }
+  }
 
-  /// Labels of a tile of rows that stand as columns: x [width, rows], rows <= RowTiles::tile.
-  ///
-  ///   |x - c|² = |x|² - 2 (x·c - |c|² / 2):   the search needs the bracket only
+  /// Searches for a tile of rows that stand as columns: x [width, rows], rows <= RowTiles::tile.
+  void find(cpu::Context& ctx, MatrixArg<float> x, const Nearest& found) const {
+    found.clear();
+    merge(ctx, x, found);
+  }
+
+  /// The same, among these codes and what is found already (from lower codes).
   ///
   /// The scores stand as [codes, rows] too, so that the search runs along the rows, vector by
   /// vector, while the tile is still in cache.
-  void find(cpu::Context& ctx, MatrixArg<float> x, std::span<std::int32_t> labels) const {
+  void merge(cpu::Context& ctx, MatrixArg<float> x, const Nearest& found) const {
     constexpr Index step = 256;
-    const Index rows = x.cols(), codes = centroids_.rows();
+    const Index rows = x.cols(), codes = centroids_.rows;
     const Arena::Scope scope(ctx.arena);
-    const Matrix<float> scores = ctx.take<float>(std::min(step, codes), rows);
-    const Vector<float> best = ctx.take<float>(rows);
-    std::fill(best.begin(), best.end(), -std::numeric_limits<float>::infinity());
-    std::fill(labels.begin(), labels.end(), 0);
-    float* const best_data = best.data();
-    std::int32_t* const label_data = labels.data();
+    const Matrix<float> products = ctx.take<float>(std::min(step, codes), rows);
+    std::int32_t* const labels = found.labels.data();
+    float* const best = found.scores.data();
+    float* const second = found.rivals.data();
     for (Index first = 0; first < codes; first += step) {
       const Index count = std::min(step, codes - first);
-      cpu::gemm_nn<float>(ctx, centroids_.slice(first, count), x, scores.slice(0, count),
+      cpu::gemm_nn<float>(ctx, centroids_.view().slice(first, count), x, products.slice(0, count),
                           Write::assign);
       for (Index c = 0; c < count; ++c) {
-        const float* const row = scores.data() + c * rows;
-        const float half = half_squares_[static_cast<std::size_t>(first + c)];
-        const auto code = static_cast<std::int32_t>(first + c);
+        const float* const row = products.data() + c * rows;
+        const float half = half_[static_cast<std::size_t>(first + c)];
+        const std::int32_t code = codes_[static_cast<std::size_t>(first + c)];
         for (Index r = 0; r < rows; ++r) {
           const float score = row[r] - half;
-          const bool better = score > best_data[r];
-          best_data[r] = better ? score : best_data[r];
-          label_data[r] = better ? code : label_data[r];
+          const bool better = score > best[r];
+          const float loser = better ? best[r] : score;
+          second[r] = loser > second[r] ? loser : second[r];
+          best[r] = better ? score : best[r];
+          labels[r] = better ? code : labels[r];
         }
       }
     }
   }
 
 private:
-  // Half squared lengths; infinite for a centroid that repeats a lower one: never chosen.
-  void prepare() {
-    const Index codes = centroids_.rows();
-    half_squares_.resize(static_cast<std::size_t>(codes));
-    for (Index c = 0; c < codes; ++c) {
-      half_squares_[static_cast<std::size_t>(c)] = squared_length(centroids_.row(c)) / 2;
-    }
-    std::vector<Index> order(static_cast<std::size_t>(codes));
-    std::iota(order.begin(), order.end(), Index{0});
-    const auto compare = [&](Index a, Index b) {  // three-way, by length and then by content
-      const float x = half_squares_[static_cast<std::size_t>(a)],
-                  y = half_squares_[static_cast<std::size_t>(b)];
-      if (x != y) {
-        return x < y ? -1 : 1;
-      }
-      const auto rows = std::mismatch(centroids_.row(a).begin(), centroids_.row(a).end(),
-                                      centroids_.row(b).begin());
-      if (rows.first == centroids_.row(a).end()) {
-        return 0;
-      }
-      return *rows.first < *rows.second ? -1 : 1;
-    };
-    std::sort(order.begin(), order.end(), [&](Index a, Index b) {
-      const int order_of = compare(a, b);
-      return order_of != 0 ? order_of < 0 : a < b;
-    });
-    std::vector<Index> repeats;
-    for (std::size_t i = 1; i < order.size(); ++i) {
-      if (compare(order[i - 1], order[i]) == 0) {
-        repeats.push_back(order[i]);
-      }
-    }
-    for (const Index c : repeats) {
-      half_squares_[static_cast<std::size_t>(c)] = std::numeric_limits<float>::infinity();
-    }
-  }
-
-  MatrixArg<float> centroids_;
-  std::vector<float> half_squares_;
+  OwnedMatrix<float> centroids_;
+  std::vector<float> half_;
+  std::vector<std::int32_t> codes_;
 };
 
 }  // namespace simgr::SIMGR_ABI::tokenizer

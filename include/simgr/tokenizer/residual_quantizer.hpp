@@ -48,15 +48,15 @@ struct ResidualQuantizer {
     tiles.for_each(executor, [&](cpu::Context& ctx, Index first, Index count) {
       const Matrix<float> residual = ctx.take<float>(count, width());
       const Matrix<float> columns = ctx.take<float>(width(), count);
-      const Vector<std::int32_t> labels = ctx.take<std::int32_t>(count);
+      const Nearest nearest = Nearest::take(ctx, count);
       std::copy_n(vectors.slice(first, count).begin(), residual.size(), residual.begin());
       for (Index level = 0; level < levels(); ++level) {
         begin_level(residual);
         transpose(residual, columns);
-        search[static_cast<std::size_t>(level)].find(ctx, columns, labels.span());
+        search[static_cast<std::size_t>(level)].find(ctx, columns, nearest);
         for (Index row = 0; row < count; ++row) {
-          codes.view()(first + row, level) = labels[row];
-          subtract(level, labels[row], residual.row(row));
+          codes.view()(first + row, level) = nearest.labels[row];
+          subtract(level, nearest.labels[row], residual.row(row));
         }
       }
     });
