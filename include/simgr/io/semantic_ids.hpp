@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <simgr/data/byte_source.hpp>
-#include <simgr/data/json.hpp>
+#include <simgr/data/lc_rec.hpp>
 #include <simgr/io/atomic_file.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
@@ -120,89 +120,6 @@ private:
   Index rows_ = 0, digits_ = 0;
 };
 
-/// An LC-Rec / LETTER index, {"0": ["<a_32>", "<b_18>"], …}, whose items come in any order.
-class LcRecIndexEvents {
-public:
-  using Kind = data::JsonEvent::Kind;
-
-  std::string operator()(const data::JsonEvent& event) {
-    if (event.depth == 0) {
-      return event.kind == Kind::begin_object || event.kind == Kind::end_object
-                 ? ""
-                 : "expected an object of items";
-    }
-    if (event.depth == 1 && event.kind == Kind::key) {
-      item_ = whole_number(event.text);
-      return item_ >= 0 ? "" : "expected an item number as key, found " + quoted_start(event.text);
-    }
-    if (event.depth == 1 && event.kind == Kind::begin_array) {
-      digit_ = 0;
-      return {};
-    }
-    if (event.depth == 1 && event.kind == Kind::end_array) {
-      items_.push_back(item_);
-      return here(rows_.end_row());
-    }
-    if (event.depth == 2 && event.kind == Kind::text) {
-      return token(event.text);
-    }
-    return here("expected a list of tokens such as \"<a_12>\"");
-  }
-
-  Result<SemanticIds> finish(const std::string& file) {
-    auto unordered = rows_.finish({}, file);
-    if (!unordered) {
-      return unordered;
-    }
-    const Index items = unordered->items();
-    SemanticIds ids;
-    ids.codes = OwnedMatrix<std::int32_t>(items, unordered->digits());
-    ids.codes_per_digit = unordered->codes_per_digit;
-    std::vector<bool> seen(static_cast<std::size_t>(items));  // "7" and "07" are different keys
-    for (Index row = 0; row < items; ++row) {
-      const std::int64_t item = items_[static_cast<std::size_t>(row)];
-      if (item >= items || seen[static_cast<std::size_t>(item)]) {
-        return DataError("item " + std::to_string(item) + " is one too many among " +
-                             std::to_string(items) + ": ids must be dense, 0 to items - 1",
-                         {.file = file});
-      }
-      seen[static_cast<std::size_t>(item)] = true;
-      const auto from = unordered->codes.view().row(row);
-      std::copy(from.begin(), from.end(), ids.codes.view().row(item).begin());
-    }
-    return ids;
-  }
-
-private:
-  std::string here(const std::string& sentence) const {
-    return sentence.empty() ? sentence : "item " + std::to_string(item_) + ": " + sentence;
-  }
-
-  /// "<a_32>": the text in front of the underscore belongs to the digit, the number is the code.
-  std::string token(std::string_view text) {
-    const std::size_t bar = text.rfind('_');
-    if (!text.starts_with('<') || !text.ends_with('>') || bar == std::string_view::npos) {
-      return here("expected a token such as \"<a_12>\", found " + quoted_start(text));
-    }
-    const std::string_view level = text.substr(1, bar - 1);
-    if (levels_.size() == digit_ && rows_.rows() == 0) {
-      levels_.emplace_back(level);
-    }
-    if (digit_ < levels_.size() && levels_[digit_] != level) {
-      return here("expected a token of level " + quoted_start(levels_[digit_]) + ", found " +
-                  quoted_start(text));
-    }
-    ++digit_;
-    return here(rows_.push(whole_number(text.substr(bar + 1, text.size() - bar - 2))));
-  }
-
-  SemanticIdRows rows_;
-  std::vector<std::int64_t> items_;
-  std::vector<std::string> levels_;
-  std::int64_t item_ = -1;
-  std::size_t digit_ = 0;
-};
-
 /// Reads what stands behind "item<TAB>digits" in the header; empty or what is wrong.
 inline std::string parse_codes_per_digit(std::string_view text, std::vector<Index>& counts) {
   constexpr std::string_view mark = "codes_per_digit=";
@@ -229,7 +146,7 @@ inline std::string parse_codes_per_digit(std::string_view text, std::vector<Inde
 
 /// Reads ids.tsv, or an LC-Rec index where the file begins with `{`; plain or gzip.
 ///
-/// Errors  DataError with the line, or the byte and item of JSON: wrong header, items missing, twice
+/// Errors  DataError with the line, or the byte of JSON: wrong header, items missing, twice
 ///         or out of order, another number of codes, a code out of range; IoError
 inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
   auto source = data::ByteSource::open(path);
@@ -241,15 +158,7 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
     return count.error();
   }
   if (first == '{') {
-    auto text = data::try_read_bytes(path);
-    if (!text) {
-      return text.error();
-    }
-    detail::LcRecIndexEvents events;
-    if (Failure failure = data::read_json_events(*text, events, {.file = path})) {
-      return *std::move(failure);
-    }
-    return events.finish(path);
+    return data::try_read_lc_rec_index(path);
   }
 
   auto lines = data::Lines::open(path);
