@@ -10,7 +10,8 @@
 
 namespace simgr::SIMGR_ABI::cpu {
 
-/// Turns each row into e^(y - max) / Σ e^(y - max) and returns nothing; -inf entries become 0.
+/// Turns each row into e^(y - max) / Σ e^(y - max) and returns nothing; -inf entries become 0 or the
+/// smallest positive number, where a vectorised exponential saturates.
 /// A row with nothing finite is a broken precondition.
 template <class T>
 void softmax_rows(Context&, Matrix<T> y) noexcept {

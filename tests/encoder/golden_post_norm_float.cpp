@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <encoder/golden_sasrec.hpp>
+
+namespace simgr_test {
+void check_post_norm(GoldenCase& golden, float);
+void check_post_norm(GoldenCase& golden, float) {
+  SasRecKind<float, PostNorm, Relu>::check(golden);
+}
+}  // namespace simgr_test
