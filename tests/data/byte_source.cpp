@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/data/byte_source.hpp>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -124,16 +124,15 @@ TEST_CASE("bytes behind a gzip stream are refused") {
   CHECK(lines_of(put(folder, gzip("a\n") + "\x1f")).find("behind the end") != std::string::npos);
 }
 
-TEST_CASE("compression bombs stop within a second") {
+TEST_CASE("compression bombs stop within a second of processor time") {
   const TemporaryFolder folder;
-  const auto start = std::chrono::steady_clock::now();
-  const std::string path = put(folder, gzip(std::string(50'000'000, '\n')));
+  const std::string path = put(folder, gzip(std::string(8'000'000, '\n')));
+  const std::clock_t start = std::clock();
   CHECK(lines_of(path).find("more than 1000 times") != std::string::npos);
-  CHECK(lines_of(path, {.ratio = 100000}).size() == 50'000'000);
+  CHECK(std::clock() - start < CLOCKS_PER_SEC);
+  CHECK(lines_of(path, {.ratio = 100000}).size() == 8'000'000);
   CHECK(lines_of(path, {.total_bytes = 1000000, .ratio = 100000}).find("more than 1000000 bytes") !=
         std::string::npos);
-  CHECK(std::chrono::steady_clock::now() - start <
-        std::chrono::seconds(10));  // sanitizers are slow
 }
 
 TEST_CASE("a line above the limit is refused before it is held") {

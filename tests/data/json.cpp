@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/data/json.hpp>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -99,12 +99,11 @@ TEST_CASE("depth is capped at 64") {
   CHECK(refusal(nested(65)).ends_with("at byte 65: nested deeper than 64 levels"));
 }
 
-TEST_CASE("hostile documents are refused in less than 50 ms") {
+TEST_CASE("hostile documents are refused in less than 50 ms of processor time") {
   const auto milliseconds = [](const std::string& text) {
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     CHECK(refusal(text) != "accepted");
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-        .count();
+    return 1e3 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   };
   CHECK(milliseconds(std::string(10'000'000, '[')) < 50);
   CHECK(milliseconds(std::string(10'000'000, '{')) < 50);
