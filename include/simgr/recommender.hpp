@@ -15,6 +15,7 @@
 #include <simgr/cpu/rank_products.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/exhaustive.hpp>
+#include <simgr/recommend_options.hpp>
 #include <simgr/scratch_pool.hpp>
 #include <simgr/task.hpp>
 
@@ -39,20 +40,6 @@ namespace io {
 template <class Model>
 struct ModelFile;
 }
-
-/// A place in a list.
-struct Recommended {
-  ItemId item = 0;
-  float score = 0;
-};
-
-/// Which items a list may hold. `recommend` removes the history's items unless asked otherwise;
-/// evaluation keeps them.
-struct RecommendOptions {
-  ranker::Seen seen = ranker::Seen::remove;
-  std::span<const ItemId> deny{};   // never listed
-  std::span<const ItemId> allow{};  // where not empty: nothing else is listed
-};
 
 /// A recommender is a sentence: an Encoder that reads histories, a Pooler that reads its states, a
 /// Similarity that compares them with its candidates, and a Loss that trains the scores.

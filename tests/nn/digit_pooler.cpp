@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/nn/digit_pooler.hpp>
+
 #include <support/gradient_check.hpp>
 
 #include <simgr/nn/digit_cross_attention.hpp>

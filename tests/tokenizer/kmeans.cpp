@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/tokenizer/kmeans.hpp>
+
 #include <limits>
 #include <set>
 #include <thread>
 
 #include <doctest/doctest.h>
-
-#include <simgr/tokenizer/kmeans.hpp>
 
 using simgr::Index;
 using simgr::tokenizer::kmeans;
