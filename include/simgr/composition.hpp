@@ -205,11 +205,21 @@ struct Composition {
                                         RaggedView<ItemId> history, Cache<T, Space>& cache,
                                         Ctx& ctx) {
     SIMGR_ASSERT(!ctx.training, "queries are for serving");
-    const Matrix<T, Space> tokens =
-        E::forward(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
-    const Matrix<T, Space> states =
-        P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
-    return S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
+    const auto states = [&]() -> Matrix<T, Space> {
+      if constexpr (
+          requires { P::serves_last_position; } &&
+          requires {
+            E::forward_last(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
+          }) {
+        return E::forward_last(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
+      } else {
+        const Matrix<T, Space> tokens =
+            E::forward(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
+        return P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler,
+                          ctx);
+      }
+    };
+    return S::queries(c.similarity, p.similarity, states(), cache.queries, ctx);
   }
 
   /// What a loss reads scores from, and a ranker where scores are no products: tile(ctx, first,

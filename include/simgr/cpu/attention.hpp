@@ -79,6 +79,32 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
   }
 }
 
+/// What the last position of each sequence gets from attention(), without the others: serving needs no more.
+///
+/// Shapes  q, y [sequences, heads · width], k, v [tokens, kv_heads · width]
+template <class T>
+void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns<const T> v,
+                       Offsets offsets, HeadShape shape, Matrix<T> y) noexcept {
+  const T temperature = T(1) / std::sqrt(static_cast<T>(shape.width));
+  for (Index s = 0; s < y.rows(); ++s) {
+    const Index first = offsets[static_cast<std::size_t>(s)];
+    const Index length = offsets[static_cast<std::size_t>(s) + 1] - first;
+    Arena::Scope scope(ctx.arena);
+    const Matrix<T> p = ctx.take<T>(1, length);
+    for (Index h = 0; h < shape.heads; ++h) {
+      as_eigen(p).noalias() =
+          detail::panel(Columns<const T>{q}, s, 1, h, shape.width)
+              .lazyProduct(detail::panel(k, first, length, shape.kv(h), shape.width).transpose());
+      EigenRow<T> row = as_row(p.row(0));
+      const T largest = row.maxCoeff();
+      row = ((row - largest) * temperature).exp();
+      row *= T(1) / row.sum();
+      detail::panel(Columns<T>{y}, s, 1, h, shape.width).noalias() =
+          as_eigen(p).lazyProduct(detail::panel(v, first, length, shape.kv(h), shape.width));
+    }
+  }
+}
+
 /// dq, dk, dv from dy; assigned. `probabilities` is what attention() kept.
 // forward: y = D(P) v, P = softmax(S), S = q k' / r.  With D the dropout mask, which scales what it
 // keeps:

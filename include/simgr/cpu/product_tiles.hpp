@@ -61,12 +61,12 @@ inline constexpr Index panel_items = 2 * lane_count;
 /// One register of floats. Passed by reference only: by value its ABI depends on flags.
 using Lanes = float __attribute__((vector_size(lane_count * sizeof(float))));
 
-inline void load(Lanes& lanes, const float* memory) noexcept {
-  std::memcpy(&lanes, memory, sizeof lanes);
+inline void load(Lanes& value, const float* memory) noexcept {
+  std::memcpy(&value, memory, sizeof value);
 }
-inline void load_part(Lanes& lanes, const float* memory, Index count) noexcept {
-  lanes = Lanes{};
-  std::memcpy(&lanes, memory, static_cast<std::size_t>(count) * sizeof(float));
+inline void load_part(Lanes& value, const float* memory, Index count) noexcept {
+  value = Lanes{};
+  std::memcpy(&value, memory, static_cast<std::size_t>(count) * sizeof(float));
 }
 
 /// low = a0 b0 a1 b1 … of the lower halves, high the same of the upper halves.
@@ -116,10 +116,10 @@ template <Index blocks = lane_count>
   }
 }
 
-inline float largest_lane(const Lanes& lanes) noexcept {
+inline float largest_lane(const Lanes& value) noexcept {
   float largest = 0;
   for (Index i = 0; i < lane_count; ++i) {
-    largest = lanes[i] <= largest ? largest : lanes[i];  // NaN comes through
+    largest = value[i] <= largest ? largest : value[i];  // NaN comes through
   }
   return largest;
 }

@@ -124,26 +124,34 @@ struct TransformerEncoder {
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                               const ItemsView<S>& items, RaggedView<ItemId> history,
                               Cache<T, S>& cache, Ctx& ctx) {
-    lay_out_tokens(c, items, history, cache, ctx);
-    const auto tokens = static_cast<Index>(cache.token_rows.size());
-    Matrix<T, S> x = ctx.template take<T>(tokens, c.width);
-    gather_rows(ctx, rows, cache.token_rows, x);
-    if (c.scale_embedding) {
-      scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
-    }
-    for (std::size_t s = 0; s + 1 < cache.offsets.size(); ++s) {
-      const Index first = cache.offsets[s], length = cache.offsets[s + 1] - first;
-      SIMGR_ASSERT(length <= c.positions(), "history longer than max_length");
-      copy(ctx, p.position.slice(0, length), x.slice(first, length), Write::add);
-    }
-    if (c.embedding_norm) {
-      x = LayerNorm::forward(c.norm(), p.embedding_norm, x, cache.embedding_norm, ctx);
-    }
-    cache.stream = ctx.next_stream();
-    dropout(ctx, x, static_cast<float>(c.dropout), cache.stream);
-    cache.blocks.resize(p.blocks.size());
+    Matrix<T, S> x = embed(c, p, rows, items, history, cache, ctx);
     for (std::size_t i = 0; i < p.blocks.size(); ++i) {
       x = Block::forward(c.block(), p.blocks[i], x, cache.offsets, cache.blocks[i], ctx);
+    }
+    return c.final_norm ? LayerNorm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx) : x;
+  }
+
+  /// The states of the last positions alone, for serving: the last block computes nothing else. -> [sequences, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                                   const ItemsView<S>& items, RaggedView<ItemId> history,
+                                   Cache<T, S>& cache, Ctx& ctx) {
+    Matrix<T, S> x = embed(c, p, rows, items, history, cache, ctx);
+    const Vector<std::int32_t, S> ends = ctx.template take<std::int32_t>(history.sequences());
+    for (Index s = 0; s < ends.size(); ++s) {
+      ends[s] = static_cast<std::int32_t>(cache.offsets[static_cast<std::size_t>(s) + 1] - 1);
+    }
+    const std::span<const std::int32_t> last(ends.span());
+    for (std::size_t i = 0; i + 1 < p.blocks.size(); ++i) {
+      x = Block::forward(c.block(), p.blocks[i], x, cache.offsets, cache.blocks[i], ctx);
+    }
+    if (p.blocks.empty()) {
+      const Matrix<T, S> states = ctx.template take<T>(ends.size(), c.width);
+      gather_rows(ctx, x, last, states);
+      x = states;
+    } else {
+      x = Block::forward_last(c.block(), p.blocks.back(), x, cache.offsets, last,
+                              cache.blocks.back(), ctx);
     }
     return c.final_norm ? LayerNorm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx) : x;
   }
@@ -177,6 +185,31 @@ struct TransformerEncoder {
   }
 
 private:
+  /// The input of the first block.
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> embed(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                            const ItemsView<S>& items, RaggedView<ItemId> history,
+                            Cache<T, S>& cache, Ctx& ctx) {
+    lay_out_tokens(c, items, history, cache, ctx);
+    const auto tokens = static_cast<Index>(cache.token_rows.size());
+    Matrix<T, S> x = ctx.template take<T>(tokens, c.width);
+    gather_rows(ctx, rows, cache.token_rows, x);
+    if (c.scale_embedding) {
+      scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
+    }
+    for (std::size_t s = 0; s + 1 < cache.offsets.size(); ++s) {
+      const Index first = cache.offsets[s], length = cache.offsets[s + 1] - first;
+      SIMGR_ASSERT(length <= c.positions(), "history longer than max_length");
+      copy(ctx, p.position.slice(0, length), x.slice(first, length), Write::add);
+    }
+    if (c.embedding_norm) {
+      x = LayerNorm::forward(c.norm(), p.embedding_norm, x, cache.embedding_norm, ctx);
+    }
+    cache.stream = ctx.next_stream();
+    dropout(ctx, x, static_cast<float>(c.dropout), cache.stream);
+    cache.blocks.resize(p.blocks.size());
+    return x;
+  }
   /// Which row each token reads, and where sequences begin, counted in tokens.
   template <class T, class S, class Ctx>
   static void lay_out_tokens(const Config& c, const ItemsView<S>& items, RaggedView<ItemId> history,

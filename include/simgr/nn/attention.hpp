@@ -93,6 +93,24 @@ struct SelfAttention {
     return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
   }
 
+  /// The last position of each sequence alone, for serving.   x_q [sequences, width], x [tokens, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
+                                   MatrixArg<T, S> x, Offsets offsets, Cache<T, S>& cache,
+                                   Ctx& ctx) {
+    const Index width = c.width;
+    const Matrix<T, S> q = ctx.template take<T>(x_q.rows(), width);
+    const Matrix<T, S> kv = ctx.template take<T>(x.rows(), 2 * width);
+    gemm_nt(ctx, x_q, p.qkv.weight.slice(0, width), q, Write::assign);
+    add_to_rows(ctx, p.qkv.bias.slice(0, width), q);
+    gemm_nt(ctx, x, p.qkv.weight.slice(width, 2 * width), kv, Write::assign);
+    add_to_rows(ctx, p.qkv.bias.slice(width, 2 * width), kv);
+    const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), width);
+    attention_of_last(ctx, q, Columns<const T, S>{kv, 0}, Columns<const T, S>{kv, width}, offsets,
+                      c.shape(), mixed);
+    return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
+  }
+
   /// Returns d x_q and d x; where both came from one view their sum is the gradient, and `first`
   /// holds it alone.
   template <class T, class S>

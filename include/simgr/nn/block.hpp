@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
 #include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/nn/attention.hpp>
@@ -87,6 +91,43 @@ struct TransformerBlock {
     } else {
       const Matrix<T, S> q = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
       const Matrix<T, S> sum = attend(c, p, q, x, q, offsets, cache, ctx);
+      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm2, sum, cache.norm2, ctx);
+      return feed_forward(c, p, u, u, cache, ctx);
+    }
+  }
+
+  /// The last position of each sequence alone, for serving: keys and values of all tokens, everything else of one.
+  /// `last` [sequences] are the rows of those positions.   x [tokens, width] -> [sequences, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                                   Offsets offsets, std::span<const std::int32_t> last,
+                                   Cache<T, S>& cache, Ctx& ctx) {
+    const auto at_last = [&](MatrixArg<T, S> rows) {
+      const Matrix<T, S> y = ctx.template take<T>(static_cast<Index>(last.size()), c.width);
+      gather_rows(ctx, rows, last, y);
+      return y;
+    };
+    const auto attend_last = [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all,
+                                 MatrixArg<T, S> residual) {
+      const Matrix<T, S> y = Attention::forward_last(c.attention(), p.attention, x_q, all, offsets,
+                                                     cache.attention, ctx);
+      copy(ctx, residual, y, Write::add);
+      return y;
+    };
+    if constexpr (std::is_same_v<Placement, PreNorm>) {
+      const Matrix<T, S> n = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
+      const Matrix<T, S> u = attend_last(at_last(n), n, at_last(x));
+      const Matrix<T, S> m = LayerNorm::forward(c.norm(), p.norm2, u, cache.norm2, ctx);
+      return feed_forward(c, p, m, u, cache, ctx);
+    } else if constexpr (std::is_same_v<Placement, PostNorm>) {
+      const Matrix<T, S> own = at_last(x);
+      const Matrix<T, S> sum = attend_last(own, x, own);
+      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm1, sum, cache.norm1, ctx);
+      const Matrix<T, S> out = feed_forward(c, p, u, u, cache, ctx);
+      return LayerNorm::forward(c.norm(), p.norm2, out, cache.norm2, ctx);
+    } else {
+      const Matrix<T, S> q = LayerNorm::forward(c.norm(), p.norm1, at_last(x), cache.norm1, ctx);
+      const Matrix<T, S> sum = attend_last(q, x, q);
       const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm2, sum, cache.norm2, ctx);
       return feed_forward(c, p, u, u, cache, ctx);
     }

@@ -52,6 +52,7 @@ struct PositionPooler {
   using Out = flow::UserStates;
   using Config = NoFields;
   static constexpr Examples examples = cut;
+  static constexpr bool serves_last_position = true;
 
   template <class T, class S = Host>
   struct Params {};
