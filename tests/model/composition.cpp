@@ -3,6 +3,7 @@
 #include <support/whole_model.hpp>
 
 #include <simgr/composition.hpp>
+#include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/loss/cross_entropy.hpp>
 #include <simgr/pooler/positions.hpp>
