@@ -32,7 +32,9 @@ double peak() {
   constexpr Index lanes = Eigen::internal::packet_traits<float>::size, rounds = 20'000'000;
   const Packet factor = Eigen::internal::pset1<Packet>(0.9999f),
                term = Eigen::internal::pset1<Packet>(1e-3f);
-  const auto other = [](float value) { return Eigen::internal::pset1<Packet>(value); };  // alike, they would be merged
+  const auto other = [](float value) {
+    return Eigen::internal::pset1<Packet>(value);
+  };  // alike, they would be merged
   Packet a = other(1), b = other(2), c = other(3), d = other(4), e = other(5), f = other(6);
   Packet g = other(7), h = other(8), i = other(9), j = other(10), k = other(11), l = other(12);
   const double start = seconds();
