@@ -9,11 +9,11 @@
 #if __has_include(<xtensor/core/xmath.hpp>)
 #include <xtensor/core/xmath.hpp>
 #include <xtensor/generators/xrandom.hpp>
-#include <xtensor/views/xview.hpp>
+#include <xtensor/misc/xsort.hpp>
 #else
 #include <xtensor/xmath.hpp>
 #include <xtensor/xrandom.hpp>
-#include <xtensor/xview.hpp>
+#include <xtensor/xsort.hpp>
 #endif
 
 #include <simgr/baselines/simgr.hpp>
