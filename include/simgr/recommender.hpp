@@ -56,6 +56,9 @@ template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R = ranker::Exhausti
 class Recommender {
 public:
   using Parts = Composition<E, P, S, L>;
+  static_assert(Parts::scores_are_products, "simgr: a Recommender ranks by products of queries and "
+                                            "keys; CrossAttention over digits trains through "
+                                            "Composition and is not served yet");
   using Config = typename Parts::Config;
   using EncoderType = E;
   using PoolerType = P;
