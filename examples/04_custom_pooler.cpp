@@ -64,7 +64,8 @@ int main() {
   using Model = simgr::baselines::SimGrWith<WeightedDigits>;
   const auto world = simgr::data::synthetic_catalogue({.users = 500});
   Model model({.ids = world.ids}, {.encoder = {.width = 32, .layers = 1, .heads = 2}});
-  model.fit(simgr::data::leave_one_out(world.interactions), {.epochs = 4},
+  model.fit(simgr::data::leave_one_out(world.interactions),
+            {.epochs = 8, .batch = 32, .optimizer = {.rate = 5e-3}},
             [](const simgr::train::EpochReport& epoch) {
               std::printf("epoch %td  loss %.3f  validation NDCG@10 %.4f\n", epoch.epoch,
                           epoch.loss, epoch.validation_ndcg10.value_or(0));
