@@ -1,67 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/io/checkpoint.hpp>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include <support/allocations.hpp>
 #include <support/temporary_folder.hpp>
-
-namespace {
-
-std::atomic<std::size_t> allocated{0};  // bytes ever asked for, freed ones included
-
-void* counted(std::size_t bytes) {
-  allocated += bytes;
-  return std::malloc(bytes > 0 ? bytes : 1);
-}
-
-}  // namespace
-
-// The whole executable allocates through these. g++ takes the pair for a mismatch once it inlines
-// one of them.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-void* operator new(std::size_t bytes) {
-  if (void* memory = counted(bytes)) {
-    return memory;
-  }
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return counted(bytes);
-}
-void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
-  return counted(bytes);
-}
-void* operator new[](std::size_t bytes) {
-  return operator new(bytes);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace {
 
 /// Bytes that reading this file allocates.
 std::size_t cost(const std::string& path, bool& accepted) {
-  const std::size_t before = allocated;
+  const std::size_t before = simgr_test::allocated_bytes();
   accepted = simgr::io::try_read_safetensors(path).ok();
-  return allocated - before;
+  return simgr_test::allocated_bytes() - before;
 }
 
 }  // namespace
@@ -112,7 +66,7 @@ TEST_CASE("reading a whole file allocates less than twice its size (R6)") {
   CHECK(accepted);
   CHECK(bytes >= size - 8);  // the meter works
   CHECK(bytes <= 2 * size);
-  const std::size_t before = allocated;
+  const std::size_t before = simgr_test::allocated_bytes();
   CHECK(simgr::io::Checkpoint::try_read(path).ok());
   CHECK(allocated - before <= 2 * size);
   std::printf("safetensors: %zu bytes allocated for a file of %zu\n", bytes, size);

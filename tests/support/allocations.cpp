@@ -7,10 +7,11 @@
 
 namespace {
 
-std::atomic<std::size_t> count{0};
+std::atomic<std::size_t> count{0}, asked{0};
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
   count.fetch_add(1, std::memory_order_relaxed);
+  asked.fetch_add(bytes, std::memory_order_relaxed);
   bytes = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, bytes == 0 ? alignment : bytes);
   if (memory == nullptr) {
@@ -23,6 +24,10 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
 
 std::size_t simgr_test::allocations() noexcept {
   return count.load(std::memory_order_relaxed);
+}
+
+std::size_t simgr_test::allocated_bytes() noexcept {
+  return asked.load(std::memory_order_relaxed);
 }
 
 // The array and nothrow forms of the standard library end in these.

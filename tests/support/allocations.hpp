@@ -9,4 +9,7 @@ namespace simgr_test {
 /// promises not to allocate leaves it as it was.
 std::size_t allocations() noexcept;
 
+/// How many bytes those calls have asked for, freed ones included.
+std::size_t allocated_bytes() noexcept;
+
 }  // namespace simgr_test
