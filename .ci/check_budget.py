@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # path, seconds, megabytes; the first that fits. A unit that instantiates whole models, with trainer and
 # readers, costs more than one that tests a layer or only serves.
 BUDGETS = [
-    (r"tests/(model|baselines|serving|train|cli)/", 20, 1000),
+    (r"tests/(model|baselines|serving|train|cli|encoder)/", 20, 1000),
     (r"tests/", 10, 700),
     (r"bench/", 10, 700),
     (r"examples/", 25, 1100),
