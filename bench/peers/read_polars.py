@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""polars on the files of bench/read_data.cpp, one thread.  pip install polars==1.35.2
+"""polars on the files of bench/read_data.cpp, one thread.  pip install polars==2.1.0
 
 read_polars.py sequences FILE | table FILE [repeats]
 """
