@@ -150,7 +150,8 @@ public:
               {&found, {1}});
     return found;
   }
-  /// The same for many histories: list [sequences, k], found [sequences].
+  /// The same for many histories: list [sequences, k], found [sequences]. Encoding rounds by the number of histories, so
+  /// a score may differ in its last bits from that of the history alone.
   void recommend(RaggedView<ItemId> histories, Index k, const RecommendOptions& options,
                  std::span<Recommended> list, Vector<Index> found) const {
     require_known(histories);

@@ -78,7 +78,8 @@ TEST_CASE("a history longer than the model reads counts from its end, in any bat
   const auto alone = model.recommend(last, 10, keep);
   for (std::size_t place = 0; place < 10; ++place) {
     CHECK(lists[20 + place].item == alone[place].item);
-    CHECK(lists[20 + place].score == alone[place].score);
+    // Products round by how many rows they have: the order is the same, the last bit need not be.
+    CHECK(lists[20 + place].score == doctest::Approx(alone[place].score).epsilon(1e-6));
   }
 }
 
