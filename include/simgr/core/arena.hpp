@@ -13,10 +13,14 @@ namespace simgr::SIMGR_ABI {
 
 /// A bump allocator for everything that lives no longer than one step.
 ///
-/// `take` hands out uninitialised, 64-byte aligned memory; `Scope` gives back what was taken since
-/// it began; `reset` gives back everything. A step that needs more than the arena holds takes
-/// further blocks from the heap; the next `reset` replaces them by one block of the high-water
-/// mark, so from the second equal step on nothing is allocated.
+///   take   hands out uninitialised, 64-byte aligned memory
+///   Scope  gives back, when it ends, what was taken since it began
+///   reset  gives back everything
+///
+/// A step that needs more than the arena holds takes further blocks from the heap; the next `reset`
+/// replaces them by one of the high-water mark: from the second equal step on nothing is allocated.
+///
+/// Errors  std::bad_alloc from the heap; counts are trusted
 class Arena {
 public:
   static constexpr std::size_t alignment = 64;
@@ -39,6 +43,7 @@ public:
     high_water_ = std::max(high_water_, before_ + used_);
     return memory;
   }
+  /// The same as a view.
   template <class T, std::size_t Rank>
   View<T, Rank> take(const Shape<Rank>& shape) {
     Index count = 1;
@@ -55,6 +60,7 @@ public:
     current_ = used_ = before_ = 0;
   }
 
+  /// Bytes: the most that was in use at a time, and what the arena holds.
   std::size_t high_water() const noexcept { return high_water_; }
   std::size_t capacity() const noexcept {
     std::size_t bytes = 0;

@@ -3,6 +3,7 @@
 
 // Every macro of the library. A host may define, before the first include and the same in every
 // translation unit:
+//
 //   SIMGR_CHECKED          checks internal preconditions (tests do)
 //   SIMGR_ASSERT(c, text)  replaces the check itself
 //

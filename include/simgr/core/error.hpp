@@ -22,8 +22,7 @@ struct Where {
 
 enum class ErrorKind { config, data, shape, io, device };
 
-/// Base of everything the library throws. `what()` is one sentence that begins with where it
-/// happened.
+/// Base of everything the library throws. `what()` is one sentence, with the place in front.
 class Error : public std::runtime_error {
 public:
   Error(ErrorKind kind, const std::string& sentence, Where where = {})
@@ -85,8 +84,8 @@ struct DeviceError : Error {
 [[noreturn]] inline void raise(const Error& error) {
 #if defined(__cpp_exceptions)
   const auto as = [&]<class Kind>(Kind kind) {
-    static_cast<Error&>(kind) =
-        error;  // what() is copied as it stands: the prefix is in it already
+    // what() is copied as it stands: the prefix is in it already.
+    static_cast<Error&>(kind) = error;
     throw kind;
   };
   switch (error.kind()) {
@@ -110,8 +109,10 @@ struct DeviceError : Error {
   stop(error.what());
 }
 
-/// A value, or the reason why there is none: what every `try_` function returns.
-/// The throwing form of the same function is `std::move(result).value_or_raise()`.
+/// A value, or the reason why there is none: what every `try_` function returns. The throwing form
+/// of the same function is `std::move(result).value_or_raise()`.
+///
+/// Errors  value() without ok() and error() with it are broken preconditions
 template <class T>
 class [[nodiscard]] Result {
 public:

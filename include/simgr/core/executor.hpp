@@ -8,6 +8,7 @@
 namespace simgr::SIMGR_ABI {
 
 /// Runs f(0) … f(count - 1), in any order and on any threads, and returns when all have ended.
+///
 /// The host supplies it; the library starts no thread of its own. Results depend on the number of
 /// shards, never on the executor.
 template <class E>

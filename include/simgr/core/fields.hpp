@@ -21,8 +21,7 @@
 //     fields_of("encoder", c.encoder, f);            // a Config inside a Config
 //   }
 //
-// and range checks, `--set name=value`, the text in a checkpoint and help texts are walks over that
-// list.
+// and range checks, `--set name=value`, the text in a checkpoint and help texts are walks over it.
 
 namespace simgr::SIMGR_ABI {
 
@@ -34,7 +33,7 @@ struct Field {
   std::string_view meaning;
 };
 
-/// Walks the fields of a nested Config under `prefix`.
+/// Walks the fields of a nested Config, their names prefixed by `prefix` and a point.
 template <class C, class F>
 void fields_of(std::string_view prefix, C& config, F& f) {
   auto prefixed = [&](Field field, auto& value) {
@@ -63,6 +62,7 @@ double as_number(const V& value) {
   return static_cast<double>(value);
 }
 
+/// Shortest text that parse_text reads back as the same value; enumerators are their numbers.
 template <class V>
 std::string as_text(const V& value) {
   if constexpr (std::is_same_v<V, bool>) {
@@ -79,6 +79,7 @@ std::string as_text(const V& value) {
   }
 }
 
+/// Takes the whole of `text` as a value; false where it is none.
 template <class V>
 bool parse_text(std::string_view text, V& value) {
   if constexpr (std::is_same_v<V, bool>) {
@@ -110,6 +111,7 @@ inline Index edit_distance(std::string_view a, std::string_view b) {
 }  // namespace detail
 
 /// The names nearest to `name`, best first, at most three: the end of every "unknown …" message.
+/// A name that contains `name` counts as nearest of all.
 inline std::vector<std::string> nearest_names(std::string_view name,
                                               const std::vector<std::string>& names) {
   std::vector<std::pair<Index, std::string>> ranked;
@@ -135,6 +137,7 @@ std::vector<FieldText> list_fields(const C& config) {
 }
 
 /// Sets one field from text.
+///
 /// Errors  ConfigError: unknown name (with the nearest ones), unreadable value, or value out of
 ///         range; the config is as it was
 template <class C>

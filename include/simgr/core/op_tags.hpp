@@ -11,7 +11,8 @@ namespace simgr::SIMGR_ABI {
 struct Causal {};         // itself and those before it
 struct Bidirectional {};  // all
 
-/// Which function stands between two linear maps. A backend offers activate(ctx, f, x, y) for each.
+/// Which function stands between two linear maps. A backend offers activate(ctx, f, x, y) and
+/// activate_backward(ctx, f, x, dy, dx) for each.
 struct Relu {};      // max(x, 0)
 struct GeluErf {};   // x Φ(x)
 struct GeluTanh {};  // x / 2 (1 + tanh(√(2/π) (x + 0.044715 x³))): GPT-2's form
@@ -27,10 +28,10 @@ struct Columns {
   Index begin = 0;
 };
 
-/// Heads of the queries, heads of keys and values (fewer: each serves heads / kv_heads queries),
-/// width of one head.
+/// Shape of multi-head attention. With fewer kv_heads than heads each key head serves
+/// heads / kv_heads query heads; kv(h) is the one of query head h.
 struct HeadShape {
-  Index heads = 1, kv_heads = 1, width = 0;
+  Index heads = 1, kv_heads = 1, width = 0;  // width of one head
 
   Index kv(Index head) const noexcept { return head * kv_heads / heads; }
 };

@@ -14,6 +14,7 @@ struct OwnedMatrix {
   Index rows = 0, cols = 0;
 
   OwnedMatrix() = default;
+  /// Zeros.
   OwnedMatrix(Index row_count, Index col_count)
       : values(static_cast<std::size_t>(row_count * col_count)), rows(row_count), cols(col_count) {}
 

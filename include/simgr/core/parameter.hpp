@@ -20,12 +20,15 @@
 //     f(Spec<1>{"bias", {c.out}, Init::zeros(), Decay::no}, p.bias...);
 //   }
 //
-// and names, sizes, binding, initialisation, optimiser groups and checkpoints are walks over that
-// list.
+// and names, sizes, binding, initialisation, optimiser groups and checkpoints are walks over it.
 
 namespace simgr::SIMGR_ABI {
 
-/// How a tensor begins. `scale` is the standard deviation, the bound, or the constant.
+/// How a tensor begins. `scale` is the constant, the standard deviation, or the bound.
+///
+///   xavier_uniform  uniform in ± scale · sqrt(6 / (rows + cols)) of the tensor as a matrix
+///
+/// Source  Glorot & Bengio 2010, equation 16 (xavier)
 struct Init {
   enum class Kind { constant, normal, uniform, xavier_uniform };
   Kind kind = Kind::constant;
@@ -51,8 +54,9 @@ struct Spec {
   Decay decay = Decay::yes;
 };
 
-/// Passes a walk on with every name under `prefix`: for_each_parameter(c.qkv, under("qkv", f),
-/// p.qkv...).
+/// Passes a walk on with every name under `prefix`:
+///
+///   Linear::for_each_parameter(c.qkv(), under("qkv", f), p.qkv...);     // qkv.weight, qkv.bias
 template <class F>
 auto under(std::string prefix, F& f) {
   return [prefix = std::move(prefix), &f](auto spec, auto&&... views) {
@@ -61,7 +65,8 @@ auto under(std::string prefix, F& f) {
   };
 }
 
-/// Gives every Params struct of a walk as many repeated blocks as the config asks for.
+/// Gives every Params struct of a walk as many repeated blocks as the config asks for; those that
+/// are const are left alone.
 template <class... Blocks>
 void resize_blocks(Index count, Blocks&... blocks) {
   [[maybe_unused]] const auto fit = [count](auto& list) {
@@ -84,13 +89,14 @@ struct TensorEntry {
   Decay decay = Decay::yes;
 };
 
-/// The layout of a block: every tensor in the order of the walk, each beginning on a 64-byte
-/// boundary (float). Weights, gradients, moments and averages are the same layout over different
-/// memory; the gaps stay zero.
+/// The layout of a block: every tensor in the order of the walk, each beginning at a multiple of 16
+/// elements. Weights, gradients, moments and averages are the same layout over different memory;
+/// the gaps stay zero.
 struct ParameterTable {
   std::vector<TensorEntry> tensors;
   Index block_size = 0;  // elements, gaps included
 
+  /// Elements without the gaps.
   Index parameters() const noexcept {
     Index count = 0;
     for (const TensorEntry& tensor : tensors) { count += tensor.size; }
@@ -139,8 +145,8 @@ typename Layer::template Params<T, Space> bind(const typename Layer::Config& con
   return params;
 }
 
-/// Fills one tensor by its Init. Every tensor draws from a stream of its own, so adding one changes
-/// no other.
+/// Fills one tensor by its Init. Every tensor draws from a stream of its own, the hash of its name,
+/// so adding one changes no other.
 template <class T>
 void initialise_tensor(const TensorEntry& tensor, T* data, std::uint64_t seed) {
   std::uint64_t stream = 0xcbf29ce484222325u;  // FNV-1a of the name

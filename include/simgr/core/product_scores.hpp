@@ -9,11 +9,14 @@ namespace simgr::SIMGR_ABI {
 
 /// Scores as a product of rows: s(r, i) = queries(r) · keys(i), and where their gradients go.
 ///
-/// What a similarity hands to a loss. The loss decides which scores exist: a tile of rows against
-/// all candidates, a list of candidates shared by all rows, or a few candidates for each row; the
-/// whole [rows, items] never does.
+/// What a similarity hands to a loss. The loss decides which scores exist, never all [rows, items]:
 ///
-/// Gradients  dqueries is assigned or added as the call says; dkeys accumulates
+///   tile           some rows against all candidates
+///   cross_entropy  the softmax over all candidates, value and gradient in one visit
+///   shared         one list of candidates for all rows
+///   chosen         a few candidates for each row
+///
+/// Gradients  dqueries is assigned, dkeys accumulates
 template <class T, class S = Host>
 struct ProductScores {
   MatrixArg<T, S> queries;  // [rows, width]
@@ -29,14 +32,17 @@ struct ProductScores {
   void tile(Ctx& ctx, Index first, Index count, Matrix<T, S> scores) const {
     gemm_nt(ctx, queries.slice(first, count), keys, scores, Write::assign);
   }
-  // s = q k'.  dq = ds k;  dk += ds' q
+  // forward: s = q k'.  dq = ds k;  dk += ds' q
   template <class Ctx>
   void tile_backward(Ctx& ctx, Index first, Index count, MatrixArg<T, S> dscores) const {
     gemm_nn(ctx, dscores, keys, dqueries.slice(first, count), Write::assign);
     gemm_tn(ctx, dscores, queries.slice(first, count), dkeys, Write::add);
   }
 
-  /// Cross-entropy against all candidates, value and gradient in one visit: weight · Σ_r loss(r).
+  /// weight · Σ_r cross-entropy of row r against all candidates; writes dqueries, adds to dkeys.
+  ///
+  /// @param targets     [rows], a candidate each
+  /// @param tile_bytes  memory that a block of scores may take
   template <class Ctx>
   double cross_entropy(Ctx& ctx, std::span<const std::int32_t> targets, T weight,
                        Index tile_bytes) const {
@@ -45,14 +51,15 @@ struct ProductScores {
                                                                  dkeys);
   }
 
-  /// scores [rows, ids] against one list of candidates for all rows; `gathered` [ids, width] keeps
-  /// their keys.
+  /// scores [rows, ids] against one list of candidates for all rows.
+  /// @param gathered  [ids, width], receives their keys; shared_backward reads them
   template <class Ctx>
   void shared(Ctx& ctx, std::span<const std::int32_t> ids, Matrix<T, S> gathered,
               Matrix<T, S> scores) const {
     gather_rows(ctx, keys, ids, gathered);
     gemm_nt(ctx, queries, gathered, scores, Write::assign);
   }
+  // forward: s = q g', g = keys of the list.  dq = ds g;  dkeys(ids) += ds' q
   template <class Ctx>
   void shared_backward(Ctx& ctx, std::span<const std::int32_t> ids, MatrixArg<T, S> gathered,
                        MatrixArg<T, S> dscores) const {

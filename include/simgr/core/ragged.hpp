@@ -9,6 +9,7 @@
 namespace simgr::SIMGR_ABI {
 
 /// Sequences of unequal length, one after another, and where each begins. No padding, no masks.
+/// Owns nothing; row s is values[offsets[s] … offsets[s + 1]).
 template <class T>
 struct RaggedView {
   std::span<const T> values;  // [tokens]

@@ -11,9 +11,10 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// Philox4x32-10: four random words from a 128-bit counter and a 64-bit key, without state.
-/// The same bits on every compiler, thread count and device.
-/// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3.
+/// Philox4x32-10: four random words from a 128-bit counter and a 64-bit key, without state. The
+/// same bits on every compiler, thread count and device.
+///
+/// Source  Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3
 constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                               std::uint64_t key) noexcept {
   auto key0 = static_cast<std::uint32_t>(key);
@@ -31,7 +32,7 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
   return counter;
 }
 
-/// A sequence of draws from one (seed, stream). Copying it copies the position; `position` is all a
+/// A sequence of draws from one (seed, stream). Copying it copies the position, which is all that a
 /// checkpoint needs.
 class Rng {
 public:
@@ -61,12 +62,12 @@ public:
     while (draw >= limit) { draw = bits(); }
     return static_cast<Index>(draw % range);
   }
-  /// Standard normal (Box-Muller, two draws).
+  /// Standard normal (Box-Muller); two draws of bits() each.
   double normal() noexcept {
     const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
     return radius * std::cos(6.283185307179586 * uniform());
   }
-  /// Fisher-Yates.
+  /// Random order of the values (Fisher-Yates).
   template <class T>
   constexpr void shuffle(std::span<T> values) noexcept {
     for (Index i = static_cast<Index>(values.size()) - 1; i > 0; --i) {

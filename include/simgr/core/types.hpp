@@ -22,7 +22,7 @@ using UserId = std::int32_t;
 struct Host {};
 struct Device {};
 
-/// What a product does to its output.
+/// What an op does to its output.
 enum class Write { assign, add };
 
 template <std::size_t Rank>

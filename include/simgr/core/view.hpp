@@ -23,7 +23,7 @@ public:
     for (std::size_t axis = 0; axis < Rank; ++axis) { shape_[axis] = shape[axis]; }
   }
 
-  /// A mutable view is a read-only view.
+  /// A mutable view is a read-only view, too.
   constexpr operator View<const T, Rank, Space>() const noexcept requires(!std::is_const_v<T>) {
     return {data_, shape()};
   }
@@ -92,8 +92,7 @@ using MatrixArg = View<const std::type_identity_t<T>, 2, std::type_identity_t<Sp
 template <class T, class Space = Host>
 using VectorArg = View<const std::type_identity_t<T>, 1, std::type_identity_t<Space>>;
 
-/// Row boundaries of packed sequences: [sequences + 1], first 0, last the number of tokens, never
-/// decreasing.
+/// Row boundaries of packed sequences [sequences + 1]: first 0, last the tokens, never falling.
 using Offsets = std::span<const Index>;
 
 }  // namespace simgr::SIMGR_ABI
