@@ -9,8 +9,8 @@
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 
-// y = f(x) and dx = f'(x) dy for every activation tag of core/op_tags.hpp, on blocks that stay in
-// the first cache.
+// y = f(x) and dx = f'(x) dy for every activation tag of core/op_tags.hpp, in blocks that stay in
+// the first cache. value(f, x) and slope(f, x) are f and f' of one block.
 
 namespace simgr::SIMGR_ABI::cpu {
 
@@ -21,8 +21,10 @@ constexpr Index activation_block = 256;
 template <class T>
 using Block = Eigen::Array<T, 1, Eigen::Dynamic, Eigen::RowMajor, 1, activation_block>;
 
-/// erf to float accuracy (|error| < 2e-7) in one exp and one division, so that it vectorises;
-/// std::erf in double. Source: Abramowitz & Stegun 1964, 7.1.26.
+/// The error function: to float accuracy (|error| < 2e-7) in one exp and one division, so that it
+/// vectorises; std::erf in double.
+///
+/// Source  Abramowitz & Stegun 1964, 7.1.26
 template <class T>
 Block<T> erf(const Block<T>& x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -123,7 +125,7 @@ void in_blocks(Index size, F&& f) {
 
 }  // namespace detail
 
-/// y = f(x).   x, y of one size; may alias
+/// y = f(x).   x, y of one size; y may be x
 template <class Activation, class T>
 void activate(Context&, Activation f, MatrixArg<T> x, Matrix<T> y) noexcept {
   SIMGR_ASSERT(x.size() == y.size(), "activate: shapes");
@@ -133,7 +135,7 @@ void activate(Context&, Activation f, MatrixArg<T> x, Matrix<T> y) noexcept {
   });
 }
 
-/// dx = f'(x) dy.   x is what went into activate; dx may alias dy
+/// dx = f'(x) dy, assigned.   x is what went into activate; dx may be dy
 template <class Activation, class T>
 void activate_backward(Context&, Activation f, MatrixArg<T> x, MatrixArg<T> dy,
                        Matrix<T> dx) noexcept {

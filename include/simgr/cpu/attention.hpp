@@ -9,7 +9,7 @@
 #include <simgr/cpu/eigen.hpp>
 #include <simgr/cpu/elementwise.hpp>
 
-// Attention over packed sequences: one [t, t] block of probabilities per sequence and head.
+// Attention over packed sequences: one [t, t] block of probabilities for each sequence and head.
 
 namespace simgr::SIMGR_ABI::cpu {
 
@@ -30,11 +30,12 @@ Strided<T> panel(Columns<T> x, Index row, Index rows, Index head, Index width) n
 
 }  // namespace detail
 
-/// y = dropout(P) v,   P = softmax(mask(q k' / sqrt(head width)))
+/// y = dropout(P) v,   P = softmax(mask(q k' / sqrt(head width))), by sequence and head
 ///
-/// Shapes  q, y [tokens, heads · width], k, v [tokens, kv_heads · width], heads in consecutive
-/// column blocks;
-///         probabilities [Σ heads · t²] keeps P before dropout
+/// Shapes  q, y [tokens, heads · width];  k, v [tokens, kv_heads · width];  heads stand in
+///         consecutive column blocks
+///         probabilities [Σ heads · t²], keeps P before dropout
+/// Cost    O(Σ t² · heads · width);  where dropout acts, one more copy of the probabilities
 template <class Mask, class T>
 void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Columns<const T> v,
                Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
@@ -79,9 +80,10 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
   }
 }
 
-/// What the last position of each sequence gets from attention(), without the others: serving needs no more.
+/// What the last position of each sequence gets from attention(), without the others: serving needs
+/// no more. No dropout.
 ///
-/// Shapes  q, y [sequences, heads · width], k, v [tokens, kv_heads · width]
+/// Shapes  q, y [sequences, heads · width];  k, v [tokens, kv_heads · width];  no sequence is empty
 template <class T>
 void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns<const T> v,
                        Offsets offsets, HeadShape shape, Matrix<T> y) noexcept {
@@ -105,10 +107,14 @@ void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns
   }
 }
 
-/// dq, dk, dv from dy; assigned. `probabilities` is what attention() kept.
-// forward: y = D(P) v, P = softmax(S), S = q k' / r.  With D the dropout mask, which scales what it
-// keeps:
+/// dq, dk, dv from dy, all assigned. `probabilities` is what attention() kept; rate and stream are
+/// those of the forward call.
+///
+/// Cost  twice that of attention(), and a second block of probabilities
+// forward: y = D(P) v, P = softmax(S), S = q k' / r, where D is the dropout mask, scale included.
+//
 //   dv = D(P)' dy;   dP = D(dy v');   dS = P (dP - sum(P dP));   dq = dS k / r;   dk = dS' q / r
+//
 // A key head that several query heads share sums their gradients.
 template <class T>
 void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Columns<const T> v,

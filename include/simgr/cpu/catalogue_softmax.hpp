@@ -14,10 +14,11 @@
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 
-// The softmax over the whole catalogue, value and gradient: nearly all the work of training an item-level model.
-// Three products with an inner extent of a few dozen, which general products spend on packing: so they have kernels of
-// their own here, on Eigen's packets. (Eigen's products in row tiles that fit the second cache: 26 s of processor time
-// an epoch on Beauty where these take 9; a quarter of it was packing.)
+// The softmax over the whole catalogue, value and gradient: nearly all the work of training an
+// item-level model. It is three products with an inner extent of a few dozen, too short for the
+// packing that general products do first; so they have kernels of their own here, on Eigen's
+// packets. (Eigen's products in row tiles that fit the second cache took 26 s of processor time an
+// epoch on Beauty, a quarter of it packing; these take 9.)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wignored-attributes"  // packets as template arguments
@@ -59,17 +60,18 @@ struct SoftmaxKernels {
   }
 
   /// 2^x to float accuracy for x <= 126; 0 to within 2^-126 below. In double through e^x.
-  /// x = n + f with n whole and |f| <= 1/2; 2^f by a polynomial, 2^n by adding n to the exponent bits.
+  ///
+  ///   x = n + f, n whole, |f| <= 1/2:  2^f by a polynomial, 2^n by adding n to the exponent bits
   EIGEN_ALWAYS_INLINE static Packet power_of_two(const Packet& x) {
     if constexpr (std::is_same_v<T, float>) {
       using Bits = typename packet::unpacket_traits<Packet>::integer_packet;
-      const Packet magic =
-          splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to a whole number in the low bits
+      // 1.5 · 2^23: adding it rounds to a whole number in the low bits.
+      const Packet magic = splat(12582912.0f);
       const Packet bounded = packet::pmax(x, splat(-126.0f));
       const Packet shifted = packet::padd(bounded, magic);
       const Packet f = packet::psub(bounded, packet::psub(shifted, magic));
-      Packet y =
-          splat(1.53533596e-4f);  // weighted least squares; relative error 2e-9, 1e-7 in float
+      // Weighted least squares; relative error 2e-9, 1e-7 in float.
+      Packet y = splat(1.53533596e-4f);
       y = packet::pmadd(y, f, splat(1.33988759e-3f));
       y = packet::pmadd(y, f, splat(9.61843738e-3f));
       y = packet::pmadd(y, f, splat(5.55033247e-2f));
@@ -83,9 +85,13 @@ struct SoftmaxKernels {
     }
   }
 
-  /// e(r, i) = 2^(q(r) · k(i) + offset(i) - shift(r)) for M rows and one panel; sums(r) += e(r, ·), lane by lane.
-  /// Not exponential: sums(r) = max(sums(r), q(r) · k(i) + offset(i)), lane by lane.
-  /// q rows `width` apart, keys [width, panel], e rows `panel` apart, sums `lanes` apart.
+  /// One panel of items for M rows:
+  ///
+  ///   exponential  e(r, i) = 2^(q(r) · k(i) + offset(i) - shift(r));   sums(r) += e(r, ·)
+  ///   else         sums(r) = max(sums(r), q(r) · k(i) + offset(i));    e is not touched
+  ///
+  /// where the sums of a row are kept lane by lane.
+  /// q rows stand `width` apart, e rows `panel`, sums `lanes`;  keys [width, panel]
   template <int M, bool exponential>
   static void scores(const T* q, Index width, const T* keys, const T* offset, const T* shift, T* e,
                      T* sums) {
@@ -121,7 +127,8 @@ struct SoftmaxKernels {
     });
   }
 
-  /// y(i, ·) += Σ_j a(i, j) b(j, ·) for M rows i and C packets of columns.
+  /// y(i, ·) += Σ_j a(i, j) b(j, ·) for M rows i and C packets of columns; a(i, j) stands at
+  /// i · a_row + j · a_step, rows of b and y stand b_row and y_row apart.
   template <int M, int C>
   static void add_products(const T* a, Index a_row, Index a_step, const T* b, Index b_row,
                            Index count, T* y, Index y_row) {
@@ -172,13 +179,17 @@ void in_row_groups(Index rows, F&& f) {
 /// Cross-entropy of queries against a whole catalogue, value and gradient in one visit:
 ///
 ///   returns Σ_r logsumexp_i s(r, i) - s(r, target_r),   s(r, i) = queries(r) · keys(i)
-///   dqueries(r) = weight (Σ_i p(r, i) keys(i) - keys(target_r));   dkeys += weight Σ_r (p(r, ·) - 1[target]) queries(r)
 ///
-/// Shapes   queries, dqueries [rows, width], keys, dkeys [items, width], targets [rows]
-/// Cost     6 rows · items · width flops and rows · items exponentials; e^s of a block of rows is kept between the two
-///          visits of the keys: at most `tile_bytes`, or a few rows. dqueries is assigned, dkeys accumulates.
-/// Numerics  e^(s - b) with b = |q| max|k| needs no maximum: s lies in [-b, b]. Where 2 b could leave the range of the
-///          scalar, the maximum of each row is found first by a product more.
+///   dqueries(r) = weight (Σ_i p(r, i) keys(i) - keys(target_r))
+///   dkeys      += weight Σ_r (p(r, ·) - 1[target_r]) queries(r)
+///
+/// Shapes     queries, dqueries [rows, width];  keys, dkeys [items, width];  targets [rows]
+/// Cost       6 rows · items · width flops and rows · items exponentials; e^s of a block of rows is
+///            kept between the two visits of the keys: at most `tile_bytes`, or a few rows
+/// Gradients  dqueries is assigned, dkeys accumulates
+/// Numerics   e^(s - b) with b = |q| max |k| needs no maximum, because s lies in [-b, b]. Where 2 b
+///            could leave the range of the scalar, the maximum of each row is found first, by one
+///            product more.
 template <class T>
 double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> keys,
                                std::span<const std::int32_t> targets, T weight, Index tile_bytes,
@@ -206,7 +217,7 @@ double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> 
     as_eigen(dk).setZero();
   }
 
-  // Keys turned round, panel by panel: [panels][padded][panel]. Places past the last item score -huge.
+  // Keys turned round, panel by panel: [panels][padded][panel]. Places past the last score -huge.
   const Vector<T> turned = ctx.take<T>(panels * padded * panel);
   const Vector<T> offset = ctx.take<T>(panels * panel);
   T longest_key = 0;
@@ -232,8 +243,8 @@ double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> 
   const Vector<T> shift = ctx.take<T>(most);
   const Matrix<T> dq = ctx.take<T>(most, padded);
   constexpr double log2_e = 1.4426950408889634;
-  const T safe =
-      std::is_same_v<T, float> ? T(58) : T(430);  // half the range of exponents, less a few bits
+  // Half the range of exponents, less a few bits.
+  const T safe = std::is_same_v<T, float> ? T(58) : T(430);
   double loss = 0;
   for (Index first = 0; first < rows; first += most) {
     const Index count = std::min(most, rows - first);
@@ -262,7 +273,8 @@ double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> 
     as_eigen(sums).setZero();
     visit.template operator()<true>();
 
-    // dq = (weight / Σe) Σ_i e_i k_i: the factor waits until the sum is done; dk takes queries that carry it already.
+    // dq = (weight / Σe) Σ_i e_i k_i: the factor waits until the sum is done; dk takes queries that
+    // carry it already.
     for (Index r = 0; r < count; ++r) {
       const double sum = static_cast<double>(as_row(sums.row(r)).sum());
       const Index target = targets[static_cast<std::size_t>(first + r)];
@@ -274,8 +286,8 @@ double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> 
       sums(r, 0) = factor;
     }
     as_eigen(dq.slice(0, count)).setZero();
-    // dq first: it reads e^s in the order of memory and so fetches it for dk, which takes a few rows at a time, so that
-    // their queries and a panel of e^s stay in the first cache.
+    // dq first: it reads e^s in the order of memory and so fetches it for dk, which takes a few
+    // rows at a time, so that their queries and a panel of e^s stay in the first cache.
     constexpr Index together = 2, rows_together = 84;
     for (Index p = 0; p < panels; p += together) {
       const Index last = std::min(panels, p + together);

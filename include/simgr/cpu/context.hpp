@@ -9,17 +9,19 @@
 namespace simgr::SIMGR_ABI::cpu {
 
 /// What a step needs besides parameters and data: scratch memory, and the key of its randomness.
+///
 /// Passing a cpu::Context makes every op of a layer resolve, by argument-dependent lookup, to this
 /// backend. One context belongs to one thread at a time.
 struct Context {
   using Space = Host;
 
   Arena& arena;
-  bool training = false;   // dropout acts, caches are filled
-  std::uint64_t seed = 0;  // with `step` and a stream number: the key of every random mask
-  std::uint64_t step = 0;
+  bool training = false;     // dropout acts, caches are filled
+  std::uint64_t seed = 0;    // seed, step and a stream number are the key of every random mask
+  std::uint64_t step = 0;    // of training: masks of two steps differ
   std::uint32_t stream = 0;  // the next free stream; layers take one each by next_stream()
 
+  /// Uninitialised memory of the arena: a view, a matrix [rows, cols], a vector [count].
   template <class T, std::size_t Rank>
   View<T, Rank> take(const Shape<Rank>& shape) {
     return arena.take<T>(shape);

@@ -18,6 +18,8 @@
 namespace simgr::SIMGR_ABI::cpu {
 
 /// grams(i, l · digits + m) = values(rows(i, l), ·) · values(rows(i, m), ·)
+///
+/// Shapes  values [table rows, width];  rows [items, digits];  grams [items, digits²]
 template <class T>
 void digit_grams(Context&, MatrixArg<T> values, Matrix<const std::int32_t> rows,
                  Matrix<T> grams) noexcept {
@@ -49,7 +51,7 @@ void digit_grams_backward(Context&, MatrixArg<T> values, Matrix<const std::int32
 
 namespace detail {
 
-/// One user against one item: weights w, G w, N and 1 / sqrt(D).
+/// One user against one item: weights w and G w [digits], N and 1 / sqrt(D).
 template <class T>
 struct CrossPair {
   T* weights;
@@ -57,7 +59,7 @@ struct CrossPair {
   T dot = 0, inverse_root = 0;
 
   /// `raised` holds e^(logit - largest logit of the user). Digits far below the largest one vanish
-  /// in it; such an item is raised anew by its own largest.
+  /// in it; such an item is raised anew by its own largest logit.
   void compute(const T* logits, const T* raised, const T* products, const std::int32_t* rows,
                const T* gram, Index digits) noexcept {
     for (Index l = 0; l < digits; ++l) { weights[l] = raised[rows[l]]; }
@@ -86,7 +88,7 @@ private:
   }
 };
 
-/// f(pair, row, item) for every pair; the pair is computed.
+/// f(pair, row, item) for every row and item, the pair computed.
 template <class T, class F>
 void for_each_cross_pair(Context& ctx, MatrixArg<T> products, Matrix<const std::int32_t> rows,
                          MatrixArg<T> grams, F&& f) {
@@ -108,10 +110,11 @@ void for_each_cross_pair(Context& ctx, MatrixArg<T> products, Matrix<const std::
 
 }  // namespace detail
 
-/// scores(r, i) = factors(r) N / sqrt(D).
+/// scores(r, i) = factors(r) N / sqrt(D)
 ///
-/// Shapes  products [count, 2 table rows], rows [items, digits], grams [items, digits²],
-///         factors [count], scores [count, items]
+/// Shapes  products [count, 2 table rows];  rows [items, digits];  grams [items, digits²];
+///         factors [count];  scores [count, items]
+/// Cost    O(count · items · digits²), and count · table rows exponentials
 template <class T>
 void cross_scores(Context& ctx, MatrixArg<T> products, Matrix<const std::int32_t> rows,
                   MatrixArg<T> grams, VectorArg<T> factors, Matrix<T> scores) noexcept {
@@ -121,9 +124,11 @@ void cross_scores(Context& ctx, MatrixArg<T> products, Matrix<const std::int32_t
                                  });
 }
 
-/// dproducts is assigned, dgrams accumulates, dfactors is assigned.
-// s = f N D^-1/2.   du_l = g w_l;  da_l = g w_l (u_l - c (G w)_l);  dG_lm = -g c w_l w_m / 2
-// with g = ds f / sqrt(D) and c = N / D;   df = Σ ds N / sqrt(D)
+/// dproducts and dfactors are assigned, dgrams accumulates. Shapes as cross_scores.
+// forward: s = f N D^-1/2.  With g = ds f / sqrt(D) and c = N / D:
+//
+//   du_l = g w_l;            da_l = g w_l (u_l - c (G w)_l)
+//   dG_lm = -g c w_l w_m / 2;   df = Σ ds N / sqrt(D)
 template <class T>
 void cross_scores_backward(Context& ctx, MatrixArg<T> products, Matrix<const std::int32_t> rows,
                            MatrixArg<T> grams, VectorArg<T> factors, MatrixArg<T> dscores,

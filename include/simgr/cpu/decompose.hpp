@@ -27,9 +27,11 @@ typename Derived::Scalar leading_sign(const Eigen::MatrixBase<Derived>& vector) 
 
 }  // namespace detail
 
-/// Replaces a [rows, cols], rows >= cols, by orthonormal columns that span its columns
-/// (Householder). A matrix of lower rank is completed by arbitrary further directions.
-/// Cost  O(rows · cols²), one copy of a
+/// Replaces a by orthonormal columns that span its columns (Householder). A matrix of lower rank is
+/// completed by arbitrary further directions.
+///
+/// Shapes  a [rows, cols], rows >= cols
+/// Cost    O(rows · cols²), one copy of a
 template <class T>
 void orthonormalise_columns(Matrix<T> a) {
   SIMGR_ASSERT(a.rows() >= a.cols(), "orthonormalise_columns: more columns than rows");
@@ -40,8 +42,10 @@ void orthonormalise_columns(Matrix<T> a) {
 }
 
 /// a = V' diag(values) V of a symmetric matrix, largest value first; row i of V is the vector of
-/// values[i].   a, vectors [n, n], values [n]. Only the lower triangle of a is read.
-/// Cost  O(n³)
+/// values[i]. Only the lower triangle of a is read.
+///
+/// Shapes  a, vectors [n, n];  values [n]
+/// Cost    O(n³)
 template <class T>
 void symmetric_eigen(MatrixArg<T> a, Vector<T> values, Matrix<T> vectors) {
   SIMGR_ASSERT(a.rows() == a.cols() && values.size() == a.rows() && vectors.rows() == a.rows() &&
@@ -58,7 +62,8 @@ void symmetric_eigen(MatrixArg<T> a, Vector<T> values, Matrix<T> vectors) {
 }
 
 /// a = U diag(values) V, thin, largest value first.
-/// Shapes  a [rows, cols], n = min(rows, cols): u [rows, n], values [n], v [n, cols]
+///
+/// Shapes  a [rows, cols], n = min(rows, cols):  u [rows, n], values [n], v [n, cols]
 /// Cost    O(rows · cols · n)
 template <class T>
 void thin_svd(MatrixArg<T> a, Matrix<T> u, Vector<T> values, Matrix<T> v) {

@@ -15,7 +15,7 @@ void fill(Context&, View<T, Rank> y, std::type_identity_t<T> value) noexcept {
   std::fill(y.begin(), y.end(), value);
 }
 
-/// y = x, or y += x
+/// y = x, or y += x as `write` says.
 template <class T, std::size_t Rank>
 void copy(Context&, std::type_identity_t<View<const T, Rank>> x, View<T, Rank> y,
           Write write) noexcept {
@@ -41,24 +41,27 @@ void multiply(Context&, std::type_identity_t<View<const T, Rank>> a,
   as_row(y) = as_row(a) * as_row(b);
 }
 
-/// y(i, ·) += row, for every i.   row [cols]
+/// y(i, ·) += row, for every i.   row [cols], y [rows, cols]
 template <class T>
 void add_to_rows(Context&, VectorArg<T> row, Matrix<T> y) noexcept {
   SIMGR_ASSERT(row.size() == y.cols(), "add_to_rows: shapes");
   for (Index i = 0; i < y.rows(); ++i) { as_row(y.row(i)) += as_row(row); }
 }
 
-/// sums += Σ_i x(i, ·).   sums [cols]
+/// sums += Σ_i x(i, ·).   x [rows, cols], sums [cols]
 template <class T>
 void add_column_sums(Context&, MatrixArg<T> x, Vector<T> sums) noexcept {
   SIMGR_ASSERT(sums.size() == x.cols(), "add_column_sums: shapes");
   for (Index i = 0; i < x.rows(); ++i) { as_row(sums) += as_row(x.row(i)); }
 }
 
-/// Multiplies by 0 with probability `rate` and by 1 / (1 - rate) otherwise. The mask is a function
-/// of (seed, step, stream, element), so the backward pass calls the same function on the gradient
-/// and nothing is stored. Cost: one Philox block for eight elements; the probability is a multiple
-/// of 2^-16.
+/// Multiplies y by 0 with probability `rate` and by 1 / (1 - rate) otherwise; leaves it alone where
+/// the context is not training.
+///
+/// The mask is a function of (seed, step, stream, element), so the backward pass calls the same
+/// function on the gradient and nothing is stored. The probability is a multiple of 2^-16.
+///
+/// Cost  one Philox block for eight elements
 template <class T, std::size_t Rank>
 void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stream) noexcept {
   if (!ctx.training || rate <= 0) {
@@ -68,9 +71,8 @@ void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stre
   const T keep = static_cast<T>(65536.0 / (65536.0 - static_cast<double>(threshold)));
   T* data = y.data();
   const Index size = y.size();
-  constexpr Index lanes = 16,
-                  per_lane =
-                      8;  // the lanes of one chunk are computed together by vector instructions
+  // The lanes of one chunk are computed together by vector instructions.
+  constexpr Index lanes = 16, per_lane = 8;
   for (Index begin = 0; begin < size; begin += lanes * per_lane) {
     std::uint32_t words[4][lanes];
     for (Index lane = 0; lane < lanes; ++lane) {
@@ -94,8 +96,7 @@ void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stre
       key0 += 0x9E3779B9u;
       key1 += 0xBB67AE85u;
     }
-    // Element 16 j + lane of a chunk reads half-word j of its lane: contiguous in memory for every
-    // j.
+    // Element 16 j + lane of a chunk reads half-word j of its lane: contiguous for every j.
     T factor[per_lane * lanes];
     for (Index word = 0; word < 4; ++word) {
       for (Index lane = 0; lane < lanes; ++lane) {

@@ -8,7 +8,7 @@
 
 namespace simgr::SIMGR_ABI::cpu {
 
-/// y(i, ·) = table(rows[i], ·)
+/// y(i, ·) = table(rows[i], ·).   table [table rows, width], rows [count], y [count, width]
 template <class T, class Id>
 void gather_rows(Context&, MatrixArg<T> table, std::span<const Id> rows, Matrix<T> y) noexcept {
   for (Index i = 0; i < y.rows(); ++i) {
@@ -26,7 +26,7 @@ void scatter_add_rows(Context&, MatrixArg<T> y, std::span<const Id> rows, T fact
   }
 }
 
-/// y(i, ·) = Σ_l table(rows(i, l), ·).   rows [items, digits]: rows of the digit table
+/// y(i, ·) = factor Σ_l table(rows(i, l), ·).   rows [items, digits], at least one digit
 template <class T>
 void sum_gathered_rows(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows, T factor,
                        Matrix<T> y) noexcept {
@@ -51,7 +51,7 @@ void scatter_add_to_digits(Context&, MatrixArg<T> dy, Matrix<const std::int32_t>
   }
 }
 
-/// y(i, ·) = Σ_l weights(i, l) table(rows(i, l), ·)
+/// y(i, ·) = Σ_l weights(i, l) table(rows(i, l), ·).   weights, rows [items, digits]
 template <class T>
 void weighted_gather(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows,
                      MatrixArg<T> weights, Matrix<T> y) noexcept {
@@ -64,8 +64,10 @@ void weighted_gather(Context&, MatrixArg<T> table, Matrix<const std::int32_t> ro
   }
 }
 
-/// dtable(rows(i, l), ·) += weights(i, l) dy(i, ·);   dweights(i, l) = dy(i, ·) · table(rows(i, l),
-/// ·)
+/// What becomes of weighted_gather; dtable accumulates, dweights is assigned:
+///
+///   dtable(rows(i, l), ·) += weights(i, l) dy(i, ·)
+///   dweights(i, l)         = dy(i, ·) · table(rows(i, l), ·)
 template <class T>
 void weighted_gather_backward(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows,
                               MatrixArg<T> weights, MatrixArg<T> dy, Matrix<T> dtable,
@@ -86,7 +88,7 @@ void mean_of_rows(Context&, MatrixArg<T> x, Index group, Matrix<T> y) noexcept {
   }
 }
 
-/// dx(j, ·) = dy(j / group, ·) / group
+/// dx(j, ·) = dy(j / group, ·) / group, assigned
 template <class T>
 void mean_of_rows_backward(Context&, MatrixArg<T> dy, Index group, Matrix<T> dx) noexcept {
   for (Index j = 0; j < dx.rows(); ++j) {
@@ -94,13 +96,13 @@ void mean_of_rows_backward(Context&, MatrixArg<T> dy, Index group, Matrix<T> dx)
   }
 }
 
-/// y(i) = a(i, ·) · b(i, ·), row by row.
+/// y(i) = a(i, ·) · b(i, ·), row by row.   a, b [rows, width], y [rows]
 template <class T>
 void row_dots(Context&, MatrixArg<T> a, MatrixArg<T> b, Vector<T> y) noexcept {
   for (Index i = 0; i < a.rows(); ++i) { y[i] = (as_row(a.row(i)) * as_row(b.row(i))).sum(); }
 }
 
-/// y(r, j) = queries(r, ·) · keys(ids(r, j), ·)
+/// y(r, j) = queries(r, ·) · keys(ids(r, j), ·).   ids, y [rows, per_row]
 template <class T>
 void chosen_dots(Context&, MatrixArg<T> queries, MatrixArg<T> keys, Matrix<const std::int32_t> ids,
                  Matrix<T> y) noexcept {
@@ -111,8 +113,10 @@ void chosen_dots(Context&, MatrixArg<T> queries, MatrixArg<T> keys, Matrix<const
   }
 }
 
-/// dqueries(r, ·) = Σ_j dy(r, j) keys(ids(r, j), ·);   dkeys(ids(r, j), ·) += dy(r, j) queries(r,
-/// ·)
+/// What becomes of chosen_dots; dqueries is assigned, dkeys accumulates:
+///
+///   dqueries(r, ·)         = Σ_j dy(r, j) keys(ids(r, j), ·)
+///   dkeys(ids(r, j), ·)   += dy(r, j) queries(r, ·)
 template <class T>
 void chosen_dots_backward(Context&, MatrixArg<T> queries, MatrixArg<T> keys,
                           Matrix<const std::int32_t> ids, MatrixArg<T> dy, Matrix<T> dqueries,
@@ -127,7 +131,7 @@ void chosen_dots_backward(Context&, MatrixArg<T> queries, MatrixArg<T> keys,
   }
 }
 
-/// y(i, ·) = weights(i) x(i, ·), assigned or added.
+/// y(i, ·) = weights(i) x(i, ·), assigned or added as `write` says.
 template <class T>
 void scale_rows(Context&, VectorArg<T> weights, MatrixArg<T> x, Matrix<T> y, Write write) noexcept {
   for (Index i = 0; i < x.rows(); ++i) {

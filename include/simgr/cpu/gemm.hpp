@@ -4,8 +4,7 @@
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 
-// Every matrix product of the library. Products are kept here, so that they are compiled in one
-// place.
+// Every matrix product of the library's layers, kept in one place because they compile slowly.
 
 namespace simgr::SIMGR_ABI::cpu {
 

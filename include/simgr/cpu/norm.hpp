@@ -9,7 +9,9 @@
 namespace simgr::SIMGR_ABI::cpu {
 
 /// y = gain (x - mean) / sqrt(variance + epsilon) + bias, row by row; biased variance.
-/// `mean` and `scale` [rows] keep what the backward pass needs.
+///
+/// Shapes  x, y [rows, width];  gain, bias [width];  mean and scale [rows] keep the mean and
+///         1 / sqrt(variance + epsilon) for the backward pass
 template <class T>
 void layer_norm(Context&, VectorArg<T> gain, VectorArg<T> bias, T epsilon, MatrixArg<T> x,
                 Matrix<T> y, Vector<T> mean, Vector<T> scale) noexcept {
@@ -28,8 +30,9 @@ void layer_norm(Context&, VectorArg<T> gain, VectorArg<T> bias, T epsilon, Matri
   }
 }
 
-/// dgain += Σ dy n;  dbias += Σ dy;  dx = scale (g - mean(g) - n mean(g n)),  g = dy gain,  n = (x
-/// - mean) scale
+/// With g = dy gain and n = (x - mean) scale, row by row; parameters accumulate, dx is assigned:
+///
+///   dgain += Σ dy n;   dbias += Σ dy;   dx = scale (g - mean(g) - n mean(g n))
 template <class T>
 void layer_norm_backward(Context& ctx, VectorArg<T> gain, MatrixArg<T> x, VectorArg<T> mean,
                          VectorArg<T> scale, MatrixArg<T> dy, Matrix<T> dx, Vector<T> dgain,
@@ -60,7 +63,9 @@ void rms_norm(Context&, VectorArg<T> gain, T epsilon, MatrixArg<T> x, Matrix<T> 
   }
 }
 
-/// dgain += Σ dy n;  dx = scale (g - n mean(g n)),  g = dy gain,  n = x scale
+/// With g = dy gain and n = x scale, row by row; dgain accumulates, dx is assigned:
+///
+///   dgain += Σ dy n;   dx = scale (g - n mean(g n))
 template <class T>
 void rms_norm_backward(Context&, VectorArg<T> gain, MatrixArg<T> x, VectorArg<T> scale,
                        MatrixArg<T> dy, Matrix<T> dx, Vector<T> dgain) noexcept {
@@ -82,8 +87,8 @@ void inverse_lengths(Context&, MatrixArg<T> x, Vector<T> y) noexcept {
   }
 }
 
-/// y = factor x / |x|, row by row; a row of length below 1e-12 is divided by 1e-12.   scale [rows]
-/// keeps 1 / |x|
+/// y = factor x / |x|, row by row; a row of length below 1e-12 is divided by 1e-12.
+/// scale [rows] keeps 1 / |x|.
 template <class T>
 void normalise_rows(Context&, MatrixArg<T> x, T factor, Matrix<T> y, Vector<T> scale) noexcept {
   for (Index i = 0; i < x.rows(); ++i) {
@@ -93,7 +98,7 @@ void normalise_rows(Context&, MatrixArg<T> x, T factor, Matrix<T> y, Vector<T> s
   }
 }
 
-/// dx = factor / |x| (dy - n (n·dy)),  n = x / |x|; assigned or added.
+/// dx = factor / |x| (dy - n (n · dy)),  n = x / |x|; assigned or added as `write` says.
 template <class T>
 void normalise_rows_backward(Context&, MatrixArg<T> x, T factor, VectorArg<T> scale,
                              MatrixArg<T> dy, Matrix<T> dx, Write write) noexcept {

@@ -34,9 +34,11 @@ inline float exact_product(const float* a, const float* b, Index width) noexcept
                             ((lane[1] + lane[5]) + (lane[3] + lane[7])));
 }
 
-/// A bound on |float product - exact_product| for any order of summation, from the sums of squares
-/// of both sides: width · 2^-24 · |a| · |b|, with room for the rounding of the bound itself, and a
-/// floor below which squares would underflow. Infinite or NaN where the product may be.
+/// A bound on |float product - exact_product| for any order of summation, from sums of squares:
+///
+///   width · 2^-24 · |a| · |b|, with room for the rounding of the bound itself
+///
+/// and a floor below which squares would underflow. Infinite or NaN where the product may be.
 inline float product_margin(float a_squares, float b_squares, Index width) noexcept {
   constexpr float floor = 1e-30f;
   const float a = std::sqrt(a_squares < floor ? floor : a_squares);
@@ -124,8 +126,8 @@ inline float largest_lane(const Lanes& value) noexcept {
   return largest;
 }
 
-/// packed[j · panel_items + i] = items[i][j], zero beyond `count`; returns the largest sum of
-/// squares of an item.
+/// Items as columns: packed[j · panel_items + i] = items[i][j], zero beyond `count`. Returns the
+/// largest sum of squares of an item.
 inline float pack_panel(const float* items, Index count, Index width, float* packed) noexcept {
   Lanes squares[2] = {};
   for (Index part = 0; part < 2; ++part) {
@@ -176,7 +178,7 @@ inline void multiply_panel(const float* rows, const float* panel, Index width, f
 }
 
 /// out[i] = row · items[i]; returns a bound on the sum of squares of any item. Streams the items
-/// line by line: sixteen rows side by side fetch at two thirds of the speed.
+/// one after another: sixteen rows side by side fetch at two thirds of the speed.
 inline float multiply_row(const float* row, const float* items, Index count, Index width,
                           float* out) noexcept {
   constexpr Index step = 4 * lane_count, ahead = 1024;  // floats fetched before they are read
@@ -250,14 +252,16 @@ inline Index product_scratch(Index rows, Index width) noexcept {
 }
 
 /// The float products of queries and candidates, tile by tile: calls
-/// visit(row, first_item, scores, margin) for every row of every tile, where `scores` are the
-/// products with candidates first_item … and differ from exact_product by at most `margin`.
-/// The tiles of one row come in ascending order of items.
 ///
-/// Shapes   queries [rows, width], candidates [items, width],
-///          scratch [product_scratch(rows, width)]
-/// Cost     rows · items · width multiply-adds; each candidate is read from memory once for every
-///          264 rows
+///   visit(row, first_item, scores, margin)
+///
+/// for every row of every tile, where `scores` are the products with candidates first_item … and
+/// differ from exact_product by at most `margin`. The tiles of one row come in the order of items.
+///
+/// Shapes  queries [rows, width];  candidates [items, width];
+///         scratch [product_scratch(rows, width)]
+/// Cost    rows · items · width multiply-adds; each candidate is read from memory once for every
+///         264 rows
 template <class Visit>
 void visit_product_tiles(MatrixArg<float> queries, MatrixArg<float> candidates,
                          std::span<float> scratch, Visit&& visit) {

@@ -15,7 +15,7 @@ namespace simgr::SIMGR_ABI::cpu {
 
 namespace detail {
 
-/// Ranks `rows` of the queries against candidates [first, first + part.rows()).
+/// Offers candidates [first, first + part.rows()) to the lists best[row] of all queries.
 template <class Rules>
 void rank_part(MatrixArg<float> queries, MatrixArg<float> part, Index first, Rules rules,
                BestItems* best, std::span<float> scratch) {
@@ -52,14 +52,14 @@ void rank_part(MatrixArg<float> queries, MatrixArg<float> part, Index first, Rul
 /// The k best candidates of every row by inner product, exactly: score (exact_product) descending,
 /// id ascending on ties. The same result for any batch, number of shards and executor.
 ///
-/// A rule says what its row may list: ranker::RowRule.
+/// A rule says what its row may list, see ranker::RowRule. Rows are split into `shards` parts, or
+/// the candidates where there are fewer rows than shards.
 ///
-/// Rows are split into `shards` parts, or the candidates where there are fewer rows than shards.
-///
-/// Shapes   queries [rows, width], candidates [items, width], rules [rows],
-///          ids and scores [rows, k], found [rows]: how many of the k were written
-/// Cost     one product; scratch from the arena, about 250 KiB a shard and 8 bytes a place
-/// Errors   none: queries and candidates must be finite
+/// Shapes  queries [rows, width];  candidates [items, width];  rules [rows];
+///         ids, scores [rows, k];  found [rows]: how many of the k were written
+/// Cost    one product [rows, items], never whole; scratch from the arena, at width 64 about
+///         250 KiB a shard, and 8 bytes a place
+/// Errors  none: queries and candidates that are not finite are a broken precondition
 template <class Rule, Executor E>
 void rank_by_product(Context& ctx, MatrixArg<float> queries, MatrixArg<float> candidates,
                      std::span<const Rule> rules, Matrix<ItemId> ids, Matrix<float> scores,

@@ -13,11 +13,11 @@ namespace simgr::SIMGR_ABI::cpu {
 ///
 ///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a),   a_j = position · theta^(-2 j / width)
 ///
-/// where x1, x2 are the two halves of a head. `direction` is 1, or -1 to turn back.
-/// Angles are computed in double: a float angle of a late position has lost its
-/// fraction.
+/// where x1, x2 are the two halves of a head and width is that of a head, which must be even.
+/// `direction` is 1, or -1 to turn back. Angles are computed in double: a float angle of a late
+/// position has lost its fraction.
 ///
-/// Shapes  x, y [rows, heads · head width], may alias;  positions [rows]
+/// Shapes  x, y [rows, heads · head width], y may be x;  positions [rows]
 template <class T>
 void rotate_heads(Context& ctx, MatrixArg<T> x, std::span<const std::int32_t> positions,
                   Index head_width, double theta, int direction, Matrix<T> y) noexcept {

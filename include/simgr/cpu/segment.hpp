@@ -5,6 +5,7 @@
 #include <simgr/cpu/eigen.hpp>
 
 // Packed sequences as wholes: a sum over each one's rows, a softmax over each one's scores.
+// Throughout, s counts sequences and t tokens; offsets [sequences + 1] says where each begins.
 
 namespace simgr::SIMGR_ABI::cpu {
 
@@ -21,6 +22,8 @@ void for_each_sequence(Offsets offsets, F&& f) {
 }  // namespace detail
 
 /// y(s, ·) = Σ_t weights(t) x(t, ·) over the rows t of sequence s.
+///
+/// Shapes  weights [tokens];  x [tokens, width];  y [sequences, width]
 template <class T>
 void sum_sequences(Context&, VectorArg<T> weights, MatrixArg<T> x, Offsets offsets,
                    Matrix<T> y) noexcept {
@@ -31,7 +34,7 @@ void sum_sequences(Context&, VectorArg<T> weights, MatrixArg<T> x, Offsets offse
   });
 }
 
-/// dx(t, ·) = weights(t) dy(s, ·);   dweights(t) = x(t, ·) · dy(s, ·)
+/// dx(t, ·) = weights(t) dy(s, ·);   dweights(t) = x(t, ·) · dy(s, ·);   both assigned
 template <class T>
 void sum_sequences_backward(Context&, VectorArg<T> weights, MatrixArg<T> x, Offsets offsets,
                             MatrixArg<T> dy, Matrix<T> dx, Vector<T> dweights) noexcept {
@@ -43,7 +46,7 @@ void sum_sequences_backward(Context&, VectorArg<T> weights, MatrixArg<T> x, Offs
   });
 }
 
-/// y(t) = e^(y(t) - max) / Σ e^(y - max) within each sequence.
+/// y(t) = e^(y(t) - max) / Σ e^(y - max) within each sequence, in place.   y [tokens]
 template <class T>
 void softmax_sequences(Context&, Offsets offsets, Vector<T> y) noexcept {
   detail::for_each_sequence(offsets, [&](Index, Index first, Index rows) {
@@ -56,7 +59,7 @@ void softmax_sequences(Context&, Offsets offsets, Vector<T> y) noexcept {
   });
 }
 
-/// dx = y (dy - Σ y dy) within each sequence; dx may be dy.
+/// dx = y (dy - Σ y dy) within each sequence, assigned; dx may be dy. y is the softmax.
 template <class T>
 void softmax_sequences_backward(Context&, Offsets offsets, VectorArg<T> y, VectorArg<T> dy,
                                 Vector<T> dx) noexcept {
@@ -67,7 +70,9 @@ void softmax_sequences_backward(Context&, Offsets offsets, VectorArg<T> y, Vecto
   });
 }
 
-/// y(t) = factor a(s, ·) · x(t, ·): one row of `a` for each sequence.
+/// y(t) = factor a(s, ·) · x(t, ·), one row of `a` for each sequence.
+///
+/// Shapes  a [sequences, width];  x [tokens, width];  y [tokens]
 template <class T>
 void dots_with_sequence(Context&, MatrixArg<T> a, MatrixArg<T> x, Offsets offsets, T factor,
                         Vector<T> y) noexcept {
@@ -78,7 +83,7 @@ void dots_with_sequence(Context&, MatrixArg<T> a, MatrixArg<T> x, Offsets offset
   });
 }
 
-/// da(s, ·) = factor Σ_t dy(t) x(t, ·);   dx(t, ·) = factor dy(t) a(s, ·)
+/// da(s, ·) = factor Σ_t dy(t) x(t, ·);   dx(t, ·) = factor dy(t) a(s, ·);   both assigned
 template <class T>
 void dots_with_sequence_backward(Context&, MatrixArg<T> a, MatrixArg<T> x, Offsets offsets,
                                  T factor, VectorArg<T> dy, Matrix<T> da, Matrix<T> dx) noexcept {

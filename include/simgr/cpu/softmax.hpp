@@ -10,9 +10,10 @@
 
 namespace simgr::SIMGR_ABI::cpu {
 
-/// Turns each row into e^(y - max) / Σ e^(y - max) and returns nothing; -inf entries become 0 or the
-/// smallest positive number, where a vectorised exponential saturates.
-/// A row with nothing finite is a broken precondition.
+/// y = e^(y - max) / Σ e^(y - max), row by row, in place. Entries of -inf become 0, or the smallest
+/// positive number where a vectorised exponential saturates.
+///
+/// Errors  a row with nothing finite is a broken precondition (SIMGR_ASSERT)
 template <class T>
 void softmax_rows(Context&, Matrix<T> y) noexcept {
   for (Index i = 0; i < y.rows(); ++i) {
@@ -25,8 +26,7 @@ void softmax_rows(Context&, Matrix<T> y) noexcept {
   }
 }
 
-/// dx = y (dy - Σ y dy), row by row.   y is the softmax; dx may alias dy
-// forward: y = softmax(x).  A softmax row needs only its output:  dx = y (dy - sum(y dy))
+/// dx = y (dy - Σ y dy), row by row, assigned.   y is the softmax; dx may be dy
 template <class T>
 void softmax_rows_backward(Context&, MatrixArg<T> y, MatrixArg<T> dy, Matrix<T> dx) noexcept {
   for (Index i = 0; i < y.rows(); ++i) {
@@ -39,8 +39,9 @@ void softmax_rows_backward(Context&, MatrixArg<T> y, MatrixArg<T> dy, Matrix<T> 
 ///
 ///   returns  logsumexp(s) - s_target;   s becomes  (softmax(s) - 1[target]) · weight
 ///
-/// Two passes over the row while it is in cache: the maximum, then e^(s - max) with its sum (and
-/// the scale).
+/// Two passes over the row while it is in cache: the maximum, then e^(s - max) with its sum.
+///
+/// Shapes  s [candidates];  target 0 … candidates - 1
 template <class T>
 double cross_entropy_row(Context&, Vector<T> s, Index target, T weight) noexcept {
   EigenRow<T> row = as_row(s);
@@ -67,8 +68,11 @@ double smoothed_cross_entropy_row(Context& ctx, Vector<T> s, Index target, T smo
   return value + spread * (of_target - mean);
 }
 
-/// The same against any distribution of mass over the row: returns Σ mass (logsumexp(s) - s), and s
-/// becomes (softmax(s) Σ mass - mass) · weight.
+/// The same against any distribution of mass over the row:
+///
+///   returns  Σ mass (logsumexp(s) - s);   s becomes  (softmax(s) Σ mass - mass) · weight
+///
+/// Shapes  s, mass [candidates]
 template <class T>
 double cross_entropy_row(Context&, Vector<T> s, VectorArg<T> mass, T weight) noexcept {
   EigenRow<T> row = as_row(s);
@@ -82,7 +86,7 @@ double cross_entropy_row(Context&, Vector<T> s, VectorArg<T> mass, T weight) noe
   return all * std::log(sum) - inner;
 }
 
-/// y = x - log Σ e^x, row by row.
+/// y = x - log Σ e^x, row by row.   y may be x
 template <class T>
 void log_softmax_rows(Context&, MatrixArg<T> x, Matrix<T> y) noexcept {
   for (Index i = 0; i < x.rows(); ++i) {
@@ -92,7 +96,7 @@ void log_softmax_rows(Context&, MatrixArg<T> x, Matrix<T> y) noexcept {
   }
 }
 
-/// dx = dy - e^y Σ dy, row by row.   y is the log softmax; dx may be dy
+/// dx = dy - e^y Σ dy, row by row, assigned.   y is the log softmax; dx may be dy
 template <class T>
 void log_softmax_rows_backward(Context&, MatrixArg<T> y, MatrixArg<T> dy, Matrix<T> dx) noexcept {
   for (Index i = 0; i < y.rows(); ++i) {
@@ -101,11 +105,17 @@ void log_softmax_rows_backward(Context&, MatrixArg<T> y, MatrixArg<T> dy, Matrix
   }
 }
 
-/// BPR-max of one row: -log Σ w σ(s_own - s) + λ Σ w s²,  w = softmax of the other scores. -inf
-/// entries have no part in it. Returns the value; s becomes its gradient, weights [size] becomes w,
-/// 0 at `own`.
-// With A = Σ w σ:  g_j = λ s_j² - σ_j / A;   ds_j = w_j (g_j - Σ w g + σ_j (1 - σ_j) / A + 2 λ s_j);
-// ds_own = -Σ w σ (1 - σ) / A
+/// BPR-max of one row, value and gradient:
+///
+///   returns -log Σ_j w_j σ(s_own - s_j) + λ Σ_j w_j s_j²,   w = softmax of the other scores
+///
+/// Entries of -inf have no part in it; without any other, value and gradient are 0.
+///
+/// Shapes  s [size], becomes its gradient;  weights [size], becomes w, 0 at `own`
+/// Source  Hidasi & Karatzoglou 2018, the BPR-max loss with score regularisation
+// forward: see above.  With A = Σ w σ and g_j = λ s_j² - σ_j / A:
+//
+//   ds_j = w_j (g_j - Σ w g + σ_j (1 - σ_j) / A + 2 λ s_j);   ds_own = -Σ w σ (1 - σ) / A
 template <class T>
 double bpr_max_row(Context&, Vector<T> s, Index own, double regularisation,
                    Vector<T> weights) noexcept {

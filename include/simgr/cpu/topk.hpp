@@ -11,7 +11,7 @@
 
 namespace simgr::SIMGR_ABI::cpu {
 
-/// The order of every list of the library as one number: larger is better. Score descending, then
+/// The order of every list of the library as one number, larger is better: score descending, then
 /// id ascending; -0 and 0 are one score.
 inline std::uint64_t rank_key(float score, ItemId id) noexcept {
   auto bits = std::bit_cast<std::uint32_t>(score);
@@ -19,6 +19,7 @@ inline std::uint64_t rank_key(float score, ItemId id) noexcept {
   bits ^= (bits >> 31) != 0 ? 0xffffffffu : 0x80000000u;
   return (std::uint64_t{bits} << 32) | std::uint64_t{~static_cast<std::uint32_t>(id)};
 }
+/// The two halves of a rank_key.
 inline float key_score(std::uint64_t key) noexcept {
   auto bits = static_cast<std::uint32_t>(key >> 32);
   bits ^= (bits >> 31) != 0 ? 0x80000000u : 0xffffffffu;
@@ -31,10 +32,10 @@ inline ItemId key_id(std::uint64_t key) noexcept {
 /// The best items offered so far, in the caller's memory.
 ///
 /// The order is total (no two ids are equal), so the result does not depend on the order of the
-/// offers, hence not on tiles, shards or threads. An id may be offered once.
+/// offers, hence not on tiles, shards or threads. An id may be offered once; no score may be NaN.
 ///
-/// Cost    of an accepted offer: k steps without a branch for k up to 32 (a heap mispredicts, and
-///         takes twice as long), O(log k) beyond; of a refused one: one comparison
+/// Cost  of a refused offer: one comparison. Of an accepted one: k steps without a branch for k up
+///       to 32 (a heap mispredicts, and takes twice as long), O(log k) beyond.
 class BestItems {
 public:
   BestItems() noexcept = default;
@@ -58,6 +59,7 @@ public:
   }
 
   /// Writes what was kept, best first, and returns how many; afterwards nothing may be offered.
+  /// @param scores  as long as ids, or empty: not asked for
   Index finish(std::span<ItemId> ids, std::span<float> scores) noexcept {
     std::sort(keys_, keys_ + size_, better_first);
     for (std::size_t i = 0; i < size_; ++i) {
@@ -176,9 +178,9 @@ inline float reached_by(const float* scores, Index count, Index k) noexcept {
 
 /// The best of one row of scores, best first: score descending, id ascending on ties.
 ///
-/// Shapes   scores [items];  ids, best_scores [k];  returns how many were written, min(k, items)
-/// Cost     one pass over the row; scratch of k keys from the arena
-/// Errors   none: scores must not be NaN (the evaluator and the rankers check their input)
+/// Shapes  scores [items];  ids, best_scores [k];  returns how many were written, min(k, items)
+/// Cost    one pass over the row; scratch of k keys from the arena
+/// Errors  none: scores must not be NaN (the evaluator and the rankers check their input)
 inline Index top_k(Context& ctx, VectorArg<float> scores, Vector<ItemId> ids,
                    Vector<float> best_scores) {
   SIMGR_ASSERT(ids.size() == best_scores.size(), "top_k: shapes");
