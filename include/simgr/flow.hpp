@@ -61,12 +61,12 @@ concept Ranker = requires {
 };
 
 /// One user's training sequence i_1 … i_n as examples:
+///
 ///   every_position  one sequence; position t predicts i_{t+1}
 ///   every_prefix    n - 1 sequences; each predicts the item after it, once
 enum class Examples { every_position, every_prefix };
 
-/// What a pooler of states is told: the last of the `tokens_per_item` tokens of an item has seen
-/// all of it.
+/// What a pooler is told. An item is `tokens_per_item` tokens, and the last has seen all of it.
 struct PoolerShape {
   Index width = 0;
   Index tokens_per_item = 1;

@@ -3,8 +3,8 @@
 
 #include <simgr/flow.hpp>
 
-// The names a host's own headers need, without their definitions. A default argument may stand in
-// one place only; for templates that is beside the definition.
+// The names a host's own headers need, without their definitions. Default arguments of templates
+// stand beside the definitions, because they may stand in one place only.
 
 namespace simgr::SIMGR_ABI {
 

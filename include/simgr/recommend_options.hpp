@@ -8,7 +8,7 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// A place in a list.
+/// One place of a list: an item and its score.
 struct Recommended {
   ItemId item = 0;
   float score = 0;

@@ -11,7 +11,9 @@ namespace simgr::SIMGR_ABI {
 
 /// Scratch memory for callers on any number of threads, without locks: each takes one out of a
 /// slot, or makes one where all are out, and puts it back. Once as many exist as are ever out at a
-/// time, nothing is allocated.
+/// time, nothing is allocated; beyond 64 at a time each call makes its own and destroys it.
+///
+/// Errors  std::bad_alloc of a new T
 template <class T>
 class ScratchPool {
 public:
@@ -22,7 +24,7 @@ public:
     for (std::atomic<T*>& slot : slots_) { delete slot.load(); }
   }
 
-  /// What is out; goes back when this ends.
+  /// A scratch that is out; it goes back when this ends. Must not outlive the pool.
   class Lease {
   public:
     Lease(ScratchPool& pool, std::unique_ptr<T> scratch)
@@ -65,7 +67,7 @@ private:
     }
   }
 
-  std::array<std::atomic<T*>, 64> slots_{};  // callers beyond 64 at a time make their own
+  std::array<std::atomic<T*>, 64> slots_{};
 };
 
 }  // namespace simgr::SIMGR_ABI

@@ -19,8 +19,8 @@ namespace simgr::SIMGR_ABI {
 /// Recommending itself never locks; `load` and `store` hold a mutex while they copy one pointer,
 /// and a thread may keep what it took for as many requests as it likes.
 ///
-/// (std::atomic<std::shared_ptr> would do, but that of libstdc++ 12 gives its inner lock back with
-/// relaxed order, a race that the thread sanitizer reports.)
+/// std::atomic<std::shared_ptr> would do, but that of libstdc++ 12 gives its inner lock back with
+/// relaxed order, a race that the thread sanitizer reports.
 template <class Model>
 class ModelSlot {
 public:

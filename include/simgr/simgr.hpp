@@ -2,7 +2,8 @@
 #pragma once
 
 // Everything: data, ids, models, training, evaluation, files. <simgr/serve.hpp> is the smaller door.
-// Not here, because each brings threads or a library of its own: simgr/cpu/thread_pool.hpp and simgr/interop.
+// Not here, because each brings threads or a library of its own: <simgr/cpu/thread_pool.hpp> and
+// <simgr/interop/xtensor.hpp>.
 
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/popularity.hpp>

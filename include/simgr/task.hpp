@@ -8,8 +8,7 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// What a model is trained to predict. A task is a tag with a name; its examples are built in
-/// train/.
+/// What a model is trained to predict: a tag with a name, whose examples are built in train/.
 template <class T>
 concept Task = requires {
   { T::name } -> std::convertible_to<std::string_view>;
