@@ -7,8 +7,11 @@ namespace simgr::SIMGR_ABI {
 
 /// y = f(x) as a layer without parameters.
 ///
+/// @tparam F  an activation tag of core/op_tags.hpp
+///
 /// Shapes     x, y [rows, width]
 /// Cache      x, borrowed
+/// Cost       O(rows · width) elementary functions
 /// Gradients  dx = f'(x) dy, assigned
 template <class F>
 struct Activation {

@@ -9,22 +9,20 @@ namespace simgr::SIMGR_ABI {
 
 /// Multi-head self-attention over packed sequences.
 ///
-///   [q | k | v] = [x_q | x | x] W' + b;   P = softmax(mask(q k' / sqrt(width / heads)));   y = (P
-///   v) O' + o
+///   [q | k | v] = [x_q | x | x] W' + b;   P = dropout(softmax(mask(q k' / sqrt(width / heads))))
+///   y = (P v) O' + o,  or P v where not `projected`
 ///
-/// Rows of different sequences never see each other; `offsets` says where each begins. Queries may
-/// be read from other rows than keys and values (SASRec normalises the query alone); usually x_q is
-/// x.
+/// Rows of different sequences never see each other; `offsets` says where each begins. Usually x_q
+/// is x, but queries may be read from other rows (SASRec normalises the query alone).
 ///
-/// @tparam Mask        which positions a query may see: Causal or Bidirectional
+/// @tparam Mask  which positions a query may see: Causal or Bidirectional
 ///
-/// Shapes      x, y [tokens, width];  offsets [sequences + 1]
-/// Parameters  qkv.weight [3 width, width], qkv.bias [3 width]; where `projected`: out.weight
-/// [width, width],
-///             out.bias [width]
+/// Shapes      x_q, x, y [tokens, width];  offsets [sequences + 1]
+/// Parameters  qkv.weight [3 width, width], qkv.bias [3 width];
+///             out.weight [width, width], out.bias [width] where `projected`
 /// Cache       q, k, v [tokens, 3 width];  probabilities, one [t, t] block per sequence and head
 /// Cost        O(tokens · width²) products + O(Σ t² · width) attention;  memory Σ heads · t²
-/// Gradients   parameters accumulate, dx is assigned
+/// Gradients   parameters accumulate, the gradients of x_q and x are assigned
 /// Errors      ConfigError if width % heads != 0 (checked once, when the model is built)
 /// Source      Vaswani et al. 2017, section 3.2; masking as in Kang & McAuley 2018, section III-B
 template <class Mask>
@@ -46,8 +44,7 @@ struct SelfAttention {
   template <class T, class S = Host>
   struct Cache {
     MatrixArg<T, S> queries_from, x;
-    Matrix<T, S> q,
-        kv;  // one [tokens, 3 width] (q is kv), or [tokens, width] and [tokens, 2 width]
+    Matrix<T, S> q, kv;  // one [tokens, 3 width], q is kv; or [tokens, width] and [tokens, 2 width]
     Vector<T, S> probabilities;
     std::uint32_t stream = 0;
     Linear::Cache<T, S> out;
@@ -93,7 +90,9 @@ struct SelfAttention {
     return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
   }
 
-  /// The last position of each sequence alone, for serving.   x_q [sequences, width], x [tokens, width]
+  /// The last position of each sequence alone, for serving: no dropout, and nothing for backward.
+  ///
+  /// Shapes  x_q, y [sequences, width];  x [tokens, width];  no sequence is empty
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
                                    MatrixArg<T, S> x, Offsets offsets, Cache<T, S>& cache,
@@ -111,15 +110,14 @@ struct SelfAttention {
     return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
   }
 
-  /// Returns d x_q and d x; where both came from one view their sum is the gradient, and `first`
-  /// holds it alone.
+  /// Gradients of x_q and x. Where both came from one view, both members are the one matrix that
+  /// holds its whole gradient.
   template <class T, class S>
   struct InputGradient {
     Matrix<T, S> queries_from, x;
   };
 
-  // forward: see above.  The projections are one product, so dW of all three is one product as
-  // well.
+  // forward: see above.  The projections are one product, so dW of all three is one product, too.
   template <class T, class S, class Ctx>
   static InputGradient<T, S> backward(const Config& c, const Params<T, S>& p,
                                       const Params<T, S>& grad, MatrixArg<T, S> dy, Offsets offsets,

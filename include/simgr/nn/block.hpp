@@ -14,25 +14,28 @@
 namespace simgr::SIMGR_ABI {
 
 /// Where the two norms of a block stand. A and F are attention and feed-forward, N1 and N2 the
-/// norms.
-struct PreNorm {};    // u = x + A(N1 x);        y = u + F(N2 u)              GPT-2
-struct PostNorm {};   // u = N1(x + A x);        y = N2(u + F u)              BERT
-struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u      SASRec's own code:
-                      // only the query is normalised
+/// norms. QueryNorm is that of SASRec's own code, where only the query is normalised.
+struct PreNorm {};    // u = x + A(N1 x);                    y = u + F(N2 u)         GPT-2
+struct PostNorm {};   // u = N1(x + A x);                    y = N2(u + F u)         BERT
+struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u             SASRec
 
-/// One transformer block: self-attention and a feed-forward net F x = W2 f(W1 x + b1) + b2, each
-/// with a residual path and dropout on what is added to it.
+/// One transformer block: self-attention and a feed-forward net, each with a residual path and
+/// dropout on what is added to it.
 ///
-/// @tparam Mask        Causal or Bidirectional
-/// @tparam Placement   PreNorm, PostNorm or QueryNorm
-/// @tparam F           activation tag: Relu, GeluErf, GeluTanh, Silu
+///   F x = W2 f(W1 x + b1) + b2;   the rest as the placement says
 ///
-/// Shapes      x, y [tokens, width]
-/// Parameters  norm1, attention, norm2, up [inner, width], down [width, inner]
+/// @tparam Mask       Causal or Bidirectional
+/// @tparam Placement  PreNorm, PostNorm or QueryNorm
+/// @tparam F          activation tag f: Relu, GeluErf, GeluTanh, Silu
+///
+/// Shapes      x, y [tokens, width];  offsets [sequences + 1]
+/// Parameters  norm1, attention, norm2;  up [inner, width], down [width, inner], with biases
+/// Cache       those of the parts, and the inner states [tokens, inner] before the activation
 /// Cost        O(tokens · (4 width² + 2 width · inner)) + attention
 /// Gradients   parameters accumulate, dx is assigned
+/// Errors      those of SelfAttention
 /// Source      placements: Xiong et al. 2020, figure 1; QueryNorm: Kang & McAuley 2018, their
-/// published code
+///             published code
 template <class Mask, class Placement, class F>
 struct TransformerBlock {
   using Attention = SelfAttention<Mask>;
@@ -96,8 +99,10 @@ struct TransformerBlock {
     }
   }
 
-  /// The last position of each sequence alone, for serving: keys and values of all tokens, everything else of one.
-  /// `last` [sequences] are the rows of those positions.   x [tokens, width] -> [sequences, width]
+  /// The last position of each sequence alone, for serving: keys and values of all tokens,
+  /// everything else of one.
+  ///
+  /// Shapes  x [tokens, width];  y [sequences, width];  last [sequences], the rows of the positions
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                                    Offsets offsets, std::span<const std::int32_t> last,
@@ -133,7 +138,7 @@ struct TransformerBlock {
     }
   }
 
-  // Each residual path adds its gradient to what the branch gives back.
+  // forward: as the placement says.  A residual path adds its gradient to that of its branch.
   template <class T, class S, class Ctx>
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,

@@ -12,7 +12,8 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      x, y [rows, width]
 /// Parameters  weight [width], bias [width]
-/// Cache       x, borrowed; mean and 1 / deviation, [rows] each
+/// Cache       x, borrowed;  mean and 1 / deviation, [rows] each
+/// Cost        O(rows · width)
 /// Gradients   parameters accumulate, dx is assigned
 /// Source      Ba, Kiros & Hinton 2016, section 3
 struct LayerNorm {

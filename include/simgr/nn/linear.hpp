@@ -11,7 +11,7 @@ namespace simgr::SIMGR_ABI {
 ///   y = x W' + b
 ///
 /// Shapes      x [rows, in], y [rows, out]
-/// Parameters  weight [out, in], bias [out] (where `biased`)
+/// Parameters  weight [out, in];  bias [out] where `biased`
 /// Cache       x, borrowed
 /// Cost        O(rows · in · out)
 /// Gradients   parameters accumulate, dx is assigned

@@ -6,7 +6,7 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// A layer with a low-rank update beside its weight.
+/// A layer with a low-rank update beside its weight; specialised for every base that has one.
 template <class Base>
 struct Lora;
 
@@ -18,8 +18,9 @@ struct Lora;
 ///
 /// Shapes      x [rows, in], y [rows, out]
 /// Parameters  base.weight [out, in], base.bias [out] (where biased), a [rank, in], b [out, rank]
+/// Cache       x, borrowed;  inner [rows, rank]
 /// Cost        the base's, and O(rows · rank · (in + out))
-/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base's are left alone
+/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none
 /// Source      Hu et al. 2021, equation 3
 template <>
 struct Lora<Linear> {
@@ -27,7 +28,7 @@ struct Lora<Linear> {
     Linear::Config base{};
     Index rank = 8;
     double alpha = 16;
-    bool frozen = true;  // the base keeps its weights
+    bool frozen = true;  // the base gets no gradient
 
     double factor() const { return alpha / static_cast<double>(rank); }
   };
@@ -81,7 +82,7 @@ struct Lora<Linear> {
     return dx;
   }
 
-  /// weight = W + (alpha / rank) B A: the plain layer with the same y.
+  /// weight = W + (alpha / rank) B A: that of the plain layer with the same y.   weight [out, in]
   template <class T, class S, class Ctx>
   static void merge(const Config& c, const Params<T, S>& p, Matrix<T, S> weight, Ctx& ctx) {
     const Matrix<T, S> scaled = ctx.template take<T>(c.base.out, c.rank);

@@ -12,7 +12,8 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      x, y [rows, width]
 /// Parameters  weight [width]
-/// Cache       x, borrowed; 1 / root, [rows]
+/// Cache       x, borrowed;  1 / root, [rows]
+/// Cost        O(rows · width)
 /// Gradients   parameters accumulate, dx is assigned
 /// Source      Zhang & Sennrich 2019, equation 4
 struct RmsNorm {

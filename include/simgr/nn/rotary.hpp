@@ -11,12 +11,15 @@ namespace simgr::SIMGR_ABI {
 /// Rotary position: queries and keys are turned by angles of their positions, so that their product
 /// depends on the distance between them alone.
 ///
-///   a_j = position · theta^(-2 j / head width);   the halves of a head turn:
 ///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a)
+///   a_j      = position · theta^(-2 j / head_width)
+///
+/// where x1, x2 are the two halves of a head.
 ///
 /// Shapes      x, y [tokens, heads · head_width];  positions [tokens]
 /// Parameters  none
 /// Cache       positions, borrowed
+/// Cost        O(tokens · heads · head_width), and head_width sines and cosines a token
 /// Gradients   dx = dy turned back, assigned
 /// Source      Su et al. 2021, section 3.2.2, in the half-split layout of Llama and Qwen
 struct RotaryPosition {

@@ -13,6 +13,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      x, y [rows, width]
 /// Parameters  gate.weight, up.weight [inner, width], down.weight [width, inner]; no biases
+/// Cache       x and the product, borrowed;  x G', silu of it, x U' [rows, inner]
 /// Cost        O(3 · rows · width · inner)
 /// Gradients   parameters accumulate, dx is assigned
 /// Source      Shazeer 2020, equation 6
