@@ -16,15 +16,15 @@ namespace simgr::SIMGR_ABI::ranker {
 /// for a row alone and in any batch, for any number of shards and on any executor. A listed score
 /// is the product summed in double and rounded once.
 ///
-///   lists[row] = the first of sort(candidates, by (-queries[row] · candidate, id)) that pass
-///   `filter`
+///   lists[row] = the first k of sort(candidates, by (-queries[row] · candidate, id)) that pass
 ///
-/// Shapes   queries [rows, width], candidates [items, width], ids and scores [rows, k],
-///          found [rows]: places written, fewer than k where fewer items pass
-/// Cost     one product [rows, items]; nothing of that size is stored
-/// Errors   none: queries and candidates must be finite (broken precondition otherwise)
-///
+/// @param filter  which items a row may list
 /// @param shards  parts of the work: of the rows, or of the items where there are fewer rows
+///
+/// Shapes  queries [rows, width];  candidates [items, width];  ids, scores [rows, k];
+///         found [rows]: places written, fewer than k where fewer items pass
+/// Cost    one product [rows, items]; nothing of that size is stored
+/// Errors  none: queries and candidates that are not finite are a broken precondition
 template <class Ctx, Executor E = const Serial>
 void rank_products(Ctx& ctx, MatrixArg<float> queries, MatrixArg<float> candidates,
                    const ItemFilter& filter, Matrix<ItemId> ids, Matrix<float> scores,
