@@ -58,7 +58,7 @@ auto view_of(Tensor& tensor) {
 }
 }  // namespace detail
 
-/// A view of what an xtensor holds. The tensor must outlive it: a temporary is refused.
+/// A view of what a row-major xtensor holds. The tensor must outlive it: a temporary is refused.
 template <class T, std::size_t Rank>
 View<T, Rank> as_view(xt::xtensor<T, Rank>& tensor) {
   return detail::view_of<T>(tensor);
@@ -81,6 +81,8 @@ OwnedMatrix<T> copy_of(const Expression& expression) {
 }
 
 /// Reads `.npy` or `.npy.gz` of float16, float32 or float64 with the checks of data::read_npy.
+///
+/// Errors  those of data::try_read_npy
 inline Result<xt::xtensor<float, 2>> try_read_npy(const std::string& path) {
   auto matrix = data::try_read_npy(path);
   if (!matrix) {
@@ -93,7 +95,11 @@ inline xt::xtensor<float, 2> read_npy(const std::string& path) {
 }
 
 /// Writes `.npy` (version 1, C order, little-endian): the old file or the new one, never half.
+///
 /// @tparam T  float, double, std::int32_t or std::int64_t
+///
+/// Cost    one copy of the elements
+/// Errors  those of io::AtomicFile
 template <class T, std::size_t Rank>
 Failure try_write_npy(const std::string& path, View<T, Rank> view) {
   using Element = std::remove_const_t<T>;
