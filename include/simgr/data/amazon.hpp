@@ -20,7 +20,7 @@ namespace simgr::SIMGR_ABI::data {
 
 namespace detail {
 
-/// The three fields of a review that matter, taken from its events.
+/// The fields of a review that matter, taken from its events; a call returns what is wrong.
 struct ReviewFields {
   std::string user, item, parent;
   std::int64_t time = 0;
@@ -64,14 +64,17 @@ private:
 
 }  // namespace detail
 
-/// Reads Amazon reviews, one JSON object a line, plain or gzip: the releases of 2014 and 2018
-/// (`reviewerID`, `asin`, `unixReviewTime`) and of 2023 (`user_id`, `parent_asin`, `timestamp` in
-/// milliseconds, read as seconds).
+/// Reads Amazon reviews, one JSON object a line, plain or gzip:
+///
+///   2014, 2018   reviewerID  asin         unixReviewTime (seconds)
+///   2023         user_id     parent_asin  timestamp (milliseconds, read as seconds)
 ///
 /// As the protocol of spec/baselines.md 2.2: file order, stable by time, ids by first appearance,
 /// nothing dropped; see Preparation for the rest.
 ///
-/// Errors  DataError with file and line: not a JSON object, a field missing or of another kind
+/// Cost    one pass; memory as InteractionTable
+/// Errors  DataError with file and line: not a JSON object, a field missing or of another kind;
+///         what ByteSource reports
 inline Result<Interactions> try_read_amazon_reviews(const std::string& path,
                                                     const SourceLimits& limits = {}) {
   auto lines = Lines::open(path, limits);
@@ -113,7 +116,8 @@ inline Interactions read_amazon_reviews(const std::string& path, const SourceLim
 /// Reads Amazon metadata, one item a line: Python literals (2014) or JSON (2018, 2023), told by the
 /// quote of the first name. Items stand in the order of the file, with `key` their asin.
 ///
-/// Errors  DataError with file and line: neither of the two, no asin, a field of another kind
+/// Errors  DataError with file and line: neither of the two, no asin, a field of another kind; what
+///         ByteSource reports
 inline Result<std::vector<ItemText>> try_read_amazon_metadata(const std::string& path,
                                                               const SourceLimits& limits = {}) {
   auto lines = Lines::open(path, limits);

@@ -22,15 +22,16 @@ struct Batch {
   }
 };
 
-/// Cuts training sequences into examples and deals them out in a random order that is a function of
-/// (seed, epoch).
+/// Cuts training sequences into examples and deals them out in an order drawn from (seed, epoch).
 ///
-/// every_position  an example is a user: the last max_length + 1 items; position t predicts item t
-/// + 1 every_prefix    an example is a user and an end: the last max_length items before it predict
-/// it
+///   every_position  an example is a user: the last max_length + 1 items; position t predicts item
+///                   t + 1
+///   every_prefix    an example is a user and an end: the last max_length items before it predict
+///                   it
 ///
-/// A sequence of fewer than two items has no example. Memory: 8 bytes an example; batches reuse
-/// theirs.
+/// A sequence of fewer than two items has no example. The sequences must outlive the batcher.
+///
+/// Cost  16 bytes an example; batches reuse their memory
 class Batcher {
 public:
   Batcher(RaggedView<ItemId> sequences, Examples examples, Index max_length, std::uint64_t seed)
@@ -63,7 +64,7 @@ public:
     rng.shuffle(std::span<Example>(order_));
   }
 
-  /// Examples first … first + count - 1 of this epoch's order.
+  /// Puts examples first … first + count - 1 of this epoch's order into `batch`.
   void fill(Index first, Index count, Batch& batch) const {
     batch.clear();
     for (Index i = first; i < first + count; ++i) {

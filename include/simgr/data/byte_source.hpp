@@ -31,8 +31,10 @@ struct SourceLimits {
 /// The bytes of a file, in order, unpacked where it is gzip (told by its first two bytes, not by
 /// its name). Concatenated gzip members are one stream.
 ///
-/// Errors  IoError: the file cannot be opened or read;  DataError: a gzip stream that is cut,
-///         damaged or followed by something else, or grows beyond the limits
+/// Cost    about 100 KiB of memory, whatever the file's size
+/// Errors  IoError: the file cannot be opened or read
+///         DataError: a gzip stream that is cut, damaged or followed by something else, or that
+///         grows beyond the limits
 class ByteSource {
 public:
   static Result<ByteSource> open(const std::string& path, const SourceLimits& limits = {}) {
@@ -215,12 +217,14 @@ public:
 
   const std::string& path() const noexcept { return source_.path(); }
 
+  /// About how many bytes the whole text has, see ByteSource.
   std::int64_t expected_bytes() const { return source_.expected_bytes(); }
 
   /// The next block, empty at the end. Valid until the next call.
   ///
   /// @param unused  this many last bytes of the current block come again, followed by more where
   ///                there is more: for records that go over several lines
+  ///
   /// Errors  those of ByteSource; DataError for a line (or such a record) above the limit
   Result<std::string_view> next(std::size_t unused = 0) {
     whole_ -= unused;
@@ -306,6 +310,8 @@ private:
 ///
 ///   while (lines.next()) { use(lines.line(), lines.number()); }
 ///   if (lines.failure()) { ... }
+///
+/// Errors  those of LineBlocks
 class Lines {
 public:
   static Result<Lines> open(const std::string& path, const SourceLimits& limits = {}) {
@@ -360,7 +366,9 @@ private:
   Failure failure_;
 };
 
-/// A whole file in memory. Memory grows with what is there, never with a claim.
+/// A whole file in memory, unpacked. Memory grows with what is there, never with a claim.
+///
+/// Errors  those of ByteSource
 inline Result<std::string> try_read_bytes(const std::string& path,
                                           const SourceLimits& limits = {}) {
   auto source = ByteSource::open(path, limits);

@@ -17,7 +17,7 @@
 
 namespace simgr::SIMGR_ABI::data {
 
-/// How a table is written.
+/// How a table is written, and what it may cost.
 struct CsvOptions {
   char separator = 0;  // 0: the first of tab, comma, semicolon that the header has
   bool header = true;  // without one, columns are named "1", "2", ...
@@ -26,13 +26,14 @@ struct CsvOptions {
 };
 
 /// Reads a table with named columns row by row, plain or gzip, with or without byte order mark,
-/// `\n` or `\r\n`. Blank lines are passed over.
+/// `\n` or `\r\n`. Blank lines are passed over where there are two columns or more.
 ///
 ///   while (table.next()) { use(table[column]); }
 ///   if (table.failure()) { ... }
 ///
-/// Errors  DataError with file and line: no header, a column named twice or not UTF-8, a row with
-///         fewer or more fields than the header, a quote that is never closed or has text behind it
+/// Errors  DataError with file and line: no header, a column named twice or not UTF-8, more than
+///         4096 columns, a row with fewer or more fields than the header, a quote that is never
+///         closed or has text behind it; what LineBlocks reports
 class CsvReader {
 public:
   static Result<CsvReader> open(const std::string& path, const CsvOptions& options = {}) {
@@ -51,6 +52,7 @@ public:
   char separator() const noexcept { return separator_; }
 
   /// The place of the column of that name.
+  /// Errors  DataError with the names that the header has
   Result<std::size_t> column(std::string_view name) const {
     const auto found = std::find(names_.begin(), names_.end(), name);
     if (found != names_.end()) {

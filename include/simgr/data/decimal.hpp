@@ -18,8 +18,8 @@ namespace simgr::SIMGR_ABI::data {
 
 static_assert(std::endian::native == std::endian::little, "simgr: needs a little-endian machine");
 
-/// One bit for each of the 64 bytes at `text`: set where the byte is not '0' … '9'.
-/// Word arithmetic, no instruction set assumed.
+/// One bit for each of the 64 bytes at `text`: set where the byte is not '0' … '9'. Word
+/// arithmetic, no instruction set assumed.
 constexpr std::uint64_t other_than_digits_by_words(const char* text) noexcept {
   constexpr std::uint64_t each = 0x0101010101010101u;
   std::uint64_t bits = 0;
@@ -36,7 +36,7 @@ constexpr std::uint64_t other_than_digits_by_words(const char* text) noexcept {
   return bits;
 }
 
-/// The same; where every processor has SSE2, with it: 2 times as fast.
+/// The same; where every processor has SSE2, with it: twice as fast.
 inline std::uint64_t other_than_digits(const char* text) noexcept {
 #if defined(__SSE2__)
   std::uint64_t bits = 0;
@@ -94,7 +94,7 @@ public:
   const char* end() const noexcept { return end_; }      // the byte behind the last
   Index digits() const noexcept { return end_ - begin_; }
   char delimiter() const noexcept { return *end_; }
-  /// 1 to 16 digits.
+  /// The number; 1 to 16 digits.
   std::int64_t value() const noexcept { return decimal(end_, digits()); }
 
 private:

@@ -17,8 +17,8 @@ namespace simgr::SIMGR_ABI::data {
 
 /// Rows (user, item, time) in the order of a file, turned into histories at the end.
 ///
-/// Rows stand in pieces of 2^18 that are given back as the histories fill, so the peak is the rows
-/// and the result: 28 bytes a row with times, 12 without.
+/// Cost  rows stand in pieces of 2^18 that are given back as the histories fill, so the peak is the
+///       rows and the result: 28 bytes a row with times, 12 without, and the keys
 class InteractionTable {
 public:
   explicit InteractionTable(bool timed) : timed_(timed) {}
@@ -47,7 +47,9 @@ public:
   }
 
   /// Groups by user in the order of rows, then sorts every history by time, equal times staying in
-  /// that order. O(rows) where the file is sorted, else O(rows log length). Empties the table.
+  /// that order. Empties the table.
+  ///
+  /// Cost  O(rows) where the file is sorted, else O(rows · log(length))
   Interactions group() {
     Interactions result;
     result.items = items.size();

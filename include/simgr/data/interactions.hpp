@@ -81,16 +81,14 @@ inline Counts count(const Interactions& interactions) {
   return counts;
 }
 
-/// Interactions of each item: [items].
+/// Interactions of each item [items]. Ids are trusted: 0 to items - 1.
 inline std::vector<Index> popularity(RaggedView<ItemId> histories, Index items) {
   std::vector<Index> times(static_cast<std::size_t>(items));
   for (const ItemId item : histories.values) { ++times[static_cast<std::size_t>(item)]; }
   return times;
 }
 
-/// A stable 64-bit name of a data set: equal content, equal name, on every machine and version.
-/// Histories, times and keys count; where they came from does not. 16 hexadecimal digits.
-///
+/// A stable 64-bit name of what is added: equal content, equal name, on every machine and version.
 /// FNV-1a over 64-bit words, each mixed once; not cryptographic.
 class Fingerprint {
 public:
@@ -110,6 +108,7 @@ public:
     }
   }
   std::uint64_t word() const noexcept { return state_; }
+  /// 16 hexadecimal digits.
   std::string hex() const {
     constexpr char digits[] = "0123456789abcdef";
     std::string text;
@@ -121,6 +120,7 @@ private:
   std::uint64_t state_ = 0xcbf29ce484222325u;
 };
 
+/// The name of a data set. Histories, times and keys count; where they came from does not.
 inline std::string fingerprint(const Interactions& interactions) {
   Fingerprint print;
   print.add(static_cast<std::uint64_t>(interactions.users()));

@@ -44,8 +44,12 @@ inline std::string category_text(const ItemText& item) {
 
 }  // namespace detail
 
-/// The text a tokenizer sees: `text` where the source composed one; else title, brand, categories
-/// and description; else, without a title, phrase, terms and categories. Parts are joined by ". ".
+/// The text a tokenizer sees. Parts are joined by ". ":
+///
+///   where the source composed one  text
+///   else, with a title             title, brand, categories, description
+///   else                           phrase, terms (or brand and description), categories
+///
 /// Empty: the item has no text at all.
 inline std::string item_text(const ItemText& item) {
   if (!item.text.empty()) {

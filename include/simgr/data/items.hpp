@@ -25,6 +25,7 @@ inline std::string assign_text(const JsonValue& value, std::string& into) {
   return value.is_null() ? "" : "expected a text, found " + std::string(value.kind_name());
 }
 
+/// The same for a list of texts, and below for categories and integers; null is an empty list.
 inline std::string assign_texts(const JsonValue& value, std::vector<std::string>& into) {
   if (value.is_null()) {
     return {};
@@ -40,7 +41,7 @@ inline std::string assign_texts(const JsonValue& value, std::vector<std::string>
   return {};
 }
 
-/// A list of paths, one path, or one text that is a path by itself.
+/// Takes a list of paths, one path, or one text that is a path by itself.
 inline std::string assign_categories(const JsonValue& value,
                                      std::vector<std::vector<std::string>>& into) {
   if (const std::string* text = value.as_text()) {
@@ -86,6 +87,7 @@ inline std::string assign_integers(const JsonValue& value, std::vector<std::int6
 }
 
 /// Fills `item` from one object. Unknown members are passed over.
+/// Errors  DataError with the field: a member of another kind
 inline Failure assign_item(const JsonValue& object, ItemText& item, const Where& place) {
   for (const JsonMember& member : *object.as_object()) {
     const std::string_view key = member.key;
@@ -134,8 +136,9 @@ inline Failure assign_item(const JsonValue& object, ItemText& item, const Where&
 /// `attributes`; others are passed over.
 ///
 /// @return  [items], item i at place i
-/// Errors   DataError with file, line and field: not a JSON object, an id that is not the line's, a
-///          field of another kind, no line at all; what ByteSource reports
+///
+/// Errors  DataError with file, line and field: not a JSON object, an id that is not the line's, a
+///         field of another kind, no line at all; what ByteSource reports
 inline Result<std::vector<ItemText>> try_read_items(const std::string& path,
                                                     const SourceLimits& limits = {}) {
   auto lines = Lines::open(path, limits);

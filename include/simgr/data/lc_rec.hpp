@@ -18,7 +18,7 @@
 #include <simgr/tokenizer/item_id.hpp>
 
 // The three files of LC-Rec, LETTER and MiniOneRec, plain or gzip: `*.inter.json`, `*.item.json`,
-// `*.index.json`. Each is one JSON object.
+// `*.index.json`. Each is one JSON object, read whole.
 
 namespace simgr::SIMGR_ABI::data {
 
@@ -70,8 +70,9 @@ inline std::int64_t code_of(std::string_view token, std::size_t digit) {
 }  // namespace detail
 
 /// Reads `*.inter.json`: user to list of item ids, oldest first.
-/// Errors: DataError with file and byte: not an object of lists, an id below 0 or not dense, an
-/// empty history.
+///
+/// Errors  DataError with file and byte: not an object of lists, an id below 0 or not dense, an
+///         empty history, the name of a user above 4096 bytes; what ByteSource reports
 inline Result<Interactions> try_read_lc_rec_inter(const std::string& path,
                                                   const SourceLimits& limits = {}) {
   auto root = detail::read_json_object(path, limits);
@@ -118,6 +119,11 @@ inline Interactions read_lc_rec_inter(const std::string& path, const SourceLimit
 }
 
 /// Reads `*.item.json`: item id to a record with title, description, brand, categories.
+///
+/// @return  [items], item i at place i
+///
+/// Errors  DataError with file and byte: items other than 0 … n-1, no record, a field of another
+///         kind; what ByteSource reports
 inline Result<std::vector<ItemText>> try_read_lc_rec_items(const std::string& path,
                                                            const SourceLimits& limits = {}) {
   auto root = detail::read_json_object(path, limits);
@@ -148,8 +154,9 @@ inline std::vector<ItemText> read_lc_rec_items(const std::string& path,
 
 /// Reads `*.index.json`: item id to its tokens, `<a_183>` for code 183 of the first digit, `<b_…>`
 /// of the second and so on. A digit has as many codes as its largest and one.
-/// Errors: DataError with file and byte: items other than 0 … n-1, tokens of another form, items
-/// with different numbers of digits.
+///
+/// Errors  DataError with file and byte: items other than 0 … n-1, tokens of another form, no or
+///         more than 26 of them, a code of 2^20 or more, items with different numbers of digits
 inline Result<SemanticIds> try_read_lc_rec_index(const std::string& path,
                                                  const SourceLimits& limits = {}) {
   auto root = detail::read_json_object(path, limits);

@@ -226,10 +226,11 @@ inline Result<NpyHeader> read_npy_header(ByteSource& source) {
 /// Reads a matrix of float16, float32 or float64 (little-endian, C or Fortran order) from `.npy` or
 /// `.npy.gz` as floats. One axis gives [rows, 1].
 ///
-/// Cost    memory of the result, and a block; the header's shape is believed only as far as bytes
-///         follow
+/// Cost    memory of the result (twice that in Fortran order) and a block; the header's shape is
+///         believed only as far as bytes follow
 /// Errors  DataError: damaged, cut or followed by more bytes, another type; NaN, infinity or a
-///         float64 beyond float, naming the row;  ShapeError: not the asked rows or cols
+///         float64 beyond float, naming row and column
+///         ShapeError: not the asked rows or cols
 inline Result<OwnedMatrix<float>> try_read_npy(const std::string& path,
                                                const NpyOptions& options = {}) {
   auto source = ByteSource::open(path, options.limits);

@@ -117,7 +117,9 @@ inline Interactions drop_repeats(const Interactions& interactions) {
 
 /// Removes users with fewer than `user_core` and items with fewer than `item_core` interactions
 /// until none is left to remove; repeated interactions count. The result does not depend on the
-/// order of removal. O(interactions).
+/// order of removal.
+///
+/// Cost  O(interactions)
 inline Interactions k_core(const Interactions& interactions, Index user_core, Index item_core) {
   const auto& values = interactions.histories.values;
   const auto items = static_cast<std::size_t>(interactions.items);
@@ -189,7 +191,7 @@ inline Interactions k_core(const Interactions& interactions, Index user_core, In
 }
 
 /// Puts the items of a user with equal times into random order: the same for the same seed,
-/// whatever the other users are.
+/// whatever the other users are. Without times nothing moves.
 inline Interactions shuffle_ties(Interactions interactions, std::uint64_t seed) {
   for (Index user = 0; user < interactions.users(); ++user) {
     const auto times = interactions.times_of(user);
@@ -224,7 +226,8 @@ inline Interactions limit_lengths(const Interactions& interactions, Index shorte
 }
 
 /// Does all steps of `preparation`.
-/// Errors: ConfigError for a field out of range; DataError if nothing is left.
+///
+/// Errors  ConfigError for a field out of range; DataError if nothing is left
 inline Result<Interactions> try_prepare(Interactions interactions, const Preparation& preparation) {
   if (std::string sentence = out_of_range(preparation); !sentence.empty()) {
     return ConfigError(sentence);

@@ -41,6 +41,7 @@ inline void append_code_point(std::string& text, std::uint32_t code) {
   }
 }
 
+/// Recursive descent over one literal; false with a sentence and an offset where it is none.
 class PythonParser {
 public:
   PythonParser(std::string_view text, Index depth) : text_(text), depth_limit_(depth) {}
@@ -283,10 +284,13 @@ private:
 }  // namespace detail
 
 /// Reads one Python literal: dictionaries with text keys, lists, tuples (as lists), texts in single
-/// or double quotes with or without u, b, r in front, numbers, True, False, None. This is what
-/// the Amazon metadata of 2014 are made of. Of a name that stands twice both members are kept.
+/// or double quotes with or without u, b, r in front, numbers, True, False, None. This is what the
+/// Amazon metadata of 2014 are made of. Of a name that stands twice both members are kept.
 ///
-/// Errors  DataError with the byte; nesting above the limit; a text that is not UTF-8
+/// @param limits  the depth alone
+///
+/// Errors  DataError with the byte: something else, nesting above the limit, a text that is not
+///         UTF-8
 inline Result<JsonValue> try_parse_python_literal(std::string_view text, Where where = {},
                                                   const JsonLimits& limits = {}) {
   detail::PythonParser parser(text, limits.depth);

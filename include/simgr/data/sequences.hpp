@@ -46,6 +46,7 @@ public:
     return std::nullopt;
   }
 
+  /// Takes one block of whole lines.
   /// @param file_bytes  about the size of the whole text: the result is reserved from its share in
   ///                    the first block
   Failure lines(std::string_view block, std::int64_t file_bytes) {
@@ -223,12 +224,12 @@ private:
 /// Reads the uniform file: a header `user<TAB>items[<TAB>times]`, then one line a user with its
 /// item ids, oldest first, separated by blanks, and as many times. Plain or gzip.
 ///
-/// Ids of items are dense: 0 to items - 1. Users keep their numbers as keys unless those are 0, 1,
-/// 2 … in order.
+/// Ids of items are dense, 0 to items - 1. Users keep their numbers as keys, unless those are
+/// 0, 1, 2 … in order.
 ///
 /// Cost    one pass, memory of the result and one block
 /// Errors  DataError with file, line and column: another header, an id that is not a number or out
-///         of range, an empty history, a user twice, other than one time per item, decreasing
+///         of range, an empty history, a user twice, other than one time for each item, decreasing
 ///         times; what ByteSource reports
 inline Result<Interactions> try_read_sequences(const std::string& path,
                                                const SequenceOptions& options = {}) {

@@ -22,13 +22,13 @@ struct Evaluation {
   std::vector<UserId> users{};    // [histories.sequences()], who it is
 };
 
-/// Train, validation and test, disjoint in their targets.
+/// Train, validation and test, disjoint in their targets' positions.
 struct Split {
   Index items = 0;
   Ragged<ItemId> train{};   // one sequence a user, all users
   Evaluation validation{};  // history: train
   Evaluation test{};        // history: train and the validation item
-  Index too_short = 0;      // users with fewer than three items: trained on, never evaluated
+  Index too_short = 0;      // users with fewer than three items
 };
 
 namespace detail {
@@ -52,10 +52,13 @@ inline Failure nobody(const Split& split, const char* reason) {
 }  // namespace detail
 
 /// The usual protocol: of each user's n >= 3 items the last is the test target, the one before the
-/// validation target, the rest training. Users with fewer are trained on whole.
+/// validation target, the rest training. Users with fewer are trained on whole, never evaluated.
 ///
-///   train s[0 … n-3];   validation s[0 … n-3] -> s[n-2];   test s[0 … n-2] -> s[n-1]
+///   train       s[0 … n-3]
+///   validation  s[0 … n-3] -> s[n-2]
+///   test        s[0 … n-2] -> s[n-1]
 ///
+/// Cost    O(interactions); the histories three times
 /// Errors  DataError if nobody has three items
 /// Source  Kang & McAuley 2018, section IV-A
 inline Result<Split> try_leave_one_out(const Interactions& interactions) {
@@ -87,13 +90,18 @@ inline Split leave_one_out(const Interactions& interactions) {
 }
 
 /// Shares of each user's history, oldest first: the first `train` of it is training, the next
-/// `validation` validation, the rest test. Every held-out item is one case, with all before it as
-/// history. Each user with three items or more gives at least one case of both kinds.
+/// `validation` validation, the rest test.
 struct Ratio {
   double train = 0.8;
   double validation = 0.1;
 };
 
+/// Every held-out item is one case, with all before it as history. Each user with three items or
+/// more gives at least one case of both kinds; users with fewer are trained on whole.
+///
+/// Cost    memory Σ over held-out items of the items before them: quadratic in one history
+/// Errors  ConfigError: shares that are not above 0 or do not leave a rest; DataError if nobody has
+///         three items
 inline Result<Split> try_ratio_split(const Interactions& interactions, const Ratio& ratio = {}) {
   if (!(ratio.train > 0 && ratio.validation > 0 && ratio.train + ratio.validation < 1)) {
     return ConfigError("ratio split: train and validation must be above 0 and sum to less than 1, "
@@ -135,10 +143,11 @@ inline Split ratio_split(const Interactions& interactions, const Ratio& ratio = 
 }
 
 /// Two moments for all users: what is before `validation_from` is training, what is before
-/// `test_from` validation, the rest test. Nothing of the future of anybody is trained on.
-/// Every held-out item with a history is one case; users without training items keep an empty
-/// sequence, so user u is row u.
+/// `test_from` validation, the rest test. Nothing of the future of anybody is trained on. Every
+/// held-out item with a history is one case; users without training items keep an empty sequence,
+/// so user u is row u.
 ///
+/// Cost    memory Σ over held-out items of the items before them: quadratic in one history
 /// Errors  DataError without times or if a part has no case; ConfigError if the moments are not in
 ///         order
 inline Result<Split> try_global_time_split(const Interactions& interactions,
@@ -179,8 +188,7 @@ inline Split global_time_split(const Interactions& interactions, std::int64_t va
   return try_global_time_split(interactions, validation_from, test_from).value_or_raise();
 }
 
-/// How often a split shows a model what it will be asked. Zero everywhere but `repeats` for a sound
-/// split.
+/// How often a split shows a model what it will be asked. A sound split has zeros, but `repeats`.
 struct Leakage {
   Index in_train = 0;    // cases whose training sequence reaches their target's position or beyond
   Index in_history = 0;  // cases whose history reaches beyond their target's position
@@ -194,7 +202,8 @@ struct Leakage {
 /// Compares every case of a split with the interactions it came from. A case belongs to position i
 /// of its user's history: the i items before it are what may be known, so its history must be the
 /// last items before i (all, or a window of them), and training must stop at or before i.
-/// Cost: O(tokens of all histories).
+///
+/// Cost  O(items of the user's history) a case, more where the target repeats in it
 inline Leakage leakage(const Split& split, const Interactions& interactions) {
   Leakage found;
   const auto test = [&](const Evaluation& evaluation, Index row) {

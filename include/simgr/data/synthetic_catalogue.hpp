@@ -20,7 +20,7 @@
 
 namespace simgr::SIMGR_ABI::data {
 
-/// The world of synthetic_catalogue.
+/// The world of synthetic_catalogue. All fields are checked by it.
 struct SyntheticConfig {
   Index users = 2000;
   Index items = 600;
@@ -48,9 +48,10 @@ struct SyntheticConfig {
   }
 };
 
-/// Sum of the digits' entropies less the entropy of the pair, in nats, under `probabilities`
+/// Sum of the entropies of two digits less the entropy of the pair, in nats, under `probabilities`
 /// [items]: what a model that predicts digits apart from each other must lose.
-/// Source: Watanabe 1960 (for two variables: mutual information)
+///
+/// Source  Watanabe 1960 (for two variables: mutual information)
 inline double total_correlation(std::span<const double> probabilities, const SemanticIds& ids,
                                 Index first, Index second) {
   const Index rows = ids.codes_per_digit[static_cast<std::size_t>(first)];
@@ -82,9 +83,10 @@ inline double total_correlation(std::span<const double> probabilities, const Sem
 /// nine combinations), which no model that adds up digits can express.
 ///
 /// The next item, given persona and last item x, not among those the user has:
-///   noise                 any item, by popularity (1 / rank)
-///   1 - noise             a pair of the persona: `stay` for the pair of x, else by taste; then in
-///                         that pair: `series` for the volume behind that of x, else 1 / volume
+///
+///   noise      any item, by popularity (1 / rank)
+///   1 - noise  a pair of the persona: `stay` for the pair of x, else by taste; then in that pair:
+///              `series` for the volume behind that of x, else 1 / volume
 class SyntheticCatalogue {
 public:
   Interactions interactions{};
@@ -101,6 +103,8 @@ public:
 
   /// Mean over users of the total correlation of digits 1 and 2 of the item behind their history,
   /// in nats, by exact enumeration.
+  ///
+  /// Cost  O(users · items)
   double planted_total_correlation() const {
     double sum = 0;
     for (Index user = 0; user < interactions.users(); ++user) {
@@ -109,6 +113,7 @@ public:
     return sum / static_cast<double>(interactions.users());
   }
 
+  /// Errors  ConfigError: a field out of range, or too few items for the pairs or the histories
   static Result<SyntheticCatalogue> make(const SyntheticConfig& config) {
     if (std::string sentence = out_of_range(config); !sentence.empty()) {
       return ConfigError(sentence);
@@ -307,8 +312,10 @@ private:
   std::vector<Persona> personas_;
 };
 
-/// Makes the world. Errors: ConfigError for a field out of range or too few items.
-/// Cost: O(interactions · items); 0.05 s for the default.
+/// Makes the world.
+///
+/// Cost    O(interactions · items); 0.05 s for the default
+/// Errors  those of SyntheticCatalogue::make
 inline SyntheticCatalogue synthetic_catalogue(const SyntheticConfig& config = {}) {
   return SyntheticCatalogue::make(config).value_or_raise();
 }

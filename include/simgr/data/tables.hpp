@@ -16,8 +16,8 @@
 
 namespace simgr::SIMGR_ABI::data {
 
-/// Which columns of a table are what. An empty name means: the usual ones, in any case (user,
-/// user_id, userid, reviewerid, uid, …; timestamp and times are optional).
+/// Which columns of a table are what. An empty name means the usual ones, in any case: user,
+/// user_id, userid, reviewerid, uid, …; a time column is optional.
 struct TableOptions {
   std::string user{}, item{}, time{};
   CsvOptions csv{};
@@ -54,7 +54,8 @@ inline std::optional<std::int64_t> time_of(std::string_view text) {
 
 /// Takes rows of plain numbers from `text` (whole lines, with margins) until one is none.
 ///
-/// @param columns  of user, item and time among `width`; time may be -1
+/// @param columns  of user, item and time among `width` (at most 8); time may be -1
+/// @param rows     receives how many rows were taken
 /// @return         bytes taken
 inline std::size_t take_number_rows(std::string_view text, const std::array<int, 3>& columns,
                                     int width, char separator, InteractionTable& table,
@@ -178,8 +179,10 @@ inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3
 /// are 0, 1, 2 … in order). Histories are sorted by time; rows of equal time, or all rows where
 /// there is no time column, stay in the order of the file.
 ///
+/// Cost    one pass; memory as InteractionTable
 /// Errors  DataError with file, line and column: what CsvReader reports; a column that is not there
-///         (with those that are); an empty key or one that is not UTF-8; a time that is no number
+///         (with those that are); an empty key, one above 4096 bytes or not UTF-8; a time that is
+///         no number.  ConfigError: users and items in one column
 inline Result<Interactions> try_read_table(const std::string& path,
                                            const TableOptions& options = {}) {
   auto reader = CsvReader::open(path, options.csv);
@@ -223,8 +226,9 @@ inline Interactions read_table(const std::string& path, const TableOptions& opti
 /// Reads a RecBole atomic file of interactions: tab-separated, no quotes, columns `name:type`.
 ///
 /// @param options  names without their types; by default user_id, item_id and, if there, timestamp
-/// Errors          as try_read_table; DataError for a column of a type that RecBole does not have,
-///                 or files whose rows are whole histories (token_seq)
+///
+/// Errors  as try_read_table; DataError for a column of a type that RecBole does not have, or files
+///         whose rows are whole histories (token_seq)
 inline Result<Interactions> try_read_inter(const std::string& path, TableOptions options = {}) {
   options.csv.separator = '\t';
   options.csv.quotes = false;

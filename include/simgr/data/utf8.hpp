@@ -9,8 +9,10 @@
 
 namespace simgr::SIMGR_ABI::data {
 
-/// Where `text` stops being UTF-8, or -1. Overlong forms, surrogates and code points above U+10FFFF
-/// are not UTF-8 (RFC 3629).
+/// Where `text` stops being UTF-8, or -1. Overlong forms, surrogates and code points above
+/// U+10FFFF are not UTF-8.
+///
+/// Source  RFC 3629, section 4
 inline Index first_bad_utf8(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   std::size_t i = 0;
