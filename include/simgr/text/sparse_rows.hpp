@@ -38,7 +38,9 @@ private:
   }
 };
 
-/// The same matrix, column after column.  Cost O(entries + cols)
+/// The same matrix, column after column.
+///
+/// Cost  O(entries + cols)
 inline SparseRows transposed(const SparseRows& a) {
   SparseRows t;
   t.cols = a.rows();
@@ -59,9 +61,10 @@ inline SparseRows transposed(const SparseRows& a) {
   return t;
 }
 
-/// y = a b.   a sparse [rows, inner], b [inner, width], y [rows, width]
-/// Cost O(entries · width). Row r of y is summed in the order of the entries of row r, whatever the
-/// executor.
+/// y = a b. Row r of y is summed in the order of the entries of row r, whatever the executor.
+///
+/// Shapes  a sparse [rows, inner];  b [inner, width];  y [rows, width]
+/// Cost    O(entries · width)
 template <class E>
 void multiply(E& executor, const SparseRows& a, MatrixArg<float> b, Matrix<float> y) {
   SIMGR_ASSERT(a.cols == b.rows() && a.rows() == y.rows() && b.cols() == y.cols(),

@@ -30,7 +30,8 @@ struct TfIdfConfig {
 /// Words are runs of letters and digits in lower case (see for_each_word_hash), alone and in pairs.
 /// A text without a word is an empty row.
 ///
-/// Cost    O(bytes of the texts + entries · log(entries of a row)), for any bytes
+/// Cost    O(bytes of the texts + entries · log(entries of a row)), for any bytes; 8 bytes a bucket
+/// Errors  none: fewer than one bucket is a broken precondition
 /// Source  Weinberger et al. 2009 for the hashing; Salton and Buckley 1988 for the weights
 inline SparseRows tfidf(std::span<const std::string> texts, const TfIdfConfig& config = {}) {
   SparseRows rows;
@@ -92,6 +93,7 @@ inline SparseRows tfidf(std::span<const std::string> texts, const TfIdfConfig& c
   return rows;
 }
 
+/// Numbers of text_vectors.
 struct TextVectorsConfig {
   Index width = 128;
   Index buckets = Index{1} << 18;
@@ -118,8 +120,8 @@ struct TextVectorsConfig {
 /// Shapes   texts [items] → [items, width]; a text without words gives zeros, and so do the columns
 ///          beyond the rank of few texts
 /// Results  a pure function of texts and config: the same bits on any executor
-/// @throws ConfigError  a setting out of range
-/// @throws DataError    no text holds a word
+/// Cost     those of tfidf and truncated_svd
+/// Errors   ConfigError: a setting out of range;  DataError: no text holds a word
 /// Source   Deerwester et al., "Indexing by latent semantic analysis", JASIS 1990
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>> OwnedMatrix<float>

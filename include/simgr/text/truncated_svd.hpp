@@ -31,10 +31,10 @@ struct TruncatedSvd {
 
 /// Truncated singular value decomposition by a randomised range finder with power iterations:
 ///
-///   Y = (A A')^q A A' G;   Q = orth(Y), after every pass;   Q' A = S Σ V' from the eigenvectors of
-///   (Q' A)(Q' A)';   U = Q S
+///   Y = (A A')^q A A' G;   Q = orth(Y), after every pass
+///   Q' A = S Σ V' from the eigenvectors of (Q' A)(Q' A)';   U = Q S
 ///
-/// with G a matrix of Gaussian draws.
+/// with G a matrix of Gaussian draws and q the power iterations.
 ///
 /// Cost     O((q + 1) (entries · width + rows · width²)); memory (rows + columns in use) · width
 /// Results  the same bits on any executor

@@ -9,8 +9,7 @@
 
 namespace simgr::SIMGR_ABI::text {
 
-/// A Unicode scalar value and the bytes it takes; a byte that is no UTF-8 is a value of its own,
-/// `broken`.
+/// A Unicode scalar value and the bytes it takes; a byte that is no UTF-8 is one value, `broken`.
 struct Utf8Step {
   char32_t value = 0;
   std::size_t bytes = 1;
@@ -81,7 +80,7 @@ constexpr bool is_word_character(char32_t c) noexcept {
            c > 0x3FFFF);
 }
 
-/// Scripts written without spaces: every character is a word of its own.
+/// Scripts written without spaces (Han, kana): every character is a word of its own.
 constexpr bool is_ideograph(char32_t c) noexcept {
   return (c >= 0x3040 && c <= 0x30FF) || (c >= 0x3400 && c <= 0x4DBF) ||
          (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xF900 && c <= 0xFAFF) ||
@@ -89,7 +88,9 @@ constexpr bool is_ideograph(char32_t c) noexcept {
 }
 
 /// Calls f(hash) for every word of a UTF-8 text, lower-cased, in order. The hash is FNV-1a over the
-/// code points; no word is stored, so the time is linear and the memory constant for any text.
+/// code points; no word is stored.
+///
+/// Cost  linear time and constant memory for any bytes
 template <class F>
 constexpr void for_each_word_hash(std::string_view text, F&& f) {
   constexpr std::uint64_t start = 0xCBF29CE484222325u, prime = 0x100000001B3u;
