@@ -24,10 +24,9 @@ enum class Collision {
 };
 
 /// Items by id: groups of equal ids one after another, inside a group in the order of the items.
-/// Cost  O(items · log(items) · digits)
 struct IdGroups {
   std::vector<ItemId> items;  // [items]
-  std::vector<Index> first;  // [groups + 1]: group g is items[first[g]] … items[first[g + 1] - 1]
+  std::vector<Index> first;   // [groups + 1], group g: items[first[g]] … items[first[g + 1] - 1]
 
   Index groups() const noexcept { return std::ssize(first) - 1; }
   std::span<const ItemId> group(Index g) const noexcept {
@@ -38,6 +37,9 @@ struct IdGroups {
   }
 };
 
+/// The groups of ids with these codes [items, digits].
+///
+/// Cost  O(items · log(items) · digits)
 inline IdGroups group_ids(MatrixArg<std::int32_t> codes) {
   IdGroups groups;
   groups.items.resize(static_cast<std::size_t>(codes.rows()));
@@ -64,6 +66,7 @@ struct DigitUsage {
   double perplexity = 0;  // exp(entropy): as many equally used codes would give it
 };
 
+/// Collisions of a set of ids, and how its digits use their codes.
 struct CollisionReport {
   Index items = 0, distinct = 0;
   double collision_rate = 0;       // (items - distinct) / items
@@ -73,7 +76,9 @@ struct CollisionReport {
   std::vector<DigitUsage> digits;  // [digits]
 };
 
-/// Counts collisions and usage. Cost O(items · log(items) · digits).
+/// Counts collisions and usage.
+///
+/// Cost  O(items · log(items) · digits + all codes)
 inline CollisionReport collision_report(const SemanticIds& ids) {
   CollisionReport report;
   const Matrix<const std::int32_t> codes = ids.codes;
@@ -129,8 +134,10 @@ inline std::string to_text(const CollisionReport& report) {
 
 /// Appends the disambiguation digit to every id: 0 where the id is unique, 0, 1, 2, … in the order
 /// of the items where it is shared. The new digit has as many codes as the largest group has items.
-/// Source: Rajput et al., "Recommender Systems with Generative Retrieval" (TIGER), 2023,
-/// section 3.1
+///
+/// Cost    that of group_ids
+/// Source  Rajput et al., "Recommender Systems with Generative Retrieval" (TIGER), 2023,
+///         section 3.1
 inline SemanticIds append_digit(const SemanticIds& ids) {
   SemanticIds longer;
   longer.codes = OwnedMatrix<std::int32_t>(ids.items(), ids.digits() + 1);

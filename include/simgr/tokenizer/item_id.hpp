@@ -8,7 +8,7 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// The semantic ids of a catalogue: item i is the tuple codes(i, 0) … codes(i, digits-1).
+/// The semantic ids of a catalogue: item i is the tuple codes(i, 0) … codes(i, digits - 1).
 ///
 /// Digit l counts from 0 to codes_per_digit[l] - 1. The rows of all digits stand in one table,
 /// digit after digit: code c of digit l is row first_row(l) + c.

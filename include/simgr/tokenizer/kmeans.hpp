@@ -18,6 +18,7 @@
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
+/// Numbers of kmeans; only `codes` is checked there.
 struct KMeansConfig {
   Index codes = 256;       // centroids
   Index iterations = 20;   // Lloyd updates; fewer when nothing changes any more
@@ -34,8 +35,7 @@ struct KMeans {
 
 namespace detail {
 
-/// One run of k-means over rows x [rows, width]: the state that seeding, assignment and update
-/// share.
+/// One run of k-means over rows x [rows, width]: what seeding, assignment and update share.
 template <class E>
 class Lloyd {
 public:
@@ -61,7 +61,8 @@ public:
   /// product for many centroids; a draw from the stale ones is kept with probability true / stale,
   /// which is the same distribution. Ends early when every row is a centroid: the codes left over
   /// repeat the first and are never used.
-  /// Source: Arthur and Vassilvitskii, "k-means++", SODA 2007.
+  ///
+  /// Source  Arthur and Vassilvitskii, "k-means++", SODA 2007
   void seed(Rng rng) {
     const Index rows = x_.rows(), codes = centroids_.rows;
     distances_.resize(static_cast<std::size_t>(rows));
@@ -108,15 +109,16 @@ public:
     half_ = half_squares(centroids_);
   }
 
-  /// Nearest centroids after an update, exactly, looking only at centroids that moved:
+  /// Nearest centroids after an update, exactly, from those alone that moved; false if none did.
   ///
-  ///   own centroid at rest    the nearest is that one or a centroid that moved
-  ///   own centroid moved      the nearest of those that moved, if its score beats `rivals`, which
-  ///                           bounds the scores of all at rest; else the row is searched anew
+  ///   own centroid at rest  the nearest is that one or a centroid that moved
+  ///   own centroid moved    the nearest of those that moved, if its score beats `rivals`, which
+  ///                         bounds the scores of all at rest; else the row is searched anew
   ///
-  /// On the residuals of text vectors this leaves 30 % of the products. False if none moved.
-  /// Source: Kaukoranta, Fränti, Nevalainen, "A fast exact GLA based on code vector activity
-  /// detection", IEEE Transactions on Image Processing 2000.
+  /// On the residuals of text vectors this leaves 30 % of the products.
+  ///
+  /// Source  Kaukoranta, Fränti, Nevalainen, "A fast exact GLA based on code vector activity
+  ///         detection", IEEE Transactions on Image Processing 2000
   bool assign() {
     std::vector<float> half = half_squares(centroids_);
     std::vector<std::int32_t> moved;
@@ -350,14 +352,16 @@ private:
 
 /// Lloyd's k-means under the squared Euclidean distance; ties to the lower index.
 ///
+/// @param start_rows  [codes] rows to start from; empty: k-means++
+///
 /// Shapes   vectors [rows, width] → centroids [codes, width], labels [rows]
 /// Cost     O(iterations · rows · codes · width) in products at most, less as centroids come to
 ///          rest; k-means++ costs as much as one iteration. Memory: one copy of the vectors
 /// Results  a pure function of vectors and config: the same bits on any executor. Labels belong to
 ///          the centroids returned (one assignment after the last update). With fewer distinct rows
 ///          than codes, codes stay unused.
-/// @param start_rows  [codes] rows to start from; empty: k-means++
-/// @throws DataError  see check_vectors
+/// Errors   ConfigError: no code, or not as many as start rows
+///          DataError: a start row that is none, or vectors that check_vectors refuses
 /// Source   Lloyd 1982
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>

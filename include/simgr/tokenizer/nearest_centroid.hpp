@@ -43,13 +43,14 @@ inline float squared_length(VectorArg<float> a) noexcept {
   return detail::lane_sum(a.size(), [x](Index i) { return x[i] * x[i]; });
 }
 
-/// Exactly zero for equal rows.
+/// |a - b|². Exactly zero for equal rows.
 inline float squared_distance(VectorArg<float> a, VectorArg<float> b) noexcept {
   const float *const x = a.data(), *const y = b.data();
   return detail::lane_sum(a.size(), [x, y](Index i) { return (x[i] - y[i]) * (x[i] - y[i]); });
 }
 
-/// @throws DataError  no row, no column, or a row that is not finite or too long to square
+/// Refuses vectors whose distances are no numbers.
+/// Errors  DataError: no row, no column, or a row that is not finite or too long to square
 inline void check_vectors(MatrixArg<float> vectors) {
   if (vectors.rows() < 1 || vectors.cols() < 1) {
     SIMGR_THROW(DataError("vectors: expected at least one row and one column, found [" +
@@ -115,8 +116,10 @@ inline void transpose(MatrixArg<float> rows, Matrix<float> columns) noexcept {
   }
 }
 
-/// Half squared lengths of centroids; infinite for one that repeats a lower one, which is how it is
-/// never chosen.  Cost O(codes · (width + log codes))
+/// Half squared lengths of centroids [codes]; infinite for one that repeats a lower one, which is
+/// how it is never chosen.
+///
+/// Cost  O(codes · (width + log(codes)))
 inline std::vector<float> half_squares(MatrixArg<float> centroids) {
   std::vector<float> half;
   std::vector<Index> order;
@@ -150,7 +153,9 @@ inline std::vector<float> half_squares(MatrixArg<float> centroids) {
 }
 
 /// What a search found for every row of a tile, all [rows]. A score is x·c - |c|² / 2: of two
-/// centroids the nearer one has the larger,  |x - c|² = |x|² - 2 score.
+/// centroids the nearer one has the larger,
+///
+///   |x - c|² = |x|² - 2 score
 struct Nearest {
   Vector<std::int32_t> labels;  // the nearest code
   Vector<float> scores;         // its score

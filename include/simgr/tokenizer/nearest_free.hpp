@@ -99,7 +99,7 @@ private:
 ///
 /// Shapes  ids: the codes of vectors [items, width] under `quantizer`, without a further digit
 /// Cost    O(moved items · levels · codes · width)
-/// @throws ConfigError  more items than ids
+/// Errors  ConfigError: more items than ids
 inline SemanticIds move_to_nearest_free(const ResidualQuantizer& quantizer,
                                         MatrixArg<float> vectors, SemanticIds ids) {
   SIMGR_ASSERT(vectors.rows() == ids.items() && ids.digits() == quantizer.levels(),

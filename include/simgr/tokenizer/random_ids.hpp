@@ -26,7 +26,10 @@ struct RandomIdsConfig {
 };
 
 /// Ids that know nothing of the items, every digit drawn uniformly: the control for every result
-/// with semantic ids. The id of item i depends on seed and i alone.
+/// with semantic ids. The digits drawn for item i depend on seed and i alone.
+///
+/// Shapes  [items, levels], or [items, levels + 1] with the disambiguation digit
+/// Errors  ConfigError: a setting out of range
 inline SemanticIds random_ids(Index items, const RandomIdsConfig& config = {}) {
   if (const std::string sentence = out_of_range(config); !sentence.empty()) {
     SIMGR_THROW(ConfigError(sentence));

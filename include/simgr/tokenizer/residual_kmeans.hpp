@@ -43,12 +43,14 @@ struct ResidualKMeans {
 
 /// Residual k-means: level l clusters what the levels before left over.
 ///
+/// @param start_rows  [levels, codes] rows to start from; empty: k-means++
+///
 /// Shapes   vectors [items, width] → codebooks [levels] of [codes, width], ids [items, levels]
-/// Cost     O(levels · iterations · items · codes · width) in products; one copy of the vectors
+/// Cost     O(levels · iterations · items · codes · width) in products; two copies of the vectors
 /// Results  a pure function of vectors and config: the same bits on any executor
-/// @param start_rows  [levels, codes] rows to start from instead of k-means++; empty: k-means++
-/// @throws ConfigError, DataError  a setting out of range; a row that is not finite
-/// Source   `spec/baselines.md` 6.4 (RQ-KMeans); Arthur and Vassilvitskii 2007 for the seeding
+/// Errors   ConfigError, ShapeError: a setting out of range, start rows of another shape
+///          DataError: a row that is not finite
+/// Source   spec/baselines.md 6.4 (RQ-KMeans); Arthur and Vassilvitskii 2007 for the seeding
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       ResidualKMeans fit_residual_kmeans(MatrixArg<float> vectors,
@@ -92,8 +94,8 @@ template <class E = Serial>
   }
 
 /// Semantic ids of item vectors [items, width]; ids that collide are treated as config.collision
-/// says, by default with one digit more. Everything else as fit_residual_kmeans, which also returns
-/// the codebooks.
+/// says, by default with one digit more. Everything else as fit_residual_kmeans, which returns the
+/// codebooks, too.
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       SemanticIds residual_kmeans(MatrixArg<float> vectors, const ResidualKMeansConfig& config = {},

@@ -31,7 +31,9 @@ struct ResidualQuantizer {
 
   /// Codes [rows, levels] of vectors [rows, width], also of vectors that were not there when the
   /// codebooks were made. Equal on any executor.
-  /// @throws DataError, ShapeError  rows that are not finite, or of another width
+  ///
+  /// Cost    O(rows · width · all codes) in products
+  /// Errors  DataError: rows that are not finite;  ShapeError: rows of another width
   template <class E = Serial>
     requires Executor<std::remove_reference_t<E>> OwnedMatrix<std::int32_t>
     encode(MatrixArg<float> vectors, E&& executor = E{})

@@ -33,9 +33,11 @@ struct Pca {
   OwnedMatrix<float> directions;  // D [width, in]; whitened, the rows carry 1 / deviation
   std::vector<double> variances;  // [width], of the coordinates before whitening, falling
 
+  /// The coordinates of vectors; the same bits on any executor.
+  ///
   /// Shapes  vectors [rows, in] → [rows, width]
-  /// Cost    O(rows · in · width); the same bits on any executor
-  /// @throws DataError, ShapeError  rows that are not finite, or of another width
+  /// Cost    O(rows · in · width)
+  /// Errors  DataError: rows that are not finite;  ShapeError: rows of another width
   template <class E = Serial>
     requires Executor<std::remove_reference_t<E>> OwnedMatrix<float> apply(MatrixArg<float> vectors,
                                                                            E&& executor = E{})
@@ -67,7 +69,8 @@ struct Pca {
 ///
 /// Shapes  vectors [rows, in]
 /// Cost    O(rows · in² + in³)
-/// @throws DataError, ConfigError  rows that are not finite; width larger than that of the vectors
+/// Errors  DataError: rows that are not finite
+///         ConfigError: a width above that of the vectors
 inline Pca fit_pca(MatrixArg<float> vectors, const PcaConfig& config = {}) {
   check_vectors(vectors);
   const Index in = vectors.cols(), width = config.width == 0 ? in : config.width;
