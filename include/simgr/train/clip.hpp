@@ -34,8 +34,8 @@ double global_norm(std::span<T> block) noexcept {
   return std::sqrt(sums[0]);
 }
 
-/// What a block of this norm is multiplied by to have at most the norm `limit`; 1 where it has, and
-/// where `limit` is 0 (no clipping).
+/// What a block of norm `norm` is multiplied by to have at most the norm `limit`; 1 where it has,
+/// and where `limit` is 0 (no clipping).
 inline double clip_factor(double norm, double limit) noexcept {
   // 1e-6 as in torch.nn.utils.clip_grad_norm_
   return limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;

@@ -16,12 +16,11 @@ struct FitOptions {
   std::uint64_t seed = 1;
   Index batch = 256;     // examples a step: users, or prefixes
   Index accumulate = 1;  // batches whose gradients make one step
-  Index shards = 2;  // parts of a batch that may run at once; results depend on it, not on threads
-  Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never
-  Index patience = 0;        // evaluations without a better NDCG@10 before the end; 0: all epochs
-  double clip = 0;           // largest norm of a gradient; 0: no limit
-  double moving_average =
-      0;  // decay of an average of the weights that is evaluated and kept; 0: none
+  Index shards = 2;      // parts of a batch that may run at once; results depend on their number
+  Index evaluate_every = 1;   // epochs between evaluations on split.validation; 0: never
+  Index patience = 0;         // evaluations without a better NDCG@10 before the end; 0: all epochs
+  double clip = 0;            // largest norm of a gradient; 0: no limit
+  double moving_average = 0;  // decay of the average of the weights that is evaluated and kept
   OptimizerConfig optimizer{.rate = 1e-3};
   ScheduleConfig schedule{};
 

@@ -67,9 +67,8 @@ inline Index epoch_of_line(std::string_view line) noexcept {
 
 }  // namespace detail
 
-/// One epoch as a line of the log, without the line feed.
-///
-/// Numbers read back bit for bit. What is absent or not finite is `null` in JSON, empty in CSV.
+/// One epoch as a line of the log, without the line feed. Numbers read back bit for bit. What is
+/// absent or not finite is `null` in JSON, empty in CSV.
 inline std::string log_line(const EpochReport& report, LogFormat format) {
   std::string line;
   for_each_column(report, [&](const char* name, const auto& value) {
@@ -94,8 +93,8 @@ inline std::string csv_header() {
   return line;
 }
 
-/// An observer that appends one line an epoch to a file and flushes it, so that a killed run leaves
-/// whole lines.
+/// An observer that appends one line an epoch to a file and flushes it: a killed run leaves whole
+/// lines, or one cut line at the end.
 ///
 /// A fresh run (`finished_epochs` 0) replaces the file. A resumed one keeps the lines of the epochs
 /// it goes on from and drops the rest: a line cut by a kill, and epochs that will run again.

@@ -15,7 +15,8 @@ namespace simgr::SIMGR_ABI::train {
 
 /// An exponential moving average of the weights, in the layout of the weights:
 ///
-///   average = weights after the first update, then decay · average + (1 - decay) · weights
+///   first update   average = weights
+///   every other    average = decay · average + (1 - decay) · weights
 ///
 /// Evaluate and save under the average by exchanging it with the weights, and exchange again to go
 /// on training: no bit changes.

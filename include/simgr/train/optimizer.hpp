@@ -68,6 +68,7 @@ public:
   }
 
   /// Moves the weights one step along the gradients.
+  ///
   /// @param rate            learning rate of this step, schedule included
   /// @param gradient_scale  multiplies every gradient first: the factor of norm clipping, or
   ///                        1 / accumulated batches

@@ -28,8 +28,10 @@ namespace simgr::SIMGR_ABI::train {
 /// Everybody gets the items with the most training interactions, ties by id: the line that every
 /// other model must be above.
 ///
-/// The interface of a Recommender, with scores that are counts: keys are [items, 1] and every
-/// query is 1.
+/// The interface of a Recommender, with scores that are counts (as floats): keys are [items, 1] and
+/// every query is 1.
+///
+/// Errors  ConfigError: no items, or keys that are not one for each
 class Popularity {
 public:
   struct Config : NoFields {};
@@ -57,7 +59,10 @@ public:
   Config config() const noexcept { return {}; }
   Matrix<const float> keys() const noexcept { return counts_; }  // [items, 1]
 
-  /// Counts split.train; reports one epoch to the observer.
+  /// Counts split.train; reports one epoch to the observer. Only the observer and the executor are
+  /// used: there is nothing to set.
+  ///
+  /// Errors  DataError: a split of another number of items
   template <class Observer = Silent, class X = const Serial>
   train::FitResult fit(const data::Split& split, const train::FitOptions& = {},
                        Observer&& observer = {}, X&& executor = {}) {
@@ -82,11 +87,14 @@ public:
     return {1, 1, report.validation_ndcg10.value_or(0), seconds.count()};
   }
 
+  /// 1 for every history: the query of everybody.   out [histories, 1]
   void encode(RaggedView<ItemId>, Matrix<float> out) const {
     std::fill(out.begin(), out.end(), 1.0f);
   }
 
   /// As Recommender::recommend; an empty history is a history like any other.
+  ///
+  /// Errors  DataError: an item of the history that is not one of the catalogue's
   std::vector<Recommended> recommend(std::span<const ItemId> history, Index k,
                                      const RecommendOptions& options = {}) const {
     std::vector<Recommended> list(static_cast<std::size_t>(std::clamp<Index>(k, 0, items())));
@@ -126,7 +134,9 @@ public:
     return found;
   }
 
-  /// A checkpoint with the catalogue in it; extra metadata as ModelFile::save.
+  /// A checkpoint with the catalogue in it; extra metadata as ModelFile::try_save.
+  ///
+  /// Errors  those of CheckpointWriter::try_write
   Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
     io::CheckpointWriter writer;
     writer.set("simgr.encoder", std::string(encoder_name));

@@ -14,8 +14,7 @@
 
 namespace simgr::SIMGR_ABI::train {
 
-/// Whether what is written to this descriptor (1: standard output, 2: standard error) is read by a
-/// person.
+/// Whether a person reads what goes to this descriptor (1: standard output, 2: standard error).
 inline bool is_terminal(int descriptor) noexcept {
   return ::isatty(descriptor) == 1;
 }

@@ -26,16 +26,16 @@ struct EpochReport {
   double loss = 0;              // mean over the epoch
   double seconds = 0;           // of training alone, without evaluation and saving
   double tokens_per_second = 0;
-  std::optional<double> validation_ndcg10 =
-      std::nullopt;          // absent where the epoch was not evaluated
-  double rate = 0;           // learning rate of the last step
-  double gradient_norm = 0;  // of the last step, before clipping
-  bool best = false;         // the best validation so far
+  std::optional<double> validation_ndcg10 = std::nullopt;  // absent: the epoch was not evaluated
+  double rate = 0;                                         // learning rate of the last step
+  double gradient_norm = 0;                                // of the last step, before clipping
+  bool best = false;                                       // the best validation so far
 };
 
 /// Tells an observer, if it listens to this kind of report. An observer is any callable; one that
 /// returns a bool ends training by returning false.
-/// @return whether to go on
+///
+/// @return  whether to go on
 template <class Observer, class Report>
 bool observe(Observer& observer, const Report& report) {
   if constexpr (!std::is_invocable_v<Observer&, const Report&>) {

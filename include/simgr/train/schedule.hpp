@@ -64,8 +64,8 @@ inline Index warmup_steps(const ScheduleConfig& config, Index total_steps) noexc
 /// Warm-up rises linearly from 0 at step 0 to 1 at its end. Steps past the last keep the last
 /// value: a cosine does not rise again.
 ///
-/// Source  Loshchilov & Hutter 2017, equation 5 (cosine, restarts); Vaswani et al. 2017, section
-///         5.3 (inverse root)
+/// Source  Loshchilov & Hutter 2017, equation 5 (cosine, restarts)
+///         Vaswani et al. 2017, section 5.3 (inverse root)
 inline double rate_multiplier(const ScheduleConfig& config, Index step,
                               Index total_steps) noexcept {
   const Index warmup = warmup_steps(config, total_steps);

@@ -24,14 +24,18 @@ namespace simgr::SIMGR_ABI::train {
 /// Trains one model, step by step, and can be stopped and resumed between any two steps.
 ///
 /// A batch is cut into a fixed number of shards, each with its own arena and gradient block, which
-/// are summed in a fixed tree: the same bits for any number of threads.
+/// are summed in a fixed tree: the same bits for any number of threads. Model and split must
+/// outlive the trainer.
+///
+/// Cost  memory of one gradient block and one arena a shard, the moments, and a copy of the best
+///       weights
 template <class Model>
 class Trainer {
 public:
   using Parts = typename Model::Parts;
 
-  /// @throws ConfigError, DataError  impossible options; a split that does not fit the model or has
-  /// no example
+  /// Errors  ConfigError: impossible options;  DataError: a split that does not fit the model or
+  ///         has no example
   Trainer(Model& model, const data::Split& split, const FitOptions& options)
       : model_(model), split_(split), options_(checked(options)),
         batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
@@ -72,9 +76,11 @@ public:
   }
 
   /// One optimiser step; ends the epoch (evaluation included) when it was the last of it.
-  /// @return false when training has ended, or the observer asked for it
-  /// @throws DataError  the loss or a gradient is not finite, with the tensor's name; the weights
-  /// are as before the step
+  ///
+  /// @return  false when training has ended, or the observer asked for it
+  ///
+  /// Errors  DataError: the loss or a gradient is not finite, with the tensor's name; the weights
+  ///         are as before the step
   template <class Observer, class X>
   bool step(Observer& observer, X&& executor) {
     if (finished()) {
@@ -131,7 +137,7 @@ public:
   }
 
   /// Leaves the model with its best weights (or its last, where nothing was evaluated), ready to
-  /// serve.
+  /// serve. To be called once.
   FitResult finish() {
     if (!best_.empty()) {
       std::copy(best_.begin(), best_.end(), model_.weights().begin());

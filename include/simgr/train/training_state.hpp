@@ -17,11 +17,11 @@
 // A training run between two steps, as a file. It is a model file (the weights of that moment) with
 // more groups and numbers:
 //
-//   moment_0/…, moment_1/…   the optimiser's memory, in the layout of the weights
-//   average/…                the moving average, where there is one
-//   best/…                   the weights of the best epoch, where there is one
-//   bank/keys                keys of encoded items, stale as they are
-//   progress/integers, progress/reals
+//   moment_0/…, moment_1/…              the optimiser's memory, in the layout of the weights
+//   average/…                           the moving average, where there is one
+//   best/…                              the weights of the best epoch, where there is one
+//   bank/keys                           keys of encoded items, stale as they are
+//   progress/integers, progress/reals   the numbers of StateNumbers
 //
 // Random numbers need nothing: they are functions of the seed and of these numbers.
 
@@ -81,6 +81,8 @@ struct StateNumbers {
 }  // namespace detail
 
 /// Writes the state of a run between two steps: the old file or the new one, never half.
+///
+/// Errors  those of CheckpointWriter::try_write
 template <class Model>
 Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path) {
   io::CheckpointWriter writer;
