@@ -82,7 +82,7 @@ struct UserPass {
     }
   }
 
-  /// Scores of the items first …; each differs from exact(item) by at most `margin`.
+  /// Takes the scores of the items first …; each differs from exact(item) by at most `margin`.
   template <class Exact>
   void read(std::span<const float> scores, Index first, float margin, Exact&& exact) noexcept {
     const float above = target_score + margin, below = target_score - margin;
@@ -187,7 +187,7 @@ public:
 
   UserPass& user(Index u) noexcept { return users_[static_cast<std::size_t>(u)]; }
 
-  /// @throws DataError  a score was NaN: the first user, and that user's first item
+  /// Errors  DataError: a score was NaN; names the first such user, and that user's first item
   Metrics finish() {
     Metrics metrics;
     metrics.users = static_cast<Index>(users_.size());
@@ -300,16 +300,17 @@ private:
 /// All metrics of a scorer on the full catalogue.
 ///
 /// Rank is the place in the served list: score descending, id ascending. Items of the history are
-/// treated as `options.seen` says; a target that was removed ranks after all others, by id.
-/// The result is the same for any tile_rows, shards and executor.
+/// treated as `options.seen` says; a target that was removed ranks after all others, by id. The
+/// result is the same for any tile_rows, shards and executor.
 ///
 /// @param popularity  [items] training interactions, or empty: head, tail, ARP and MGU are absent
 /// @param score       score(first, count, Matrix<float> out): writes the scores [count, items] of
 ///                    users first … first + count - 1; called from the executor's threads
+///
 /// Cost    one pass over each tile of scores while it is in cache; memory shards · tile_rows ·
-/// items
-///         floats and 8 bytes a place of the lists
-/// @throws ConfigError, ShapeError, DataError  impossible options, ids outside the catalogue, NaN
+///         items floats and 8 bytes a place of the lists
+/// Errors  ConfigError: impossible options;  ShapeError: parts of different length
+///         DataError: ids outside the catalogue, a score that is NaN
 template <class Score, Executor E = const Serial>
 Metrics
 evaluate(const data::Evaluation& evaluation, Index items, std::span<const Index> popularity,
@@ -345,8 +346,9 @@ evaluate(const data::Evaluation& evaluation, Index items, std::span<const Index>
 /// The same for inner products: the scores are those of ranker::rank_products to the bit, and no
 /// row of scores is ever whole.
 ///
-/// Shapes   queries [users, width] in the order of the evaluation, candidates [items, width]
-/// @throws  as above; DataError also if a query or a candidate is not finite
+/// Shapes  queries [users, width] in the order of the evaluation;  candidates [items, width]
+/// Cost    one product [users, items]; memory of product_scratch a shard, at width 64 about 250 KiB
+/// Errors  as above; DataError also if a query or a candidate is not finite
 template <Executor E = const Serial>
 Metrics evaluate(const data::Evaluation& evaluation, std::span<const Index> popularity,
                  const EvaluateOptions& options, MatrixArg<float> queries,

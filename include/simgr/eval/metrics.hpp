@@ -52,8 +52,13 @@ inline double discount(double rank) noexcept {
   return 1 / std::log2(rank + 1);
 }
 
-/// Means over users of 1[rank <= k], of 1[rank <= k] / log2(rank + 1) and of 1[rank <= k] / rank.
-/// Baselines 2.5; NaN without users.
+/// Means over users, NaN without users:
+///
+///   hr    1[rank <= k]
+///   ndcg  1[rank <= k] / log2(rank + 1)
+///   mrr   1[rank <= k] / rank
+///
+/// Source  spec/baselines.md 2.5
 struct Accuracy {
   double hr = absent, ndcg = absent, mrr = absent;
 };
@@ -88,7 +93,11 @@ struct Spread {
   double gini = absent;                // 0 all alike, towards 1 one item; unlisted items included
 };
 
-/// @param counts  [items] lists that hold the item. NaN where nothing is listed, except coverage 0.
+/// How often items were listed, as a spread. NaN where nothing is listed, but coverage 0.
+///
+/// @param counts  [items] lists that hold the item
+///
+/// Cost  O(items · log(items))
 inline Spread spread(std::span<const Index> counts) {
   Spread result;
   if (counts.empty()) {
@@ -122,8 +131,8 @@ inline Spread spread(std::span<const Index> counts) {
 
 // Popularity ----------------------------------------------------------------------------------
 
-/// The head of the catalogue: the top fifth of the items (rounded up) by training popularity, ties
-/// to the lower id. [items], nonzero for head.
+/// The head of the catalogue [items], nonzero for head: the top fifth of the items (rounded up) by
+/// training popularity, ties to the lower id.
 inline std::vector<char> head_items(std::span<const Index> popularity) {
   std::vector<std::pair<Index, std::size_t>> order;
   order.reserve(popularity.size());
@@ -146,8 +155,9 @@ inline double mean_popularity(std::span<const Index> counts,
   return total == 0 ? absent : sum / total;
 }
 
-/// MGU = (|GU(head)| + |GU(tail)|) / 2, GU(group) = its share of listed places minus its share of
-/// the training interactions.
+/// MGU = (|GU(head)| + |GU(tail)|) / 2, where
+///
+///   GU(group) = its share of listed places minus its share of the training interactions
 inline double mean_group_unfairness(std::span<const Index> counts,
                                     std::span<const Index> popularity,
                                     std::span<const char> head) noexcept {
@@ -177,8 +187,10 @@ struct Relevance {
   double map = absent;        // sum of the precision at each hit / min(relevant, k)
 };
 
+/// Metrics of one list. All NaN where nothing is relevant: such users are left out of means.
+///
 /// @param list      best first, none twice; may be shorter than k
-/// @param relevant  ascending, none twice. NaN where empty: such users are left out of means
+/// @param relevant  ascending, none twice
 inline Relevance relevance(std::span<const ItemId> list, std::span<const ItemId> relevant,
                            Index k) noexcept {
   if (relevant.empty() || k <= 0) {

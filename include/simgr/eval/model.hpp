@@ -12,10 +12,12 @@
 
 namespace simgr::SIMGR_ABI::eval {
 
-/// All metrics of a model on the full catalogue: its queries once, then one pass of products.
-/// Seen items are kept unless the options say otherwise.
+/// All metrics of a model on the full catalogue: its queries once, then one pass of products. Seen
+/// items are kept unless the options say otherwise.
 ///
-/// Memory  [users, width] floats and one tile of scores
+/// Cost    one encoding and one row of products a user; memory [users, width] floats and the tiles
+///         of evaluate
+/// Errors  those of evaluate
 template <class Model, Executor E = const Serial>
 Metrics evaluate_model(const Model& model, const data::Evaluation& evaluation,
                        const EvaluateOptions& options = {}, E&& executor = Serial{}) {

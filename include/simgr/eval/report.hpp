@@ -39,6 +39,8 @@ struct ReportedModel {
 ///   report.add_fact("items", "12,101");
 ///   report.add({.name = "SimGR", .hr = .079, …});
 ///   std::string page = report.html();      // the caller writes the file
+///
+/// All texts are escaped; nothing they hold becomes markup.
 class Report {
 public:
   Report(std::string title, std::string protocol)
