@@ -13,14 +13,17 @@
 // What a model file holds of the catalogue, apart from the weights:
 //
 //   catalogue/size             [1] I64
-//   catalogue/keys.bytes …     the host's names, where there are any
-//   catalogue/codes            [items, digits] I32, with catalogue/codes_per_digit [digits] I64
+//   catalogue/keys.bytes       [bytes] U8     the host's names, where there are any
+//   catalogue/keys.offsets     [items + 1] I64
+//   catalogue/codes            [items, digits] I32
+//   catalogue/codes_per_digit  [digits] I64
 //   catalogue/popularity       [items] I64
 //
 // Text vectors stay outside: nothing that serves reads them.
 
 namespace simgr::SIMGR_ABI::io {
 
+/// Adds the tensors above. Sizes and popularity are copied; so are codes and keys.
 inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) {
   const auto as_integers = [](const std::vector<Index>& values) {
     return std::vector<std::int64_t>(values.begin(), values.end());
@@ -46,6 +49,7 @@ inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) 
 }
 
 /// Reads what add_catalogue wrote.
+///
 /// Errors  DataError or ShapeError naming the tensor: parts of different length, a code outside its
 ///         digit, a negative count
 inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {

@@ -22,7 +22,7 @@
 //   simgr.header_crc32c  CRC-32C of length and header, these eight digits taken as zeros
 //
 // so that a flipped bit anywhere, or a cut at any byte, is found when the file is read. Names with
-// a slash belong to groups ("first_moment/encoder.items.table"); parameters have none.
+// a slash belong to groups ("moment_0/encoder.items.table"); parameters have none.
 
 namespace simgr::SIMGR_ABI::io {
 
@@ -76,6 +76,7 @@ public:
 
   /// Writes the file: the old one or the new one is there at every moment (AtomicFile).
   /// Keep::previous leaves the replaced file beside it, for Checkpoint::try_read_newest.
+  ///
   /// Errors  ShapeError or DataError of what was added, before the disk is touched; IoError
   template <class Files = PosixFiles>
   Failure try_write(const std::string& path, Keep keep = Keep::nothing, Files files = {}) const {
@@ -118,6 +119,7 @@ private:
 /// A checkpoint, read whole and verified.
 class Checkpoint {
 public:
+  /// Cost    memory of the file
   /// Errors  IoError of the system; DataError that names the tensor whose bytes changed, or says
   ///         that the header did, that the file was cut, or that it is no checkpoint
   static Result<Checkpoint> try_read(const std::string& path) {
@@ -188,6 +190,7 @@ public:
   }
 
   /// The list that add_strings() wrote.
+  /// Errors  DataError: no such list, or offsets that do not rise to the end of the bytes
   Result<std::vector<std::string>> try_strings(const std::string& name) const {
     const auto offsets = file_.try_read<std::int64_t>(name + ".offsets");
     const auto bytes = file_.try_read<std::uint8_t>(name + ".bytes");

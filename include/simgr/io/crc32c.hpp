@@ -73,6 +73,7 @@ crc32c_by_instruction(std::uint32_t state, const std::byte* data, std::size_t by
 ///
 /// Finds every error of up to 32 adjacent bits, and every pair and triple of flipped bits in the
 /// sizes of this field; it does not protect against somebody who means it.
+///
 /// Source  RFC 3720, appendix B.4
 inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept {
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -16,7 +16,8 @@
 namespace simgr::SIMGR_ABI::io {
 
 /// Writes a matrix as `.npy`: float32, C order, the bytes numpy.save writes.
-/// Errors: those of AtomicFile.
+///
+/// Errors  those of AtomicFile
 inline Failure try_write_npy(const std::string& path, MatrixArg<float> matrix) {
   auto file = AtomicFile<>::try_open(path);
   if (!file) {
@@ -42,7 +43,10 @@ inline Failure try_write_npy(const std::string& path, MatrixArg<float> matrix) {
 }
 
 /// Writes the uniform file that data::read_sequences reads, plain. Items are their dense ids, users
-/// their place; keys are not in this format, so keep those of the items with write_items.
+/// their place; keys are not in this format, so keep those of the items with write_items. An empty
+/// history gives a line that cannot be read again.
+///
+/// Errors  those of AtomicFile
 inline Failure try_write_sequences(const std::string& path,
                                    const data::Interactions& interactions) {
   auto file = AtomicFile<>::try_open(path);
@@ -75,7 +79,9 @@ inline Failure try_write_sequences(const std::string& path,
   return file->commit();
 }
 
-/// Writes the uniform file that data::read_items reads, plain.
+/// Writes the uniform file that data::read_items reads, plain. Texts must be UTF-8.
+///
+/// Errors  those of AtomicFile
 inline Failure try_write_items(const std::string& path, std::span<const data::ItemText> items) {
   auto file = AtomicFile<>::try_open(path);
   if (!file) {

@@ -17,6 +17,9 @@
 namespace simgr::SIMGR_ABI::io {
 
 /// A regular file open for reading. Reads all that was asked or says why not.
+///
+/// Errors  IoError with path, call and the system's reason, also for what is no regular file;
+///         DataError if the file became shorter meanwhile
 class InputFile {
 public:
   InputFile() = default;

@@ -10,10 +10,11 @@
 
 namespace simgr::SIMGR_ABI::io {
 
-/// From a tuple of codes back to its items. Items that share a tuple stand side by side.
+/// From a tuple of codes back to its items. Items that share a tuple stand side by side. Does not
+/// refer to the ids it was made of.
 ///
-/// Cost  building: items log items comparisons; a look-up: log items; memory: digits + 1 numbers an
-///       item. Does not refer to the ids it was made of.
+/// Cost  items · log(items) comparisons to build, log(items) a look-up; memory: digits + 1 numbers
+///       an item
 class InverseIds {
 public:
   InverseIds() = default;
@@ -36,8 +37,8 @@ public:
   Index items() const noexcept { return static_cast<Index>(items_.size()); }
   Index digits() const noexcept { return digits_; }
 
-  /// The items with exactly these codes, in ascending order; with fewer codes than digits, all items
-  /// below that prefix, ordered by tuple. Empty where there are none.
+  /// The items with exactly these codes, in ascending order; with fewer codes than digits, all
+  /// items below that prefix, ordered by tuple. Empty where there are none.
   std::span<const ItemId> find(std::span<const std::int32_t> codes) const noexcept {
     const auto length = std::min(codes.size(), static_cast<std::size_t>(digits_));
     if (codes.size() > length) {

@@ -51,18 +51,20 @@ inline constexpr std::string_view config_prefix = "simgr.config.";
 /// types the model is.
 ///
 /// The file is a checkpoint (checkpoint.hpp): every tool that reads safetensors opens it. Writing
-/// replaces the file as a whole and keeps the one before as `<path>.previous`.
+/// replaces the file as a whole and keeps the one before as `<path>.previous`. Its metadata:
 ///
-/// Metadata  simgr.config.<field>        every field of the Config
-///           simgr.encoder, .similarity  the types that turn a history into scores, as the compiler
-///                                       simgr.compiler writes them: compared where that is the
-///                                       same; tensors and fields are always compared
+///   simgr.config.<field>             every field of the Config
+///   simgr.encoder, simgr.similarity  the types that turn a history into scores
+///   simgr.compiler                   who wrote the names of the types: they are compared where
+///                                    that is the same; tensors and fields are always compared
 template <class Model>
 struct ModelFile {
   using Parts = typename Model::Parts;
   using Config = typename Model::Config;
 
   /// @param extra  further metadata; keys must not begin with "simgr."
+  ///
+  /// Errors  those of CheckpointWriter::try_write
   static Failure try_save(const Model& model, const std::string& path,
                           std::span<const MetadataEntry> extra = {}) {
     CheckpointWriter writer;
@@ -138,6 +140,7 @@ struct ModelFile {
   }
 
   /// Whether a file holds a model of these types.
+  /// Errors  DataError: of others, or of none
   static Failure check_types(const Checkpoint& checkpoint) {
     const std::string* written_by = checkpoint.find_text("simgr.compiler");
     const auto compare = [&](const char* what, const std::string& expected) -> Failure {

@@ -47,6 +47,7 @@ public:
   }
 
   /// The elements of one tensor, converted as convert() does, of any shape.
+  ///
   /// Errors  DataError: no such tensor, or not convertible
   template <class T>
   Result<std::vector<T>> try_read(std::string_view name) const {
@@ -62,6 +63,7 @@ public:
   }
 
   /// The same, where the shape is known.
+  ///
   /// Errors  also ShapeError with both shapes
   template <class T>
   Result<std::vector<T>> try_read(std::string_view name, std::span<const Index> shape) const {
@@ -97,9 +99,9 @@ private:
 /// allocated: the header fits into the file, is JSON with unique names, and its tensors cover the
 /// rest of the file without overlap, hole or trailing byte.
 ///
-/// Memory  the size of the file, and while the header is parsed a small multiple of the header
-/// Errors  IoError with the system's reason; DataError with file, byte or tensor, expected and
-/// found
+/// Cost    memory of the file, and while the header is parsed a small multiple of the header
+/// Errors  IoError with the system's reason
+///         DataError with file, byte or tensor, expected and found
 inline Result<Safetensors> try_read_safetensors(const std::string& path) {
   auto file = InputFile::try_open(path);
   if (!file) {

@@ -11,9 +11,12 @@
 #include <simgr/data/json.hpp>
 #include <simgr/io/tensor.hpp>
 
-// The file:  8 bytes, the length n of the header, little-endian;  n bytes of JSON,
-//   {"__metadata__": {text: text}, name: {"dtype": …, "shape": […], "data_offsets": [begin, end]}};
-// then the data. Every byte of the data belongs to exactly one tensor.
+// The file:
+//
+//   8 bytes   the length n of the header, little-endian
+//   n bytes   JSON: {"__metadata__": {text: text},
+//                    name: {"dtype": …, "shape": […], "data_offsets": [begin, end]}, …}
+//   the rest  the data; every byte of it belongs to exactly one tensor
 
 namespace simgr::SIMGR_ABI::io {
 

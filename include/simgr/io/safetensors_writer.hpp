@@ -81,6 +81,7 @@ private:
 
 /// The JSON header of a file with these tensors in this order, padded with blanks so that the data
 /// begins at a multiple of eight.
+///
 /// Errors  DataError: a name twice, a reserved name, text that is not UTF-8
 inline Result<std::string> try_format_safetensors_header(std::span<const TensorView> tensors,
                                                          std::span<const MetadataEntry> metadata,
@@ -108,8 +109,8 @@ inline Result<std::string> try_format_safetensors_header(std::span<const TensorV
   }
   text += "}";
   text.append((8 - text.size() % 8) % 8, ' ');
-  const auto read_back =
-      try_parse_safetensors_header(text, file);  // one set of rules for both ways
+  // One set of rules for both ways.
+  const auto read_back = try_parse_safetensors_header(text, file);
   if (!read_back) {
     return read_back.error();
   }
@@ -129,7 +130,7 @@ inline std::vector<TensorView> in_file_order(std::span<const TensorView> tensors
   return ordered;
 }
 
-/// Length, header and data, the bytes of a safetensors file.
+/// Writes length, header and data: the bytes of a safetensors file.
 template <class Files>
 Failure write_safetensors_bytes(AtomicFile<Files>& file, std::string_view header,
                                 std::span<const TensorView> tensors) {
@@ -148,6 +149,7 @@ Failure write_safetensors_bytes(AtomicFile<Files>& file, std::string_view header
 }
 
 /// Writes a safetensors file that replaces `path` whole or not at all (AtomicFile).
+///
 /// Errors  what TensorList kept; DataError of the header; IoError of the system
 template <class Files = PosixFiles>
 Failure try_write_safetensors(const std::string& path, const TensorList& list,

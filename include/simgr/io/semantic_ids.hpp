@@ -20,8 +20,8 @@
 //   0<TAB>17 203 0
 //   1<TAB>17 9 1
 //
-// one line an item, 0 to items - 1 in order. The third column of the header may be missing: then the
-// largest code of a digit and one is its number of codes.
+// one line an item, 0 to items - 1 in order. The third column of the header may be missing: then
+// the largest code of a digit and one is its number of codes.
 
 namespace simgr::SIMGR_ABI::io {
 
@@ -41,14 +41,15 @@ inline std::string_view next_part(std::string_view& rest, char separator) noexce
   return part;
 }
 
+/// The first 40 bytes of a text in quotes, for messages: only ASCII comes through.
 inline std::string quoted_start(std::string_view text) {
   std::string clipped(text.substr(0, 40));
   for (char& c : clipped) { c = c >= 0x20 && c < 0x7f ? c : '?'; }
   return "\"" + clipped + (text.size() > 40 ? "...\"" : "\"");
 }
 
-/// Collects codes and keeps their rules: as many in every row, in range, and so small that a table
-/// with a row for each is in proportion to the file.
+/// Collects codes and keeps their rules: as many in every row, in range, and each digit's codes so
+/// few that a table with a row for each is in proportion to the file.
 class SemanticIdRows {
 public:
   static constexpr std::int64_t largest_code = INT32_MAX - 1;
@@ -61,6 +62,7 @@ public:
     codes_.push_back(static_cast<std::int32_t>(code));
     return {};
   }
+  /// Ends the row; empty or what is wrong.
   std::string end_row() {
     const Index found = static_cast<Index>(codes_.size()) - rows_ * std::max<Index>(digits_, 0);
     if (rows_ == 0) {
@@ -146,8 +148,8 @@ inline std::string parse_codes_per_digit(std::string_view text, std::vector<Inde
 
 /// Reads ids.tsv, or an LC-Rec index where the file begins with `{`; plain or gzip.
 ///
-/// Errors  DataError with the line, or the byte of JSON: wrong header, items missing, twice
-///         or out of order, another number of codes, a code out of range; IoError
+/// Errors  DataError with the line, or the byte of JSON: wrong header, items missing, twice or out
+///         of order, another number of codes, a code out of range; IoError
 inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
   auto source = data::ByteSource::open(path);
   if (!source) {
@@ -212,6 +214,8 @@ inline SemanticIds read_semantic_ids(const std::string& path) {
 }
 
 /// Writes ids.tsv; the old file or the whole new one is there at every moment.
+///
+/// Errors  those of AtomicFile
 inline Failure try_write_semantic_ids(const std::string& path, const SemanticIds& ids) {
   std::string text = "item\tdigits\tcodes_per_digit=";
   for (std::size_t digit = 0; digit < ids.codes_per_digit.size(); ++digit) {

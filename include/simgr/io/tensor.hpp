@@ -74,8 +74,7 @@ inline std::string shape_text(std::span<const Index> shape) {
   return text + "]";
 }
 
-/// A tensor of a file: name, type, shape and bytes, which somebody else owns and which need not be
-/// aligned.
+/// A tensor of a file: name, type, shape, and bytes that somebody else owns, aligned or not.
 struct TensorView {
   std::string name;
   Dtype dtype = Dtype::f32;
@@ -85,7 +84,7 @@ struct TensorView {
   Index size() const noexcept { return static_cast<Index>(bytes.size()) / bytes_of(dtype); }
 };
 
-/// IEEE 754 half precision, exactly.
+/// The float of an IEEE 754 half, exactly.
 inline float float_from_f16(std::uint16_t bits) noexcept {
   const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
   const int exponent = (bits >> 10) & 31;
@@ -98,7 +97,7 @@ inline float float_from_f16(std::uint16_t bits) noexcept {
                        : sign * std::ldexp(fraction + 1024.0f, exponent - 25);
 }
 
-/// bfloat16, exactly: the upper half of a float.
+/// The float of a bfloat16, exactly: its upper half.
 inline float float_from_bf16(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
@@ -168,9 +167,9 @@ void widen_elements(std::span<const std::byte> bytes, T* out, Widen&& widen) noe
 }  // namespace detail
 
 /// Copies the elements of `tensor` to `out` [size] as T: float or double from every type, an
-/// integer from integers and booleans.
+/// integer from integers and booleans. float from U32, I32, F64, I64 or U64 and double from I64 or
+/// U64 round; everything else is exact.
 ///
-/// float from F64, I64 or U64 and double from I64 or U64 round; everything else is exact.
 /// Errors  DataError naming the tensor: fractions asked as integers, or an integer T cannot hold
 template <class T>
 Failure convert(const TensorView& tensor, T* out, const std::string& file = {}) {
