@@ -7,8 +7,7 @@ namespace simgr_test {
 
 using namespace simgr;
 
-/// A scorer over a score matrix that is simply given: what a loss does to it, with nothing before
-/// it.
+/// A scorer over a score matrix that is simply given: what a loss does to it, with nothing before.
 template <class T>
 struct GivenScores {
   Matrix<const T> given;  // [rows, candidates]

@@ -8,8 +8,8 @@ namespace simgr_test {
 
 using namespace simgr;
 
-/// An encoder whose states are its parameters, over a table of digits: what comes after the encoder,
-/// with nothing before it. Histories have one item each.
+/// An encoder whose states are its parameters, over a table of digits: what comes after the
+/// encoder, with nothing before it. Histories have one item each.
 struct GivenStates {
   using In = flow::History;
   using Out = flow::TokenStates;

@@ -41,8 +41,7 @@ namespace simgr_test {
 
 using simgr::Index;
 
-/// One `.safetensors` file of a family and the `.json` beside it. Remembers which tensors were
-/// read.
+/// One `.safetensors` file of a family and the `.json` beside it; knows which tensors were read.
 class GoldenCase {
 public:
   GoldenCase(const std::string& name, const std::filesystem::path& file)
@@ -70,7 +69,7 @@ public:
     return names;
   }
 
-  /// Does not count as reading.
+  /// The shape of a tensor. Does not count as reading.
   std::vector<Index> shape(std::string_view tensor) const { return require(tensor).shape; }
 
   /// The elements of a tensor as T: double, float, std::int32_t, std::int64_t …
@@ -99,8 +98,9 @@ public:
     return values.front();
   }
 
-  /// Checks |found - stored| <= tolerance · max(1, largest |stored|) for every element, and counts
-  /// as reading.
+  /// Checks every element, and counts as reading:
+  ///
+  ///   |found - stored| <= tolerance · max(1, largest |stored|)
   template <class T>
   void check(std::string_view name, std::span<const T> found, double tolerance) {
     const std::vector<double> stored = tensor<double>(name);

@@ -51,9 +51,11 @@ private:
   }
 };
 
-/// Compares as the README of the vectors asks. double: the rounding of the stored floats, 1e-6 of
-/// the largest stored element. float: ten times the listed difference, and never less than 1e-6 of
-/// the listed magnitude (or of 10, where the case is not listed).
+/// Compares as the README of the vectors asks:
+///
+///   double  1e-6 of the largest stored element: the rounding of the stored floats
+///   float   ten times the listed difference, and never less than 1e-6 of the listed magnitude
+///           (where the case is not listed, of 10 or the largest stored element)
 template <class T>
 void meets(GoldenCase& golden, const std::string& tensor, std::span<const T> found) {
   double scale = 0;
@@ -79,8 +81,7 @@ void meets(GoldenCase& golden, const std::string& tensor, const std::vector<T>& 
   meets(golden, tensor, std::span<const T>(found));
 }
 
-/// `loss` was summed in double from terms of T; the stored pair is the float and the double of one
-/// sum.
+/// `loss` was summed in double from terms of T; stored are the float and the double of one sum.
 template <class T>
 void meets_loss(GoldenCase& golden, double loss) {
   const T found[] = {static_cast<T>(loss)};
@@ -136,7 +137,7 @@ private:
   }
 };
 
-/// Memory for one case: an arena, a context and gradients that begin at zero.
+/// Memory for one case: an arena and a context that is training.
 struct Bench {
   simgr::Arena arena;
   simgr::cpu::Context ctx{arena, true, 1, 1};
@@ -151,8 +152,8 @@ double dot(std::span<const T> a, std::span<const T> b) {
   return sum;
 }
 
-/// Fills parameters of a layer from "param.<name>" and compares gradients with "grad.<name>".
-/// `stored(name)` is the stored name of a tensor, or empty where the case has none.
+/// Fills parameters of a layer from "param.<name>" and compares gradients, which begin at zero,
+/// with "grad.<name>".
 template <class L, class T>
 struct GoldenParameters {
   simgr::ParameterTable table;
@@ -168,7 +169,7 @@ struct GoldenParameters {
     return std::span<T>(block).subspan(static_cast<std::size_t>(tensor.offset),
                                        static_cast<std::size_t>(tensor.size));
   }
-  /// `parts(name)`: the stored tensors that stand one after another in ours.
+  /// `parts(name)`: the stored tensors that stand one after another in ours and fill it.
   template <class Parts>
   void load(GoldenCase& golden, Parts&& parts) {
     for (const simgr::TensorEntry& tensor : table.tensors) {
@@ -184,6 +185,7 @@ struct GoldenParameters {
       REQUIRE(to.empty());
     }
   }
+  /// The same, the other way: each stored part against its place in our gradients.
   template <class Parts>
   void compare(GoldenCase& golden, Parts&& parts) {
     for (const simgr::TensorEntry& tensor : table.tensors) {

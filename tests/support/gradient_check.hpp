@@ -32,8 +32,11 @@ inline std::vector<double> random_values(Index count, std::uint64_t seed, double
   return values;
 }
 
-/// Every element of every block: |numeric - claimed| <= tolerance · max(1, |claimed|). Returns the
-/// worst ratio.
+/// Every element of every block against central differences of `loss`:
+///
+///   |numeric - claimed| <= tolerance · max(1, |claimed|)
+///
+/// @return  the worst ratio
 inline double compare_with_differences(const std::vector<Block>& blocks,
                                        const std::function<double()>& loss, double tolerance,
                                        double step = 1e-5) {
@@ -62,10 +65,13 @@ inline double compare_with_differences(const std::vector<Block>& blocks,
   return worst;
 }
 
-/// Checks a layer on a random input: forward(params, x, cache, ctx) -> y and backward(params,
-/// grads, dy, cache, ctx) -> dx. The loss is a random projection of y; all parameters and all
-/// inputs are varied. Parameters are drawn anew from a normal of deviation `spread`, so that no
-/// zero start hides a term.
+/// Checks a layer on a random input [rows, cols]:
+///
+///   forward(params, x, cache, ctx)          -> y
+///   backward(params, grads, dy, cache, ctx) -> dx
+///
+/// The loss is a random projection of y; all parameters and all inputs are varied. Parameters are
+/// drawn anew from a normal of deviation `spread`, so that no zero start hides a term.
 template <class L, class Forward, class Backward>
 double check_gradients(const typename L::Config& config, Index rows, Index cols, Forward&& forward,
                        Backward&& backward, double tolerance = 1e-8, double spread = 0.5) {

@@ -13,8 +13,8 @@ namespace simgr_test {
 
 using simgr::Index;
 
-/// Right-padded [sequences, longest, width] out of packed [tokens, width]; padding is `filler`, which
-/// must reach no result.
+/// Right-padded [sequences, longest, width] out of packed [tokens, width]; padding is `filler`,
+/// which must reach no result.
 inline std::vector<double> padded(const std::vector<double>& packed,
                                   const std::vector<Index>& offsets, Index longest, Index width,
                                   double filler) {
@@ -31,8 +31,11 @@ inline std::vector<double> padded(const std::vector<double>& packed,
   return out;
 }
 
-/// Attention over padded sequences with a mask of -infinity: softmax(q k' / sqrt(head width) + mask)
-/// v. Rows at padding are left zero.   q, k, v, y [sequences, longest, heads · head width]
+/// Attention over padded sequences with a mask of -infinity; rows at padding are left zero.
+///
+///   y = softmax(q k' / sqrt(head width) + mask) v
+///
+/// Shapes  q, k, v, y [sequences, longest, heads · head width]
 inline std::vector<double> masked_attention(const std::vector<double>& q,
                                             const std::vector<double>& k,
                                             const std::vector<double>& v,
@@ -78,7 +81,7 @@ inline std::vector<double> masked_attention(const std::vector<double>& q,
   return y;
 }
 
-/// Σ_r weight (log Σ_i e^s(r,i) - s(r, target)) by plain sums in long double.
+/// Mean over rows of log Σ_i e^s(r,i) - s(r, target_r), by plain sums in long double.
 inline double mean_cross_entropy(const std::vector<double>& scores, Index items,
                                  const std::vector<std::int32_t>& targets) {
   long double sum = 0;
