@@ -35,8 +35,7 @@ int main() {
   std::atomic<bool> open = true;
   std::atomic<long> answers = 0;
   const auto serve = [&](simgr::Index user) {
-    std::vector<simgr::Recommended> list(
-        10);  // the caller's memory: nothing is allocated once warm
+    std::vector<simgr::Recommended> list(10);  // our memory: nothing is allocated once warm
     while (open) {
       const auto model = slot.load();  // this request is answered by this model, whatever comes
       model->recommend(split.test.histories[user], {}, list);

@@ -28,7 +28,8 @@ struct WeightedDigits {
     f(simgr::Spec<1>{"weights", {shape.digits}, simgr::Init::constant(equal)}, p.weights...);
   }
 
-  template <class T, class S, class Ctx>  // table [Σ codes, width], rows [items, digits]
+  // table [Σ codes, width], rows [items, digits] -> vectors [items, width]
+  template <class T, class S, class Ctx>
   static simgr::Matrix<T, S>
   forward(const Shape& shape, const Params<T, S>& p, simgr::MatrixArg<T, S> table,
           simgr::Matrix<const std::int32_t, S> rows, Cache<T, S>&, Ctx& ctx) {
@@ -44,7 +45,8 @@ struct WeightedDigits {
     return vectors;
   }
 
-  template <class T, class S, class Ctx>  // both gradients accumulate
+  // Both gradients accumulate.
+  template <class T, class S, class Ctx>
   static void backward(const Shape& shape, const Params<T, S>& p, const Params<T, S>& grad,
                        simgr::MatrixArg<T, S> table, simgr::Matrix<const std::int32_t, S> rows,
                        simgr::MatrixArg<T, S> dvectors, simgr::Matrix<T, S> dtable,

@@ -72,7 +72,7 @@ void quickstart(const QuickstartOptions& options);
 
 void inspect(const std::string& file);
 
-/// @throws UsageError
+/// Errors  UsageError: none of keep, zero and remove
 simgr::ranker::Seen seen_named(const std::string& name);
 /// The machine's threads where `threads` is 0.
 Index threads_or_all(Index threads);

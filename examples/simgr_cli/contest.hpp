@@ -23,7 +23,8 @@ struct Contest {
 };
 
 /// Trains and evaluates all, prints a table on standard output, and writes the page `report`.
-/// @throws UsageError  a setting that no model has
+///
+/// Errors  UsageError: a setting that no model has;  simgr::Error of the data and the files
 void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool);
 
 }  // namespace simgr_cli

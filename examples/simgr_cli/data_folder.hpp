@@ -26,7 +26,10 @@ struct DataFolder {
 };
 
 /// Reads a folder and prints on standard error how many users are too short to be evaluated.
+///
 /// @param items  size of the catalogue of a trained model; 0: as the folder says
+///
+/// Errors  simgr::Error: no folder, no sequences, or what the readers report
 DataFolder read_folder(const std::string& path, simgr::Index items = 0);
 
 /// Where the semantic ids of a catalogue come from.
@@ -37,7 +40,8 @@ struct IdSource {
 
 /// What residual k-means makes ids from: the file given, else `text_embeddings_minilm` of the
 /// folder, else TF-IDF of the texts.
-/// @throws simgr::Error  none of the three, or a file that does not fit
+///
+/// Errors  simgr::Error: none of the three, or a file that does not fit
 simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::string& file,
                                           simgr::cpu::ThreadPool& pool);
 
@@ -45,7 +49,7 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
 simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, bool needs_ids,
                               simgr::cpu::ThreadPool& pool);
 
-/// Ids that were made before, so that several models share them.
+/// Semantic ids of the items: those of a file, else residual k-means of text_vectors_of.
 simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
                           simgr::cpu::ThreadPool& pool);
 

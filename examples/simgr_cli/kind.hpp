@@ -73,7 +73,7 @@ struct ModelKind {
   bool needs_ids = false;
   /// Every name `--set` takes, with its default.
   std::function<std::vector<simgr::FieldText>()> settings;
-  /// @throws UsageError  a setting that is unknown, unreadable or out of range
+  /// Errors  UsageError: a setting that is unknown, unreadable or out of range
   std::function<void(const std::vector<Setting>&)> check;
   /// Trains and writes the model file; continues a run where the request says so.
   std::function<Fitted(simgr::Catalogue, const simgr::data::Split&, const FitRequest&,
@@ -86,14 +86,14 @@ struct ModelKind {
 bool add_kind(ModelKind kind);
 /// The table, by place.
 std::vector<const ModelKind*> all_kinds();
-/// @throws UsageError  no such model: the message lists them
+/// Errors  UsageError: no such model; the message lists them
 const ModelKind& kind_named(const std::string& name);
 /// A model file, opened as what it says it is.
 struct OpenedModel {
   const ModelKind* kind = nullptr;
   std::unique_ptr<ServedModel> model;
 };
-/// @throws simgr::Error  unreadable, damaged, or not written by this program
+/// Errors  simgr::Error: unreadable, damaged, or not written by this program
 OpenedModel open_model(const std::string& path);
 
 inline constexpr const char* kind_key = "model";  // in the metadata of a model file

@@ -22,7 +22,7 @@ public:
     }
   }
 
-  /// @throws simgr::DataError  a word that is no item
+  /// Errors  simgr::DataError: a word that is no item
   std::vector<ItemId> read(const char* option, std::string text) const {
     std::replace(text.begin(), text.end(), ',', ' ');
     std::vector<ItemId> items;
