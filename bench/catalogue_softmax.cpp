@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The softmax over the whole catalogue, value and gradient: 1,134 rows (a batch of 128 users of Beauty) by 12,101 items,
-// width 64, one thread. Prints one JSON line a way: GFLOP/s of its three products, exponentials included, and the share of
-// the core's measured peak of fused multiply-adds.
+// The softmax over the whole catalogue, value and gradient: 1,134 rows (a batch of 128 users of
+// Beauty) by 12,101 items, width 64, one thread. Prints one JSON line for each way: GFLOP/s of its
+// three products, exponentials included, and the share of the core's measured peak of fused
+// multiply-adds.
 //
 //   bench_catalogue_softmax [rounds]
 
@@ -32,9 +33,8 @@ double peak() {
   constexpr Index lanes = Eigen::internal::packet_traits<float>::size, rounds = 20'000'000;
   const Packet factor = Eigen::internal::pset1<Packet>(0.9999f),
                term = Eigen::internal::pset1<Packet>(1e-3f);
-  const auto other = [](float value) {
-    return Eigen::internal::pset1<Packet>(value);
-  };  // alike, they would be merged
+  // Alike, they would be merged.
+  const auto other = [](float value) { return Eigen::internal::pset1<Packet>(value); };
   Packet a = other(1), b = other(2), c = other(3), d = other(4), e = other(5), f = other(6);
   Packet g = other(7), h = other(8), i = other(9), j = other(10), k = other(11), l = other(12);
   const double start = seconds();

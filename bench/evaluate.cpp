@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Evaluation of all users of Beauty's shape on the full catalogue, every metric, one thread, beside
-// the bare score product of the same shape. Processor time, best of the rounds, one JSON line.
+// the bare score product of the same shape. Prints one JSON line: processor time, best of the
+// rounds.
 //
 //   bench_evaluate [rounds]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading data: seconds, MB/s and peak memory of one reader on one file.
+// Reading data: seconds, MB/s and peak memory of one reader on one file, as one JSON line.
 //
 //   read_data sequences FILE | table FILE | inflate FILE [repeats]
 //   read_data make-table FILE ROWS        writes user,item,timestamp rows to read

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// History of 20 items -> top-10 of 12,101 in one call, SASRec of width 64, 2 layers, 2 heads, feed-forward 256: encoder,
-// scores and selection. Prints one JSON line: p50 and p99 in microseconds of wall time, the first answer of this process
-// in milliseconds (reading the model file included), and the resident megabytes.
+// History of 20 items -> top-10 of 12,101 in one call, SASRec of width 64, 2 layers, 2 heads,
+// feed-forward 256: encoder, scores and selection. Prints one JSON line: p50 and p99 in
+// microseconds of wall time, the first answer of this process in milliseconds (reading the model
+// file included), and the resident megabytes.
 //
 //   bench_recommend [calls]
 
@@ -42,8 +43,8 @@ double resident_megabytes() {
 
 int main(int argc, char** argv) {
   const std::string path = "bench_recommend.simgr";
-  if (argc ==
-      3) {  // the child: a fresh process that reads the model, answers once and then measures
+  // The child: a fresh process that reads the model, answers once and then measures.
+  if (argc == 3) {
     const Clock::time_point start = Clock::now();
     const Model model = Model::load(path);
     std::vector<simgr::ItemId> history(20);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Exact top-10 by inner product, one thread: bench/peers/topk_faiss_torch.py does the same work.
-// Prints one JSON line a figure: microseconds of processor time, median of the rounds, and the ceilings beside it.
+// Prints one JSON line for each shape: microseconds of processor time, median of the rounds, and
+// the ceilings beside it.
 //
 //   bench_topk [rounds]
 
