@@ -20,6 +20,7 @@ struct Where {
   std::string field{};       // column, tensor, or option
 };
 
+/// What went wrong, one enumerator for each class below.
 enum class ErrorKind { config, data, shape, io, device };
 
 /// Base of everything the library throws. `what()` is one sentence, with the place in front.

@@ -25,6 +25,7 @@ struct Device {};
 /// What an op does to its output.
 enum class Write { assign, add };
 
+/// Extents of the axes of a view, slowest first.
 template <std::size_t Rank>
 using Shape = std::array<Index, Rank>;
 

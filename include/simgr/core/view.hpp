@@ -81,6 +81,7 @@ private:
   Index shape_[Rank] = {};  // a plain array: std::array in device code warns under nvcc
 };
 
+/// The two ranks that nearly all code needs: [rows, cols] and [count].
 template <class T, class Space = Host>
 using Matrix = View<T, 2, Space>;
 template <class T, class Space = Host>
