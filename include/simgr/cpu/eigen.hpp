@@ -12,6 +12,7 @@
 
 namespace simgr::SIMGR_ABI::cpu {
 
+/// What a matrix, and a row of elements, are in Eigen: row-major maps of somebody's memory.
 template <class T>
 using EigenMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <class T>
