@@ -51,6 +51,7 @@ struct Counts {
   Index tied = 0;    // neighbours in a history with equal times
 };
 
+/// Counts what a table of data sets lists. O(interactions + items); ids are trusted.
 inline Counts count(const Interactions& interactions) {
   Counts counts{.users = interactions.users(),
                 .items = interactions.items,

@@ -74,6 +74,7 @@ private:
   std::int64_t offset_ = 0;
 };
 
+/// One name and its value in an object.
 struct JsonMember {
   std::string key;
   JsonValue value;

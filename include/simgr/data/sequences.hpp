@@ -15,6 +15,7 @@
 
 namespace simgr::SIMGR_ABI::data {
 
+/// What the reader of sequences insists on, and what a file may cost.
 struct SequenceOptions {
   Index items = 0;  // size of the catalogue; 0: the largest id and one
   SourceLimits limits{};

@@ -320,6 +320,7 @@ inline SyntheticCatalogue synthetic_catalogue(const SyntheticConfig& config = {}
   return SyntheticCatalogue::make(config).value_or_raise();
 }
 
+/// The form that throws nothing.
 inline Result<SyntheticCatalogue> try_synthetic_catalogue(const SyntheticConfig& config = {}) {
   return SyntheticCatalogue::make(config);
 }
