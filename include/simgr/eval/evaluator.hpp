@@ -20,6 +20,7 @@
 
 namespace simgr::SIMGR_ABI::eval {
 
+/// How an evaluation ranks, at which lengths of lists, and in which parts it works.
 struct EvaluateOptions {
   ranker::Seen seen = ranker::Seen::keep;
   std::vector<Index> cutoffs{1, 5, 10, 20};
@@ -39,6 +40,7 @@ struct MetricsAt {
   std::vector<Index> frequency;      // [items] lists that hold the item
 };
 
+/// What an evaluation measured. Fractions from 0 to 1; NaN is absent.
 struct Metrics {
   Index users = 0, items = 0;
   ranker::Seen seen = ranker::Seen::keep;

@@ -15,6 +15,7 @@
 
 namespace simgr::SIMGR_ABI::eval {
 
+/// The value of a metric that has nothing to be computed from.
 inline constexpr double absent = std::numeric_limits<double>::quiet_NaN();
 
 /// Where a target stands among all items of a row.

@@ -119,6 +119,7 @@ struct Axis {
   }
 };
 
+/// One line of a chart.
 struct Series {
   std::string name;
   int colour = 0;  // 0 … 7 by place of the model; -1 the truth
@@ -126,6 +127,7 @@ struct Series {
   bool mark_highest = false;
 };
 
+/// Lines over common axes, with the texts around them.
 struct LineChart {
   std::string label;  // what is shown, for readers of the page who do not see it
   std::string x_title, y_title;
@@ -234,6 +236,7 @@ inline std::string draw(const LineChart& chart) {
   return svg + "</svg>";
 }
 
+/// One horizontal bar; a value that is not finite is a dash.
 struct Bar {
   std::string name;
   double value = 0;
