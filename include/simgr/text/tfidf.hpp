@@ -18,6 +18,7 @@
 
 namespace simgr::SIMGR_ABI::text {
 
+/// Numbers of tfidf, which trusts them; text_vectors checks its own.
 struct TfIdfConfig {
   Index buckets = Index{1} << 18;  // hashed vocabulary
   bool bigrams = true;             // pairs of neighbouring words count as words too

@@ -16,6 +16,7 @@
 
 namespace simgr::SIMGR_ABI::text {
 
+/// Numbers of truncated_svd, which trusts them.
 struct TruncatedSvdConfig {
   Index width = 128;           // singular values kept
   Index oversampling = 16;     // further directions the range finder works with
