@@ -38,6 +38,7 @@ float lane_sum(Index count, Term term) noexcept {
 
 }  // namespace detail
 
+/// |a|², summed in a fixed order.
 inline float squared_length(VectorArg<float> a) noexcept {
   const float* const x = a.data();
   return detail::lane_sum(a.size(), [x](Index i) { return x[i] * x[i]; });

@@ -10,6 +10,7 @@
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
+/// Numbers of random_ids, checked by it.
 struct RandomIdsConfig {
   Index levels = 4;
   Index codes = 256;

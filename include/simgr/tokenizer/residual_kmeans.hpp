@@ -14,6 +14,7 @@
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
+/// Numbers of residual k-means, checked by it.
 struct ResidualKMeansConfig {
   Index levels = 4;
   Index codes = 256;

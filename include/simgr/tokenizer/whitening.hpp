@@ -16,6 +16,7 @@
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
+/// Numbers of fit_pca.
 struct PcaConfig {
   Index width = 0;      // directions kept; 0: as many as the vectors have columns
   bool whiten = false;  // divide every coordinate by its standard deviation
