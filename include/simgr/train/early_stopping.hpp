@@ -7,6 +7,7 @@
 
 namespace simgr::SIMGR_ABI::train {
 
+/// When training has stopped improving.
 struct EarlyStoppingConfig {
   Index patience = 10;   // evaluations without improvement before training ends; 0 = never
   double min_delta = 0;  // what an improvement must exceed

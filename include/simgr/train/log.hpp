@@ -33,6 +33,7 @@ void for_each_column(const EpochReport& report, F&& f) {
   f("best", report.best);
 }
 
+/// One JSON object a line, or a header and comma-separated lines.
 enum class LogFormat { jsonl, csv };
 
 namespace detail {

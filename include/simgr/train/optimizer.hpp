@@ -20,6 +20,7 @@ namespace simgr::SIMGR_ABI::train {
 ///   adagrad  sum += g²;  w -= rate · g / (sqrt(sum) + epsilon)
 enum class Optimizer { adamw, adam, sgd, adagrad };
 
+/// An optimiser and its numbers, checked by OptimizerState.
 struct OptimizerConfig {
   Optimizer kind = Optimizer::adamw;
   double rate = 1e-3;

@@ -20,6 +20,7 @@ namespace simgr::SIMGR_ABI::train {
 ///   polynomial       (1 - progress)^power, from 1 to `end`
 enum class Schedule { constant, linear, cosine, inverse_root, cosine_restarts, polynomial };
 
+/// A schedule and its numbers; see check().
 struct ScheduleConfig {
   Schedule kind = Schedule::constant;
   double warmup = 0;       // fraction of all steps; follows a changed batch size or epoch count
