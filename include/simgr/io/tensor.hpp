@@ -22,6 +22,7 @@ static_assert(std::endian::native == std::endian::little, "simgr: files are litt
 /// Element types of tensor files, by their names in safetensors.
 enum class Dtype { boolean, u8, i8, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64 };
 
+/// An element type, its name in files, and its size.
 struct DtypeFacts {
   Dtype dtype;
   std::string_view name;
