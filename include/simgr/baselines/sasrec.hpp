@@ -22,10 +22,12 @@ using SasRec = Recommender<TransformerEncoder<ItemEmbedding, Causal>,  // histor
                            InnerProduct<TiedItems>,                    //         -> [tokens, items]
                            ItemCrossEntropy<>>;
 
-/// SASRec with the paper's own loss: binary cross-entropy against one uniformly drawn item (section
-/// III-E).
-using SasRecBce = Recommender<TransformerEncoder<ItemEmbedding, Causal>, EveryPosition,
-                              InnerProduct<TiedItems>, BinaryCrossEntropy<UniformNegatives<1>>>;
+/// SASRec as its authors have it: their block, which normalises only the query, rectified linear
+/// units, embeddings scaled by sqrt(width), and binary cross-entropy against one uniformly drawn
+/// item (sections III-B to III-E).
+using SasRecBce =
+    Recommender<TransformerEncoder<ItemEmbedding, Causal, QueryNorm, Relu>, EveryPosition,
+                InnerProduct<TiedItems>, BinaryCrossEntropy<UniformNegatives<1>>>;
 
 /// For data of the size of Amazon Beauty.
 inline constexpr Defaults<SasRec> sasrec_defaults{
@@ -35,18 +37,21 @@ inline constexpr Defaults<SasRec> sasrec_defaults{
                           .max_length = 50,
                           .dropout = 0.5,
                           .attention_dropout = 0.5}},
-    .fit = {.epochs = 30,
+    .fit = {.epochs = 40,
             .batch = 128,
-            .optimizer = {.rate = 1e-3},
+            .optimizer = {.rate = 3e-3},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 inline constexpr Defaults<SasRecBce> sasrec_bce_defaults{
-    .model = {.encoder = {.width = 64,
+    .model = {.encoder = {.width = 128,
                           .layers = 2,
-                          .heads = 2,
+                          .heads = 1,
+                          .inner = 128,
                           .max_length = 50,
                           .dropout = 0.5,
-                          .attention_dropout = 0.5}},
-    .fit = {.epochs = 100, .batch = 128, .evaluate_every = 5, .optimizer = {.rate = 1e-3}}};
+                          .attention_dropout = 0.5,
+                          .scale_embedding = true,
+                          .projected = false}},
+    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 5e-4}}};
 
 }  // namespace simgr::SIMGR_ABI::baselines
