@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <simgr/core/error.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
@@ -18,5 +19,30 @@ struct Catalogue {
   OwnedMatrix<float> text_vectors{};  // [items, width]; empty: none
   std::vector<Index> popularity{};    // [items], interactions in the training part; empty: unknown
 };
+
+/// Takes `items` from the parts where it is 0.
+/// @throws ConfigError  parts of different numbers of items, or no item at all
+inline void settle_size(Catalogue& catalogue) {
+  const auto agree = [&](Index count, const char* what) {
+    if (count == 0) {
+      return;
+    }
+    if (catalogue.items == 0) {
+      catalogue.items = count;
+    }
+    if (count != catalogue.items) {
+      SIMGR_THROW(ConfigError("catalogue." + std::string(what) + ": expected " +
+                              std::to_string(catalogue.items) + " items, found " +
+                              std::to_string(count)));
+    }
+  };
+  agree(catalogue.ids.items(), "ids");
+  agree(static_cast<Index>(catalogue.keys.size()), "keys");
+  agree(catalogue.text_vectors.rows, "text_vectors");
+  agree(static_cast<Index>(catalogue.popularity.size()), "popularity");
+  if (catalogue.items <= 0) {
+    SIMGR_THROW(ConfigError("catalogue: it has no items"));
+  }
+}
 
 }  // namespace simgr::SIMGR_ABI

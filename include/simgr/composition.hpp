@@ -98,6 +98,7 @@ struct Composition {
     Matrix<const T, Space> rows;     // of the embedding
     Matrix<const T, Space> vectors;  // of the candidates [items, width]
     Matrix<const T, Space> keys;     // [items, width]
+    Matrix<const T, Space> terms;    // [items, …]: what scores that are no products read besides
     typename Embedding::template Cache<T, Space> embedding;
     typename Candidates::template Cache<T, Space> candidates;
     typename S::template KeyCache<T, Space> key_cache;
@@ -129,6 +130,9 @@ struct Composition {
       shared.vectors = Candidates::vectors(c.candidates_shape(), p.candidates, shared.rows, items,
                                            shared.candidates, ctx);
       shared.keys = S::keys(c.similarity, p.similarity, shared.vectors, shared.key_cache, ctx);
+    if constexpr (!scores_are_products) {
+      shared.terms = S::terms(shared.candidates);
+    }
     }
   }
 
@@ -222,8 +226,9 @@ struct Composition {
     return S::queries(c.similarity, p.similarity, states(), cache.queries, ctx);
   }
 
-  /// What a loss reads scores from, and a ranker where scores are no products: tile(ctx, first,
-  /// count, scores). dqueries and dkeys may be empty where nothing goes back.
+  /// What a loss and a ranker read scores from: products of queries and keys, or the similarity's
+  /// own, with tile(ctx, first, count, scores). dqueries and dkeys may be empty where nothing goes
+  /// back.
   template <class T, class Space, class Ctx>
   static auto scorer(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
                      const Shared<T, Space>& shared, const ItemsView<Space>& items,
@@ -232,8 +237,8 @@ struct Composition {
     if constexpr (scores_are_products) {
       return ProductScores<T, Space>{queries, shared.keys, dqueries, dkeys};
     } else {
-      return S::scores(c.similarity, p.similarity, grad.similarity, items, shared.candidates,
-                       queries, shared.keys, dqueries, dkeys, ctx);
+      return S::scores(c.similarity, p.similarity, grad.similarity, items, shared.terms, queries,
+                       shared.keys, dqueries, dkeys, ctx);
     }
   }
 

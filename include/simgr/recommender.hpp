@@ -56,9 +56,6 @@ template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R = ranker::Exhausti
 class Recommender {
 public:
   using Parts = Composition<E, P, S, L>;
-  static_assert(Parts::scores_are_products, "simgr: a Recommender ranks by products of queries and "
-                                            "keys; CrossAttention over digits trains through "
-                                            "Composition and is not served yet");
   using Config = typename Parts::Config;
   using EncoderType = E;
   using PoolerType = P;
@@ -69,8 +66,8 @@ public:
   };
 
   /// Untrained weights, drawn from `seed`.
-  /// @throws ConfigError  an impossible number, or a part of the catalogue that this model needs
-  /// and does not find
+  /// @throws ConfigError  an impossible number, or a part of the catalogue that this model needs and
+  ///                      does not find
   explicit Recommender(Catalogue catalogue, Config config = {}, std::uint64_t seed = 1)
       : catalogue_(std::move(catalogue)), config_(config) {
     lay_out();
@@ -115,8 +112,9 @@ public:
     return io::ModelFile<Recommender>::load(path);
   }
 
-  /// Query vectors of histories, whose products with keys() are the scores.   out [sequences,
-  /// width] Histories longer than max_length are read from their end; an empty history gives zeros.
+  /// Query vectors of histories: score_queries() makes scores of them, and where scores are
+  /// products, those with keys() are the scores. Histories longer than max_length are read from
+  /// their end; an empty history gives zeros.   out [sequences, width]
   void encode(RaggedView<ItemId> histories, Matrix<float> out) const {
     const auto scratch = scratch_->take();
     encode(histories, out, *scratch);
@@ -128,7 +126,14 @@ public:
     cpu::Context ctx{scratch->arena};
     const Matrix<float> queries = ctx.take<float>(histories.sequences(), width());
     encode(histories, queries, *scratch);
-    gemm_nt(ctx, queries, keys_, out, Write::assign);
+    scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
+  }
+  /// The same for query vectors.   queries [rows, width], out [rows, items]
+  void score_queries(MatrixArg<float> queries, Matrix<float> out) const {
+    const auto scratch = scratch_->take();
+    Arena::Scope scope(scratch->arena);
+    cpu::Context ctx{scratch->arena};
+    scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
   }
 
   /// The k best items for one history, best first; fewer where the options leave fewer. An empty
@@ -150,8 +155,8 @@ public:
               {&found, {1}});
     return found;
   }
-  /// The same for many histories: list [sequences, k], found [sequences]. Encoding rounds by the number of histories, so
-  /// a score may differ in its last bits from that of the history alone.
+  /// The same for many histories: list [sequences, k], found [sequences]. Encoding rounds by the
+  /// number of histories, so a score may differ in its last bits from that of the history alone.
   void recommend(RaggedView<ItemId> histories, Index k, const RecommendOptions& options,
                  std::span<Recommended> list, Vector<Index> found) const {
     require_known(histories);
@@ -171,14 +176,14 @@ public:
     };
     const ranker::ItemFilter filter{options.seen, histories, one_list(options.deny, deny),
                                     one_list(options.allow, allow)};
-    R::rank(ctx, queries, keys_, filter, ids, scores, found);
+    R::rank(ctx, scorer(queries, ctx), filter, ids, scores, found);
     for (Index row = 0; row < rows; ++row) {
-      if (histories[row]
-              .empty()) {  // nothing is known of this user: the popular items, in the same protocol
+      if (histories[row].empty()) {  // of an unknown user: the popular items, in the same protocol
         ranker::ItemFilter of_row = filter;
         of_row.histories = {{}, none};
         const float one = 1;
-        R::rank(ctx, Matrix<const float>(&one, {1, 1}), popularity_.view(), of_row,
+        const Matrix<const float> query(&one, {1, 1});
+        R::rank(ctx, ProductScores<float>{query, popularity_.view(), {}, {}}, of_row,
                 ids.slice(row, 1), scores.slice(row, 1), found.slice(row, 1));
       }
       for (Index place = 0; place < found[row]; ++place) {
@@ -188,8 +193,8 @@ public:
   }
 
   /// Adds items to a trained model: their vectors follow from their semantic ids, nothing is
-  /// retrained, and no other score changes.   codes [new items, digits]; names as many as codes, or
-  /// none where the catalogue has none
+  /// retrained, and no other score changes.
+  /// codes [new items, digits]; names as many as codes, or none where the catalogue has none
   /// @throws ShapeError, DataError  other digits, or a code the digit tables have no row for
   void add_items(Matrix<const std::int32_t> codes,
                  std::vector<std::string> names = {}) requires extensible {
@@ -226,7 +231,9 @@ public:
   std::span<const float> weights() const noexcept { return weights_.span(); }
   const typename Parts::template Params<float>& params() const noexcept { return params_; }
   ItemsView<> items_view() const noexcept { return {catalogue_.items, digit_rows_.view()}; }
-  Matrix<const float> keys() const noexcept { return keys_; }  // [items, width]
+  Matrix<const float> keys() const noexcept requires Parts::scores_are_products {  // [items, width]
+    return keys_;
+  }
   void set_popularity(std::vector<Index> popularity) {
     catalogue_.popularity = std::move(popularity);
     complete_catalogue();
@@ -242,6 +249,13 @@ private:
     std::vector<Index> offsets;
   };
 
+  auto scorer(MatrixArg<float> queries, cpu::Context& ctx) const {
+    typename Parts::template Shared<float> bank;
+    bank.keys = keys_;
+    bank.terms = terms_;
+    return Parts::scorer(config_, params_, params_, bank, items_view(), queries, Matrix<float>{},
+                         Matrix<float>{}, ctx);
+  }
   void encode(RaggedView<ItemId> histories, Matrix<float> out, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
@@ -255,9 +269,9 @@ private:
   Arena weights_memory_;
   Vector<float> weights_;
   typename Parts::template Params<float> params_;
-  OwnedMatrix<std::int32_t> digit_rows_;          // [items, digits]
-  OwnedMatrix<float> rows_memory_, keys_memory_;  // empty where the weights themselves serve
-  Matrix<const float> rows_, keys_;
+  OwnedMatrix<std::int32_t> digit_rows_;                         // [items, digits]
+  OwnedMatrix<float> rows_memory_, keys_memory_, terms_memory_;  // empty where weights serve
+  Matrix<const float> rows_, keys_, terms_;
   OwnedMatrix<float> popularity_;  // [items, 1]
   std::unique_ptr<ScratchPool<Scratch>> scratch_ = std::make_unique<ScratchPool<Scratch>>();
 };
@@ -286,26 +300,7 @@ using with_ranker = typename detail::WithRanker<M, R>::Type;
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
 void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
-  const auto agree = [&](Index count, const char* what) {
-    if (count == 0) {
-      return;
-    }
-    if (catalogue_.items == 0) {
-      catalogue_.items = count;
-    }
-    if (count != catalogue_.items) {
-      SIMGR_THROW(ConfigError("catalogue." + std::string(what) + ": expected " +
-                              std::to_string(catalogue_.items) + " items, found " +
-                              std::to_string(count)));
-    }
-  };
-  agree(catalogue_.ids.items(), "ids");
-  agree(static_cast<Index>(catalogue_.keys.size()), "keys");
-  agree(catalogue_.text_vectors.rows, "text_vectors");
-  agree(static_cast<Index>(catalogue_.popularity.size()), "popularity");
-  if (catalogue_.items <= 0) {
-    SIMGR_THROW(ConfigError("catalogue: it has no items"));
-  }
+  settle_size(catalogue_);
   if (Parts::Embedding::needs_ids && catalogue_.ids.empty()) {
     SIMGR_THROW(ConfigError(
         "catalogue.ids: this model reads semantic ids and the catalogue has none; make them with "
@@ -366,18 +361,18 @@ void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
   config.encoder.catalogue.items = count;
   typename Parts::template Shared<float> shared;
   Parts::prepare(config, params_, added, {}, shared, ctx);
-  const auto keep = [&](Matrix<const float> view,
-                        OwnedMatrix<float>& memory) -> Matrix<const float> {
+  const auto keep = [&](Matrix<const float> view, OwnedMatrix<float>& memory,
+                        Index before) -> Matrix<const float> {
     if (view.data() >= weights_.begin() && view.data() < weights_.end()) {
       return view;
     }
-    memory.values.resize(static_cast<std::size_t>(first * view.cols()));
+    memory.values.resize(static_cast<std::size_t>(before * view.cols()));
     memory.values.insert(memory.values.end(), view.begin(), view.end());
-    memory.rows = first + view.rows();
+    memory.rows = before + view.rows();
     memory.cols = view.cols();
     return std::as_const(memory).view();
   };
-  rows_ = keep(shared.rows, rows_memory_);
+  rows_ = keep(shared.rows, rows_memory_, first);
   if constexpr (Parts::encodes_items) {
     const Matrix<float> keys = ctx.take<float>(count, width());
     typename Parts::template Cache<float> cache;
@@ -394,7 +389,12 @@ void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
     }
     shared.keys = keys;
   }
-  keys_ = keep(shared.keys, keys_memory_);
+  if constexpr (Parts::scores_are_products) {
+    keys_ = keep(shared.keys, keys_memory_, first);
+  } else {  // one key for each digit, which new items share, and terms for each item
+    keys_ = keep(shared.keys, keys_memory_, 0);
+    terms_ = keep(shared.terms, terms_memory_, first);
+  }
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>

@@ -10,6 +10,8 @@
 
 #include <doctest/doctest.h>
 
+#include <simgr/ranker/seen_items.hpp>
+
 namespace {
 
 using simgr::Index;
@@ -31,9 +33,9 @@ std::vector<ItemId> top_ids(const std::vector<float>& scores, std::size_t k) {
   simgr::cpu::Context ctx{arena};
   std::vector<ItemId> ids(k);
   std::vector<float> best(k);
-  const Index found = simgr::cpu::top_k(ctx, {scores.data(), {static_cast<Index>(scores.size())}},
-                                        {ids.data(), {static_cast<Index>(k)}},
-                                        {best.data(), {static_cast<Index>(k)}});
+  const Index found = simgr::cpu::top_k(
+      ctx, {scores.data(), {static_cast<Index>(scores.size())}}, simgr::ranker::RowRule{},
+      {ids.data(), {static_cast<Index>(k)}}, {best.data(), {static_cast<Index>(k)}});
   ids.resize(static_cast<std::size_t>(found));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     CHECK(best[i] == scores[static_cast<std::size_t>(ids[i])]);

@@ -77,7 +77,8 @@ void check_ranking(simgr_test::GoldenCase& golden) {
     pessimistic.push_back(static_cast<double>(1 + standing.better + standing.ties));
     std::vector<ItemId> ids(static_cast<std::size_t>(items));
     std::vector<float> best(ids.size());
-    simgr::cpu::top_k(ctx, row, {ids.data(), {items}}, {best.data(), {items}});
+    simgr::cpu::top_k(ctx, row, simgr::ranker::RowRule{}, {ids.data(), {items}},
+                      {best.data(), {items}});
     ranking.insert(ranking.end(), ids.begin(), ids.end());
     lists.push_back(std::move(ids));
   }

@@ -67,13 +67,46 @@ std::vector<Ranking> rank(const Problem& p, Index k, const ItemFilter& filter, E
   std::vector<ItemId> ids(static_cast<std::size_t>(rows * k));
   std::vector<float> scores(ids.size());
   std::vector<Index> found(static_cast<std::size_t>(rows));
-  simgr::ranker::Exhaustive::rank(
+  simgr::ranker::rank_products(
       ctx, simgr::MatrixArg<float>{p.queries.data() + first * p.width, {rows, p.width}},
       simgr::MatrixArg<float>{p.candidates.data(), {p.items, p.width}}, filter,
       simgr::Matrix<ItemId>{ids.data(), {rows, k}}, simgr::Matrix<float>{scores.data(), {rows, k}},
       simgr::Vector<Index>{found.data(), {rows}}, executor, shards);
   std::vector<Ranking> rankings;
   for (Index row = 0; row < rows; ++row) {
+    const Index n = found[static_cast<std::size_t>(row)];
+    rankings.push_back({{ids.begin() + row * k, ids.begin() + row * k + n},
+                        {scores.begin() + row * k, scores.begin() + row * k + n}});
+  }
+  return rankings;
+}
+
+/// The same scores from a scorer that gives tiles and tells nobody that they are products.
+struct TilesOfProducts {
+  const Problem& p;
+  Index rows() const { return p.rows; }
+  Index candidates() const { return p.items; }
+  void tile(simgr::cpu::Context&, Index first, Index count, simgr::Matrix<float> scores) const {
+    for (Index i = 0; i < count; ++i) {
+      for (Index item = 0; item < p.items; ++item) {
+        scores(i, item) =
+            simgr::cpu::exact_product(p.queries.data() + (first + i) * p.width,
+                                      p.candidates.data() + item * p.width, p.width);
+      }
+    }
+  }
+};
+
+std::vector<Ranking> rank_by_tiles(const Problem& p, Index k, const ItemFilter& filter) {
+  simgr::Arena arena;
+  simgr::cpu::Context ctx{arena};
+  std::vector<ItemId> ids(static_cast<std::size_t>(p.rows * k));
+  std::vector<float> scores(ids.size());
+  std::vector<Index> found(static_cast<std::size_t>(p.rows));
+  simgr::ranker::Exhaustive::rank(ctx, TilesOfProducts{p}, filter, {ids.data(), {p.rows, k}},
+                                  {scores.data(), {p.rows, k}}, {found.data(), {p.rows}});
+  std::vector<Ranking> rankings;
+  for (Index row = 0; row < p.rows; ++row) {
     const Index n = found[static_cast<std::size_t>(row)];
     rankings.push_back({{ids.begin() + row * k, ids.begin() + row * k + n},
                         {scores.begin() + row * k, scores.begin() + row * k + n}});
@@ -154,9 +187,11 @@ TEST_CASE("2,000 random catalogues with ties, filters, shards and threads rank a
     const auto shards = static_cast<Index>(1 + rng() % 5);
     const auto rankings =
         round % 8 == 0 ? rank(p, k, filter, threads, shards) : rank(p, k, filter, serial, shards);
+    const auto by_tiles = rank_by_tiles(p, k, filter);
     for (Index row = 0; row < rows; ++row) {
-      REQUIRE(rankings[static_cast<std::size_t>(row)] ==
-              oracle(p, row, k, seen, histories, deny, allow));
+      const Ranking expected = oracle(p, row, k, seen, histories, deny, allow);
+      REQUIRE(rankings[static_cast<std::size_t>(row)] == expected);
+      REQUIRE(by_tiles[static_cast<std::size_t>(row)] == expected);
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <simgr/pooler/positions.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/similarity/candidates.hpp>
+#include <simgr/similarity/cross_attention.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 
 namespace simgr::SIMGR_ABI::baselines {
@@ -30,6 +31,11 @@ using SimGr = SimGrWith<MeanPlusMlp>;
 
 /// SimGR with the paper's pooling rule, the plain mean.
 using SimGrMean = SimGrWith<Mean>;
+
+/// SimGR with items that each user pools anew. Histories read digits, one token each.
+using SimGrCrossAttention =
+    Recommender<TransformerEncoder<SemanticEmbedding, Causal>, EveryPosition,
+                ScaledCosine<PooledDigits<CrossAttention>>, ItemCrossEntropy<>>;
 
 /// SimGR, variant B: an item's semantic id goes through the encoder that reads histories.
 using SimGrEncoded = Recommender<TransformerEncoder<SemanticEmbedding, Causal>, EveryPosition,
@@ -53,7 +59,9 @@ inline constexpr Defaults<SimGrWith<DigitPooler>> simgr_with_defaults{
 inline constexpr Defaults<SimGr> simgr_defaults = simgr_with_defaults<MeanPlusMlp>;
 inline constexpr Defaults<SimGrMean> simgr_mean_defaults = simgr_with_defaults<Mean>;
 
-inline constexpr Defaults<SimGrEncoded> simgr_encoded_defaults{
+/// Where a history has a token for each digit: five times as many, so it is cut shorter.
+template <class Model>
+inline constexpr Defaults<Model> simgr_over_digits_defaults{
     .model = {.encoder = {.width = 64,
                           .layers = 2,
                           .heads = 2,
@@ -65,5 +73,8 @@ inline constexpr Defaults<SimGrEncoded> simgr_encoded_defaults{
             .batch = 96,
             .optimizer = {.rate = 1e-3},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+
+inline constexpr Defaults<SimGrEncoded> simgr_encoded_defaults =
+    simgr_over_digits_defaults<SimGrEncoded>;
 
 }  // namespace simgr::SIMGR_ABI::baselines

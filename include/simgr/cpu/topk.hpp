@@ -176,21 +176,36 @@ inline float reached_by(const float* scores, Index count, Index k) noexcept {
   return largest[k - 1];
 }
 
-/// The best of one row of scores, best first: score descending, id ascending on ties.
+/// The best of one row of scores that its rule lets through, best first: score descending, id
+/// ascending on ties.
 ///
-/// Shapes  scores [items];  ids, best_scores [k];  returns how many were written, min(k, items)
-/// Cost    one pass over the row; scratch of k keys from the arena
-/// Errors  none: scores must not be NaN (the evaluator and the rankers check their input)
-inline Index top_k(Context& ctx, VectorArg<float> scores, Vector<ItemId> ids,
-                   Vector<float> best_scores) {
+/// A rule says what the row may list: ranker::RowRule.
+///
+/// Shapes   scores [items];  ids, best_scores [k];  returns how many were written
+/// Cost     one pass over the row; scratch of k keys from the arena
+/// Errors   none: scores must not be NaN (the evaluator and the rankers check their input)
+template <class Rule>
+Index top_k(Context& ctx, VectorArg<float> scores, const Rule& rule, Vector<ItemId> ids,
+            Vector<float> best_scores) {
   SIMGR_ASSERT(ids.size() == best_scores.size(), "top_k: shapes");
   const Index k = std::min(ids.size(), scores.size());
   Arena::Scope scope(ctx.arena);
   BestItems best(ctx.take<std::uint64_t>(k).span());
-  const float floor = reached_by(scores.data(), scores.size(), k);
-  visit_reaching(
-      scores.data(), scores.size(), [&] { return std::max(best.threshold(), floor); },
-      [&](Index i) { best.offer(scores[i], static_cast<ItemId>(i)); });
+  for (const ItemId id : rule.zeroed) { best.offer(0.0f, id); }
+  const auto offer = [&](ItemId id) {
+    if (!rule.skips(id)) {
+      best.offer(scores[id], id);
+    }
+  };
+  if (rule.restricted) {
+    for (const ItemId id : rule.only) { offer(id); }
+  } else {
+    const float floor =
+        reached_by(scores.data(), scores.size(), k + static_cast<Index>(rule.skip.size()));
+    visit_reaching(
+        scores.data(), scores.size(), [&] { return std::max(best.threshold(), floor); },
+        [&](Index i) { offer(static_cast<ItemId>(i)); });
+  }
   return best.finish(ids.span(), best_scores.span());
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <simgr/core/executor.hpp>
@@ -12,8 +13,9 @@
 
 namespace simgr::SIMGR_ABI::eval {
 
-/// All metrics of a model on the full catalogue: its queries once, then one pass of products. Seen
-/// items are kept unless the options say otherwise.
+/// All metrics of a model on the full catalogue: its queries once, then one pass of products, or
+/// of the rows of scores it gives where those are no products. Ranks are the places that
+/// `recommend` serves. Seen items are kept unless the options say otherwise.
 ///
 /// Cost    one encoding and one row of products a user; memory [users, width] floats and the tiles
 ///         of evaluate
@@ -36,8 +38,19 @@ Metrics evaluate_model(const Model& model, const data::Evaluation& evaluation,
                                      static_cast<std::size_t>(local.back()));
     model.encode(RaggedView<ItemId>{values, local}, queries.view().slice(first, count));
   });
-  return evaluate(evaluation, model.catalogue().popularity, options, queries.view(), model.keys(),
-                  executor);
+  if constexpr (requires { model.keys(); }) {
+    return evaluate(evaluation, model.catalogue().popularity, options, queries.view(), model.keys(),
+                    executor);
+  } else {
+    EvaluateOptions by_row = options;
+    by_row.tile_rows = 1;  // as recommend: a score must not depend on the users beside it
+    return evaluate(
+        evaluation, model.items(), model.catalogue().popularity, by_row,
+        [&](Index first, Index count, Matrix<float> out) {
+          model.score_queries(std::as_const(queries).view().slice(first, count), out);
+        },
+        executor);
+  }
 }
 
 }  // namespace simgr::SIMGR_ABI::eval

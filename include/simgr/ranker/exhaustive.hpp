@@ -2,10 +2,10 @@
 #pragma once
 
 #include <span>
-#include <utility>
 
 #include <simgr/core/arena.hpp>
 #include <simgr/core/executor.hpp>
+#include <simgr/core/product_scores.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/seen_items.hpp>
@@ -40,13 +40,38 @@ void rank_products(Ctx& ctx, MatrixArg<float> queries, MatrixArg<float> candidat
                   found, executor, shards);
 }
 
+/// The same for scores that are no products, which a scorer gives in tiles: one row at a time, so
+/// that a row's list does not depend on its batch.
+///
+/// Cost     the scores; one row of them in scratch
+template <class Ctx, class Scores>
+void rank_tiles(Ctx& ctx, const Scores& scores, const ItemFilter& filter, Matrix<ItemId> ids,
+                Matrix<float> best, Vector<Index> found) {
+  for (Index row = 0; row < scores.rows(); ++row) {
+    Arena::Scope scope(ctx.arena);
+    const auto memory = ctx.template take<ItemId>(rule_memory(filter, row));
+    const RowRule rule = rule_of(filter, row, scores.candidates(), memory.span());
+    const Matrix<float> tile = ctx.template take<float>(1, scores.candidates());
+    scores.tile(ctx, row, 1, tile);
+    found[row] = top_k(ctx, tile.row(0), rule, ids.row(row), best.row(row));
+  }
+}
+
 /// The ranker of every similarity model: all candidates, best first.
+///
+/// scores  ProductScores, or whatever has rows(), candidates() and tile(ctx, first, count, scores)
 struct Exhaustive {
   using In = flow::ItemScores;
 
-  template <class... Arguments>
-  static void rank(Arguments&&... arguments) {
-    rank_products(std::forward<Arguments>(arguments)...);
+  template <class Ctx, class Scores>
+  static void rank(Ctx& ctx, const Scores& scores, const ItemFilter& filter, Matrix<ItemId> ids,
+                   Matrix<float> best, Vector<Index> found) {
+    rank_tiles(ctx, scores, filter, ids, best, found);
+  }
+  template <class Ctx>
+  static void rank(Ctx& ctx, const ProductScores<float>& scores, const ItemFilter& filter,
+                   Matrix<ItemId> ids, Matrix<float> best, Vector<Index> found) {
+    rank_products(ctx, scores.queries, scores.keys, filter, ids, best, found);
   }
 };
 

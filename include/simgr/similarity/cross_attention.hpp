@@ -7,15 +7,17 @@
 #include <simgr/core/items_view.hpp>
 #include <simgr/nn/digit_cross_attention.hpp>
 #include <simgr/similarity/candidates.hpp>
+#include <simgr/similarity/inner_product.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 
 namespace simgr::SIMGR_ABI {
 
 /// Scores of items whose vectors depend on the user, in tiles: what a loss over the full catalogue
-/// reads instead of ProductScores.
+/// and a ranker read instead of ProductScores.
 ///
 ///   s(r, i) = cos(h_r, e_ri) / temperature
 ///
+/// Cost       of a tile: O(count · (table rows · width + items · digits²))
 /// Gradients  dqueries is assigned, dkeys and dlog_inverse_temperature accumulate; the Gram
 ///            matrices' part reaches dkeys in finish(), after the last tile
 template <class T, class S = Host>
@@ -92,7 +94,7 @@ private:
 ///
 /// Parameters  log_inverse_temperature [1], where `learned`
 template <>
-struct ScaledCosine<PooledDigits<CrossAttention>> {
+struct ScaledCosine<PooledDigits<CrossAttention>> : StatesAndVectors {
   using In = flow::UserStates;
   using Out = flow::ItemScores;
   using Candidates = PooledDigits<CrossAttention>;
@@ -102,46 +104,22 @@ struct ScaledCosine<PooledDigits<CrossAttention>> {
   using Params = ScaledCosine<TiedItems>::Params<T, S>;
   template <class T, class S = Host>
   using Scores = CrossAttentionScores<T, S>;
-  template <class T, class S = Host>
-  struct QueryCache {};
-  template <class T, class S = Host>
-  struct KeyCache {};
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
     ScaledCosine<TiedItems>::for_each_parameter(c, f, p...);
   }
 
-  template <class T, class S, class Ctx>
-  static Matrix<const T, S> queries(const Config&, const Params<T, S>&, MatrixArg<T, S> states,
-                                    QueryCache<T, S>&, Ctx&) {
-    return states;
+  /// What scores read of each item besides the keys of its digits: the Gram matrices.
+  template <class CandidatesCache>
+  static auto terms(const CandidatesCache& candidates) {
+    return candidates.pooler.grams;
   }
+  /// The scorer of one batch. dqueries and dkeys may be empty where nothing goes back.
   template <class T, class S, class Ctx>
-  static Matrix<T, S> queries_backward(const Config&, const Params<T, S>&, const Params<T, S>&,
-                                       Matrix<T, S> dqueries, const QueryCache<T, S>&, Ctx&) {
-    return dqueries;
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<const T, S> keys(const Config&, const Params<T, S>&, MatrixArg<T, S> vectors,
-                                 KeyCache<T, S>&, Ctx&) {
-    return vectors;
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> keys_gradient(const Config&, Matrix<T, S> dvectors, Ctx&) {
-    return dvectors;
-  }
-  template <class T, class S, class Ctx>
-  static void keys_backward(const Config&, const Params<T, S>&, MatrixArg<T, S>, Matrix<T, S>,
-                            const KeyCache<T, S>&, Ctx&) {}
-
-  /// The scorer of one batch. `candidates` is what the candidates kept of prepare(); dqueries and
-  /// dkeys may be empty where nothing goes back.
-  template <class T, class S, class CandidatesCache, class Ctx>
   static Scores<T, S> scores(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                             const ItemsView<S>& items, const CandidatesCache& candidates,
+                             const ItemsView<S>& items, MatrixArg<T, S> grams,
                              MatrixArg<T, S> queries, MatrixArg<T, S> keys, Matrix<T, S> dqueries,
                              Matrix<T, S> dkeys, Ctx& ctx) {
-    const Matrix<T, S> grams = candidates.pooler.grams;
     Matrix<T, S> dgrams;
     if (!dkeys.empty()) {
       dgrams = ctx.template take<T>(grams.rows(), grams.cols());

@@ -37,16 +37,7 @@ public:
   struct Config : NoFields {};
 
   explicit Popularity(Catalogue catalogue, Config = {}) : catalogue_(std::move(catalogue)) {
-    const auto keys = static_cast<Index>(catalogue_.keys.size());
-    if (catalogue_.items == 0) {
-      catalogue_.items = std::max(catalogue_.ids.items(), keys);
-    }
-    if (catalogue_.items <= 0 || (keys != 0 && keys != catalogue_.items)) {
-      SIMGR_THROW(ConfigError("catalogue: expected at least one item and no keys or one for each, "
-                              "found " +
-                              std::to_string(catalogue_.items) + " items and " +
-                              std::to_string(keys) + " keys"));
-    }
+    settle_size(catalogue_);
     catalogue_.popularity.resize(static_cast<std::size_t>(catalogue_.items), 0);
     refresh();
   }
@@ -126,8 +117,8 @@ public:
     const Matrix<float> scores = ctx.take<float>(1, places);
     const float one = 1;
     Index found = 0;
-    ranker::Exhaustive::rank(ctx, Matrix<const float>(&one, {1, 1}), keys(), filter, ids, scores,
-                             Vector<Index>(&found, {1}));
+    ranker::rank_products(ctx, Matrix<const float>(&one, {1, 1}), keys(), filter, ids, scores,
+                          Vector<Index>(&found, {1}));
     for (Index place = 0; place < found; ++place) {
       list[static_cast<std::size_t>(place)] = {ids(0, place), scores(0, place)};
     }
