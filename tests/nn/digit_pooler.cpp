@@ -4,7 +4,6 @@
 #include <support/gradient_check.hpp>
 
 #include <simgr/nn/digit_cross_attention.hpp>
-#include <simgr/nn/digit_pooler.hpp>
 
 using namespace simgr;
 
@@ -46,12 +45,12 @@ struct OverTable {
 }  // namespace
 
 TEST_CASE_TEMPLATE("digit poolers give the gradients of their forward pass", P, Mean, Sum,
-                   DigitAttention, DigitGate, CrossAttention) {
-  simgr_test::check_gradients<OverTable<P>>({.width = 5, .digits = 3}, 11, 5);
-}
-TEST_CASE("the MLP over digits gives the gradients of its forward pass") {
-  simgr_test::check_gradients<OverTable<MeanPlusMlp>>(
-      {.width = 5, .digits = 3, .own = {.hidden = 2, .scale = 1.5}}, 11, 5);
+                   MeanPlusMlp, DigitAttention, DigitGate, CrossAttention) {
+  DigitShape<typename P::Config> shape{5, 3, {}};
+  if constexpr (requires { shape.own.scale; }) {
+    shape.own.scale = 1.5;  // the rows of this test are not small
+  }
+  simgr_test::check_gradients<OverTable<P>>(shape, 11, 5);
 }
 
 TEST_CASE_TEMPLATE("equal digits make equal items", P, Mean, MeanPlusMlp, DigitAttention,

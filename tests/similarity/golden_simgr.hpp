@@ -231,11 +231,16 @@ auto cross_outputs(SimGrCase<T>& one) {
 template <class P, class T>
 void check_pooler(GoldenCase& golden) {
   SimGrCase<T> one(golden);
+  typename P::Config pooler{};
+  if constexpr (requires { pooler.scale; }) {
+    pooler.scale = 1;  // the reference has no factor
+  }
   if (golden.text("similarity") == "dot") {
-    one.template check<InnerProduct<PooledDigits<P>>>({}, usual_outputs(one));
+    one.template check<InnerProduct<PooledDigits<P>>>({.candidates = pooler}, usual_outputs(one));
   } else {
     one.template check<ScaledCosine<PooledDigits<P>>>(
-        {.similarity = {.temperature = golden.number("tau")}}, usual_outputs(one));
+        {.similarity = {.temperature = golden.number("tau")}, .candidates = pooler},
+        usual_outputs(one));
   }
 }
 

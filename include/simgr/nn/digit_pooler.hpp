@@ -70,15 +70,19 @@ struct DigitSum {
 using Mean = DigitSum<true>;
 using Sum = DigitSum<false>;
 
-/// e_i = mean_l x_il + W2 gelu(b1 + Σ_l W1_l (scale x_il)) + b2,   x_il = table[rows(i, l)]
+/// The mean of an item's digits and an MLP over them.
+///
+///   e_i = mean_l x_il + W2 gelu(b1 + Σ_l W1 (scale x_il)) + b2,   x_il = table[rows(i, l)]
 ///
 /// W1 acts on the digit table, once for each of its rows and not for each item: the hidden layer of
 /// an item is then a sum of `digits` rows. One W1 serves all digits, because every digit has rows
 /// of its own in the table.
 ///
-/// Cost    O(table rows · width · hidden + items · (digits + width) · hidden)
-/// Source  ours: spec/simgr.md §17, where the plain mean underfits because its scores are nearly
-/// additive over digits
+/// Parameters  up.weight [hidden, width], up.bias [hidden], down.weight [width, hidden],
+///             down.bias [width], with hidden = `hidden` · width
+/// Cost        O(table rows · width · hidden + items · (digits + width) · hidden)
+/// Source      ours: spec/simgr.md §17, where the plain mean underfits because its scores are nearly
+///             additive over digits
 struct MeanPlusMlp {
   struct Config {
     Index hidden = 2;   // hidden width, in multiples of the width
@@ -158,11 +162,31 @@ struct MeanPlusMlp {
   }
 };
 
-/// e_i = Σ_l a_il x_il,   a_i = softmax_l(query · x_il / sqrt(width)): one learned query for all
-/// items. Source: the plain form of attention pooling; the paper names it as future work and gives
-/// no formula.
+/// Numbers of a pooler that weighs digits by a product with their rows.
+struct WeighedDigitsConfig {
+  double scale = 20;  // of the rows where they decide the weights: they begin small
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    f(Field{"scale", 1e-3, 1e3, "factor of the digit rows where they decide the weights"}, c.scale);
+  }
+};
+
+/// One learned query for all items weighs their digits.
+///
+///   e_i = Σ_l a_il x_il,   a_i = softmax_l(scale query · x_il / sqrt(width)),
+///   x_il = table[rows(i, l)]
+///
+/// The weight of a digit against another depends on their rows alone, so under a cosine the items
+/// are those of a mean over rows of other lengths: it learns otherwise than the mean, and can say
+/// little more.
+///
+/// Parameters  query [width]
+/// Cost        O(table rows · width + items · digits · width)
+/// Source      the plain form of attention pooling; the paper names it as future work and gives no
+///             formula. The scale is ours: rows start at .02, and without it the weights stay even
 struct DigitAttention {
-  using Config = NoFields;
+  using Config = WeighedDigitsConfig;
   static constexpr std::string_view name = "attention";
   template <class T, class S = Host>
   struct Params {
@@ -186,7 +210,7 @@ struct DigitAttention {
     // gather.
     const Matrix<T, S> scores = ctx.template take<T>(table.rows(), 1);
     gemm_nt(ctx, table, Matrix<T, S>(p.query.data(), {1, shape.width}), scores, Write::assign);
-    scale(ctx, scores, T(1) / std::sqrt(static_cast<T>(shape.width)));
+    scale(ctx, scores, factor<T>(shape));
     cache.weights = ctx.template take<T>(rows.rows(), shape.digits);
     gather_rows(ctx, scores, std::span<const std::int32_t>(rows.span()),
                 Matrix<T, S>(cache.weights.data(), {rows.size(), 1}));
@@ -196,8 +220,8 @@ struct DigitAttention {
     return vectors;
   }
 
-  // forward: e = Σ a x.   dx += a de + ds q / r;  da = de · x;  ds = a (da - Σ a da);  dq += Σ ds x
-  // / r
+  // forward: e = Σ a x,  a = softmax(f q · x).
+  // da = de · x;  ds = f a (da - Σ a da);  dx += a de + ds q;  dq += Σ ds x
   template <class T, class S, class Ctx>
   static void backward(const DigitShape<Config>& shape, const Params<T, S>& p,
                        const Params<T, S>& grad, MatrixArg<T, S> table,
@@ -209,18 +233,31 @@ struct DigitAttention {
     const Matrix<T, S> dscores = ctx.template take<T>(table.rows(), 1);
     fill(ctx, dscores, T(0));
     scatter_add_rows(ctx, Matrix<T, S>(dweights.data(), {rows.size(), 1}),
-                     std::span<const std::int32_t>(rows.span()),
-                     T(1) / std::sqrt(static_cast<T>(shape.width)), dscores);
+                     std::span<const std::int32_t>(rows.span()), factor<T>(shape), dscores);
     const Matrix<T, S> query(p.query.data(), {1, shape.width});
     gemm_tn(ctx, dscores, table, Matrix<T, S>(grad.query.data(), {1, shape.width}), Write::add);
     gemm_nn(ctx, dscores, query, dtable, Write::add);
   }
+
+private:
+  template <class T>
+  static T factor(const DigitShape<Config>& shape) {
+    return static_cast<T>(shape.own.scale) / std::sqrt(static_cast<T>(shape.width));
+  }
 };
 
-/// e_i = (1 / digits) Σ_l σ(gate · x_il + b) x_il: a scalar gate for each digit.
-/// Source: the plain form of gated pooling; the paper names it as future work and gives no formula.
+/// A scalar gate opens each digit.
+///
+///   e_i = (1 / digits) Σ_l σ(scale gate · x_il + b) x_il,   x_il = table[rows(i, l)]
+///
+/// A gate depends on its row alone, so the items are a mean over other rows: see DigitAttention.
+///
+/// Parameters  gate.weight [width], gate.bias [1]
+/// Cost        O(table rows · width + items · digits · width)
+/// Source      the plain form of gated pooling; the paper names it as future work and gives no
+///             formula. The scale is ours, as in DigitAttention
 struct DigitGate {
-  using Config = NoFields;
+  using Config = WeighedDigitsConfig;
   static constexpr std::string_view name = "gated";
   template <class T, class S = Host>
   struct Params {
@@ -246,6 +283,7 @@ struct DigitGate {
     cache.gates = ctx.template take<T>(table.rows(), 1);
     gemm_nt(ctx, table, Matrix<T, S>(p.weight.data(), {1, shape.width}), cache.gates,
             Write::assign);
+    scale(ctx, cache.gates, static_cast<T>(shape.own.scale));
     add_to_rows(ctx, p.bias, cache.gates);
     const Matrix<T, S> open = ctx.template take<T>(table.rows(), 1);
     activate(ctx, Sigmoid{}, cache.gates, open);
@@ -256,8 +294,8 @@ struct DigitGate {
     return vectors;
   }
 
-  // forward: y_r = σ(z_r) x_r,  z = gate · x + b.   dx += σ dy + dz gate;  dz = σ' (dy · x);  dgate
-  // += dz' x;  db += Σ dz
+  // forward: y = σ(z) x,  z = f gate · x + b.
+  // dz = σ' (dy · x);  db += Σ dz;  dx += σ dy + f dz gate;  dgate += f dz' x
   template <class T, class S, class Ctx>
   static void backward(const DigitShape<Config>& shape, const Params<T, S>& p,
                        const Params<T, S>& grad, MatrixArg<T, S> table,
@@ -273,6 +311,7 @@ struct DigitGate {
     row_dots(ctx, dgated, table, Vector<T, S>(dz.data(), {table.rows()}));
     activate_backward(ctx, Sigmoid{}, cache.gates, dz, dz);
     add_column_sums(ctx, dz, grad.bias);
+    scale(ctx, dz, static_cast<T>(shape.own.scale));
     gemm_tn(ctx, dz, table, Matrix<T, S>(grad.weight.data(), {1, shape.width}), Write::add);
     gemm_nn(ctx, dz, Matrix<T, S>(p.weight.data(), {1, shape.width}), dtable, Write::add);
   }
