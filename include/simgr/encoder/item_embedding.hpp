@@ -7,14 +7,17 @@
 
 // What a token of a history looks like. An embedding is a type with
 //
-//   struct Config { … };  static for_each_field
-//   DigitPooler           what turns digits into an item's row, or void
-//   row_per_item          one row for each item (so that items can be tied to candidates), or rows
-//   of digits tokens_per_item(sizes) for_each_parameter(Shape, f, params...) rows(shape, params,
-//   items, cache, ctx)            -> [rows, width], once a step for all histories
-//   rows_gradient(shape, grad, ctx)                   -> where the gradient of rows is added up
-//   rows_backward(shape, params, grad, items, drows, cache, ctx)   once a step: from there to the
-//   parameters
+//   struct Config { … };                            with static for_each_field
+//   DigitPooler                                     what turns digits into an item's row, or void
+//   row_per_item                                    one row for each item, so that items can be tied
+//                                                   to candidates; otherwise rows of digits
+//   needs_ids                                       whether it reads semantic ids
+//   tokens_per_item(sizes)
+//   for_each_parameter(Shape, f, params...)
+//   rows(shape, params, items, cache, ctx)          once a step for all histories -> [rows, width]
+//   rows_gradient(shape, grad, ctx)                 -> where the gradient of the rows is added up
+//   rows_backward(shape, params, grad, items, drows, cache, ctx)
+//                                                   once a step: from there to the parameters
 //
 // Histories are gathers from `rows`.
 
@@ -28,11 +31,16 @@ struct EmbeddingShape {
   EmbeddingConfig own{};
 };
 
-/// One trained row for each item.
+/// What has a row in a trained table: every item, or every code of every digit.
+enum class TableRows { items, codes };
+
+/// A trained table that histories read as it is.
 ///
-/// Parameters  table [items, width]
+/// Parameters  items [items, width], or digits [Σ codes, width]: code c of digit l is row
+///             first_row(l) + c
 /// Gradients   land in the table's own gradient: no buffer between
-struct ItemEmbedding {
+template <TableRows kind>
+struct TableEmbedding {
   struct Config {
     double deviation = 0.02;  // of the first values
 
@@ -43,8 +51,10 @@ struct ItemEmbedding {
   };
   using Shape = EmbeddingShape<Config>;
   using DigitPooler = void;
-  static constexpr bool row_per_item = true, needs_ids = false;
-  static Index tokens_per_item(const CatalogueSizes&) noexcept { return 1; }
+  static constexpr bool row_per_item = kind == TableRows::items, needs_ids = !row_per_item;
+  static Index tokens_per_item(const CatalogueSizes& sizes) noexcept {
+    return row_per_item ? 1 : sizes.digits;
+  }
 
   template <class T, class S = Host>
   struct Params {
@@ -55,7 +65,10 @@ struct ItemEmbedding {
 
   template <class F, class... P>
   static void for_each_parameter(const Shape& shape, F&& f, P&... p) {
-    f(Spec<2>{"items", {shape.catalogue.items, shape.width}, Init::normal(shape.own.deviation)},
+    const Index rows = row_per_item ? shape.catalogue.items : shape.catalogue.table_rows;
+    f(Spec<2>{row_per_item ? "items" : "digits",
+              {rows, shape.width},
+              Init::normal(shape.own.deviation)},
       p.table...);
   }
   template <class T, class S, class Ctx>
@@ -71,5 +84,8 @@ struct ItemEmbedding {
   static void rows_backward(const Shape&, const Params<T, S>&, const Params<T, S>&,
                             const ItemsView<S>&, MatrixArg<T, S>, const Cache<T, S>&, Ctx&) {}
 };
+
+/// One trained row for each item.
+struct ItemEmbedding : TableEmbedding<TableRows::items> {};
 
 }  // namespace simgr::SIMGR_ABI
