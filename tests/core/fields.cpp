@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/core/fields.hpp>
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -11,18 +13,24 @@ using namespace simgr;
 
 namespace {
 
-enum class Norm { before, after };
+enum class Norm { before, after, none };
+constexpr std::array<std::string_view, 3> names_of(Norm) {
+  return {"before", "after", "none"};
+}
+enum class Order { rising, falling };  // without words
 
 struct Encoder {
   Index width = 64;
   float dropout = 0.5f;
   Norm norm = Norm::before;
+  Order order = Order::rising;
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
     f(Field{"width", 1, 4096, "width of the model"}, c.width);
     f(Field{"dropout", 0, 0.9, "share of dropped values"}, c.dropout);
     f(Field{"norm", 0, 1, "norm before or after"}, c.norm);
+    f(Field{"order", 0, 1, "of the blocks"}, c.order);
   }
 };
 
@@ -52,15 +60,40 @@ std::string message_of(std::string_view name, std::string_view text) {
 TEST_CASE("fields are listed with dotted names, values and meanings, in order") {
   const Model model;
   const std::vector<FieldText> fields = list_fields(model);
-  REQUIRE(fields.size() == 5);
+  REQUIRE(fields.size() == 6);
   CHECK(fields[0].name == "encoder.width");
   CHECK(fields[0].value == "64");
   CHECK(fields[0].meaning == "width of the model");
   CHECK(fields[1].value == "0.5");
-  CHECK(fields[2].value == "0");
-  CHECK(fields[3].name == "tied");
-  CHECK(fields[3].value == "true");
-  CHECK(fields[4].value == "1");
+  CHECK(fields[2].value == "before");
+  CHECK(fields[3].value == "0");
+  CHECK(fields[4].name == "tied");
+  CHECK(fields[4].value == "true");
+  CHECK(fields[5].value == "1");
+}
+
+TEST_CASE("fields say what they may be set to") {
+  const std::vector<FieldText> fields = list_fields(Model{});
+  const char* const expected[] = {"1 to 4096", "0 to 0.9",      "before or after",
+                                  "0 to 1",    "true or false", ""};
+  for (std::size_t i = 0; i < fields.size(); ++i) { CHECK(fields[i].range == expected[i]); }
+  CHECK(detail::bound_text(1e6) == "1000000");
+  CHECK(detail::bound_text(9.2e18) == "9.2e+18");
+  CHECK(detail::bound_text(-0.5) == "-0.5");
+}
+
+TEST_CASE("an enumeration is set by its word or its number") {
+  Model model;
+  set_field(model, "encoder.norm", "after");
+  CHECK(model.encoder.norm == Norm::after);
+  set_field(model, "encoder.norm", "0");
+  CHECK(model.encoder.norm == Norm::before);
+  CHECK(message_of("encoder.norm", "none") == "encoder.norm: expected before or after, found none");
+  CHECK(message_of("encoder.norm", "behind") ==
+        "encoder.norm: cannot read \"behind\" as a value; expected before or after");
+  model.encoder.norm = static_cast<Norm>(7);  // nothing has this name
+  CHECK(list_fields(model)[2].value == "7");
+  CHECK(out_of_range(model) == "encoder.norm: expected 0 to 1, found 7");
 }
 
 TEST_CASE("every field can be set by its name") {
@@ -81,11 +114,13 @@ TEST_CASE("listing and setting are inverse") {
   Model model;
   model.encoder.dropout = 0.1f;
   model.encoder.width = 97;
+  model.encoder.norm = Norm::after;
   model.tied = false;
   Model copy;
   for (const FieldText& field : list_fields(model)) { set_field(copy, field.name, field.value); }
   CHECK(copy.encoder.dropout == model.encoder.dropout);
   CHECK(copy.encoder.width == 97);
+  CHECK(copy.encoder.norm == Norm::after);
   CHECK_FALSE(copy.tied);
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -22,6 +24,10 @@
 //   }
 //
 // and range checks, `--set name=value`, the text in a checkpoint and help texts are walks over it.
+// An enumeration whose values count from 0 is written by its words, and read by word or
+// number, where a function beside it names them:
+//
+//   constexpr std::array<std::string_view, 2> names_of(Norm) { return {"before", "after"}; }
 
 namespace simgr::SIMGR_ABI {
 
@@ -52,10 +58,16 @@ struct NoFields {
 /// A field as text: what checkpoints hold and `inspect` prints.
 struct FieldText {
   std::string name, value;
+  std::string range;  // "1 to 4096", "true or false", "before or after"; empty: any number
   std::string_view meaning;
 };
 
 namespace detail {
+
+template <class V>
+concept Worded = std::is_enum_v<V> && requires(V value) {
+  names_of(value)[0];
+};
 
 template <class V>
 double as_number(const V& value) {
@@ -68,6 +80,12 @@ std::string as_text(const V& value) {
   if constexpr (std::is_same_v<V, bool>) {
     return value ? "true" : "false";
   } else {
+    if constexpr (Worded<V>) {
+      const auto words = names_of(value);
+      if (const auto place = static_cast<std::size_t>(value); place < words.size()) {
+        return std::string(words[place]);
+      }
+    }
     char text[64];
     std::to_chars_result end{};
     if constexpr (std::is_enum_v<V>) {
@@ -86,10 +104,46 @@ bool parse_text(std::string_view text, V& value) {
     value = text == "true" || text == "1" || text == "on";
     return value || text == "false" || text == "0" || text == "off";
   } else {
+    if constexpr (Worded<V>) {
+      const auto words = names_of(value);
+      const auto found = std::find(words.begin(), words.end(), text);
+      if (found != words.end()) {
+        value = static_cast<V>(found - words.begin());
+        return true;
+      }
+    }
     std::conditional_t<std::is_enum_v<V>, int, V> number{};
     const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
     value = static_cast<V>(number);
     return end.ec == std::errc{} && end.ptr == text.data() + text.size();
+  }
+}
+
+/// A bound: 1000000 and not 1e+06.
+inline std::string bound_text(double bound) {
+  return std::abs(bound) < 1e15 && bound == std::floor(bound)
+             ? as_text(static_cast<std::int64_t>(bound))
+             : as_text(bound);
+}
+
+/// What a field may be set to, or empty.
+template <class V>
+std::string range_text(const Field& field, const V& value) {
+  if constexpr (std::is_same_v<V, bool>) {
+    return "true or false";
+  } else if constexpr (Worded<V>) {
+    const auto first = static_cast<std::size_t>(field.least),
+               last = static_cast<std::size_t>(field.most);
+    std::string text;
+    for (std::size_t i = first; i <= last; ++i) {
+      text += (i == first ? "" : i == last ? " or " : ", ") + std::string(names_of(value)[i]);
+    }
+    return text;
+  } else {
+    const Field unbounded{};
+    return field.least == unbounded.least && field.most == unbounded.most
+               ? ""
+               : bound_text(field.least) + " to " + bound_text(field.most);
   }
 }
 
@@ -130,7 +184,8 @@ template <class C>
 std::vector<FieldText> list_fields(const C& config) {
   std::vector<FieldText> fields;
   auto note = [&](const Field& field, const auto& value) {
-    fields.push_back({field.name, detail::as_text(value), field.meaning});
+    fields.push_back(
+        {field.name, detail::as_text(value), detail::range_text(field, value), field.meaning});
   };
   C::for_each_field(config, note);
   return fields;
@@ -153,11 +208,13 @@ Failure try_set_field(C& config, std::string_view name, std::string_view text) {
     found = true;
     auto parsed = value;
     if (!detail::parse_text(text, parsed)) {
-      sentence = field.name + ": cannot read \"" + std::string(text) + "\" as a value";
+      const std::string range = detail::range_text(field, value);
+      sentence = field.name + ": cannot read \"" + std::string(text) + "\" as a value" +
+                 (range.empty() ? "" : "; expected " + range);
     } else if (!(detail::as_number(parsed) >= field.least &&
                  detail::as_number(parsed) <= field.most)) {
-      sentence = field.name + ": expected " + detail::as_text(field.least) + " to " +
-                 detail::as_text(field.most) + ", found " + std::string(text);
+      sentence = field.name + ": expected " + detail::range_text(field, value) + ", found " +
+                 std::string(text);
     } else {
       value = parsed;
     }
@@ -184,8 +241,8 @@ std::string out_of_range(const C& config) {
   auto test = [&](const Field& field, const auto& value) {
     const double number = detail::as_number(value);
     if (sentence.empty() && !(number >= field.least && number <= field.most)) {
-      sentence = field.name + ": expected " + detail::as_text(field.least) + " to " +
-                 detail::as_text(field.most) + ", found " + detail::as_text(value);
+      sentence = field.name + ": expected " + detail::bound_text(field.least) + " to " +
+                 detail::bound_text(field.most) + ", found " + detail::bound_text(number);
     }
   };
   C::for_each_field(config, test);

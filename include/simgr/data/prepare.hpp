@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,10 +19,16 @@ namespace simgr::SIMGR_ABI::data {
 
 /// What becomes of an item that a user took before.
 enum class Repeats { keep, first };
+constexpr std::array<std::string_view, 2> names_of(Repeats) noexcept {
+  return {"keep", "first"};
+}
 
 /// The order of items of one user with equal times. Published Amazon 2014 numbers carry the order
 /// of the file, which there is the order of item names; studies shuffle.
 enum class Ties { file_order, shuffle };
+constexpr std::array<std::string_view, 2> names_of(Ties) noexcept {
+  return {"file_order", "shuffle"};
+}
 
 /// The steps between reading and splitting, in the order in which they are done.
 struct Preparation {
@@ -34,11 +42,10 @@ struct Preparation {
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
-    f(Field{"repeats", 0, 1, "0: keep items a user took before, 1: keep the first only"},
-      c.repeats);
+    f(Field{"repeats", 0, 1, "items a user took before"}, c.repeats);
     f(Field{"user_core", 0, 1e9, "least interactions of a user"}, c.user_core);
     f(Field{"item_core", 0, 1e9, "least interactions of an item"}, c.item_core);
-    f(Field{"ties", 0, 1, "items of equal time; 0: in the order of the file, 1: shuffled"}, c.ties);
+    f(Field{"ties", 0, 1, "order of items of equal time"}, c.ties);
     f(Field{"seed", 0, 1.8e19, "of the shuffle"}, c.seed);
     f(Field{"shortest", 0, 1e9, "least items of a history"}, c.shortest);
     f(Field{"longest", 0, 1e9, "most items of a history, the last ones; 0: all"}, c.longest);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <numeric>  // std::iota
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <simgr/core/error.hpp>
@@ -22,6 +24,10 @@ enum class Collision {
   digit,         // every id gets one digit more: 0, 1, 2, … inside a group (TIGER)
   nearest_free,  // all but the closest move to the nearest unused id; needs codebooks
 };
+
+constexpr std::array<std::string_view, 3> names_of(Collision) noexcept {
+  return {"keep", "digit", "nearest-free"};
+}
 
 /// Items by id: groups of equal ids one after another, inside a group in the order of the items.
 struct IdGroups {

@@ -22,7 +22,7 @@ struct RandomIdsConfig {
     f(Field{"levels", 1, 64, "digits of an id, the disambiguation digit not counted"}, c.levels);
     f(Field{"codes", 1, 1 << 20, "codes of a digit"}, c.codes);
     f(Field{"seed", 0, 1.9e19, "seed of the draws"}, c.seed);
-    f(Field{"collision", 0, 1, "0 keep, 1 disambiguation digit"}, c.collision);
+    f(Field{"collision", 0, 1, "items of one id stay, or get one digit more"}, c.collision);
   }
 };
 

@@ -31,7 +31,7 @@ struct ResidualKMeansConfig {
     f(Field{"seed", 0, 1.9e19, "seed of the k-means++ draws"}, c.seed);
     f(Field{"normalise_residuals", 0, 1, "divide the residuals by their lengths at every level"},
       c.normalise_residuals);
-    f(Field{"collision", 0, 2, "0 keep, 1 disambiguation digit, 2 nearest free id"}, c.collision);
+    f(Field{"collision", 0, 2, "items of one id stay, get one digit more, or move"}, c.collision);
   }
 };
 

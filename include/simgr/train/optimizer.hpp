@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include <simgr/core/arena.hpp>
 #include <simgr/core/fields.hpp>
@@ -20,6 +22,10 @@ namespace simgr::SIMGR_ABI::train {
 ///   adagrad  sum += g²;  w -= rate · g / (sqrt(sum) + epsilon)
 enum class Optimizer { adamw, adam, sgd, adagrad };
 
+constexpr std::array<std::string_view, 4> names_of(Optimizer) noexcept {
+  return {"adamw", "adam", "sgd", "adagrad"};
+}
+
 /// An optimiser and its numbers, checked by OptimizerState.
 struct OptimizerConfig {
   Optimizer kind = Optimizer::adamw;
@@ -32,7 +38,7 @@ struct OptimizerConfig {
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
-    f(Field{"kind", 0, 3, "0 AdamW, 1 Adam with classic L2, 2 SGD, 3 Adagrad"}, c.kind);
+    f(Field{"kind", 0, 3, "what turns a gradient into a step; adam has classic L2 decay"}, c.kind);
     f(Field{"rate", 0, 100, "learning rate before the schedule"}, c.rate);
     f(Field{"beta1", 0, 0.9999, "Adam: memory of the mean"}, c.beta1);
     f(Field{"beta2", 0, 0.999999, "Adam: memory of the mean square"}, c.beta2);

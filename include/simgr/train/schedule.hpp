@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <string>
+#include <string_view>
 
 #include <simgr/core/fields.hpp>
 
@@ -20,6 +22,10 @@ namespace simgr::SIMGR_ABI::train {
 ///   polynomial       (1 - progress)^power, from 1 to `end`
 enum class Schedule { constant, linear, cosine, inverse_root, cosine_restarts, polynomial };
 
+constexpr std::array<std::string_view, 6> names_of(Schedule) noexcept {
+  return {"constant", "linear", "cosine", "inverse_root", "cosine_restarts", "polynomial"};
+}
+
 /// A schedule and its numbers; see check().
 struct ScheduleConfig {
   Schedule kind = Schedule::constant;
@@ -32,9 +38,7 @@ struct ScheduleConfig {
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
-    f(Field{"kind", 0, 5,
-            "0 constant, 1 linear, 2 cosine, 3 inverse root, 4 cosine restarts, 5 polynomial"},
-      c.kind);
+    f(Field{"kind", 0, 5, "course of the learning rate"}, c.kind);
     f(Field{"warmup", 0, 1, "warm-up as a fraction of all steps"}, c.warmup);
     f(Field{"warmup_steps", 0, 1e12, "warm-up in steps, instead of the fraction"}, c.warmup_steps);
     f(Field{"hold_steps", 0, 1e12, "inverse root: steps before the rate falls"}, c.hold_steps);
