@@ -14,6 +14,7 @@
 #include <simgr/cpu/cpu.hpp>
 #include <simgr/cpu/rank_products.hpp>
 #include <simgr/flow.hpp>
+#include <simgr/item_keys.hpp>
 #include <simgr/ranker/exhaustive.hpp>
 #include <simgr/recommend_options.hpp>
 #include <simgr/scratch_pool.hpp>
@@ -91,6 +92,8 @@ public:
   Index items() const noexcept { return catalogue_.items; }
   Index width() const noexcept { return config_.encoder.width; }
   const Catalogue& catalogue() const noexcept { return catalogue_; }
+  /// From the host's names of items to ids and back.
+  const ItemKeys& item_keys() const noexcept { return item_keys_; }
   const Config& config() const noexcept { return config_; }
   const ParameterTable& table() const noexcept { return table_; }
 
@@ -264,6 +267,7 @@ private:
   void compute_bank(Index first);
 
   Catalogue catalogue_;
+  ItemKeys item_keys_;  // of catalogue_.keys
   Config config_;
   ParameterTable table_;
   Arena weights_memory_;
@@ -316,6 +320,7 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
       digit_rows_.view()(i, l) = static_cast<std::int32_t>(first + code);
     }
   }
+  item_keys_ = ItemKeys(catalogue_.keys);
   popularity_ = OwnedMatrix<float>(catalogue_.items, 1);
   for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
     popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);

@@ -52,6 +52,7 @@
 #include <simgr/io/safetensors_writer.hpp>
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/io/tensor.hpp>
+#include <simgr/item_keys.hpp>
 #include <simgr/loss/cross_entropy.hpp>
 #include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/negatives.hpp>

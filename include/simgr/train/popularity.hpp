@@ -17,6 +17,8 @@
 #include <simgr/data/split.hpp>
 #include <simgr/eval/model.hpp>
 #include <simgr/io/catalogue_file.hpp>
+#include <simgr/io/model_file.hpp>
+#include <simgr/item_keys.hpp>
 #include <simgr/ranker/exhaustive.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/scratch_pool.hpp>
@@ -39,6 +41,7 @@ public:
   explicit Popularity(Catalogue catalogue, Config = {}) : catalogue_(std::move(catalogue)) {
     settle_size(catalogue_);
     catalogue_.popularity.resize(static_cast<std::size_t>(catalogue_.items), 0);
+    item_keys_ = ItemKeys(catalogue_.keys);
     refresh();
   }
   Popularity(Popularity&&) noexcept = default;
@@ -47,6 +50,7 @@ public:
   Index items() const noexcept { return catalogue_.items; }
   Index width() const noexcept { return 1; }
   const Catalogue& catalogue() const noexcept { return catalogue_; }
+  const ItemKeys& item_keys() const noexcept { return item_keys_; }
   Config config() const noexcept { return {}; }
   Matrix<const float> keys() const noexcept { return counts_; }  // [items, 1]
 
@@ -166,6 +170,7 @@ private:
   }
 
   Catalogue catalogue_;
+  ItemKeys item_keys_;         // of catalogue_.keys
   OwnedMatrix<float> counts_;  // [items, 1]
   std::unique_ptr<ScratchPool<Arena>> scratch_ = std::make_unique<ScratchPool<Arena>>();
 };
