@@ -61,6 +61,7 @@ public:
   using EncoderType = E;
   using PoolerType = P;
   using SimilarityType = S;
+  using LossType = L;
   /// Whether items can be added after training: no tensor has a row for each item.
   static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
     Parts::Candidates::own_rows;

@@ -9,6 +9,7 @@
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/baselines/simgr.hpp>
+#include <simgr/core/type_name.hpp>
 #include <simgr/data/amazon.hpp>
 #include <simgr/data/batcher.hpp>
 #include <simgr/data/byte_source.hpp>

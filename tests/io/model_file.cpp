@@ -103,9 +103,26 @@ TEST_CASE("a file of another model says which one it holds") {
   const simgr::baselines::SasRec model({.items = 23}, {.encoder = {.width = 8, .heads = 1}});
   model.save(folder.file("m"));
   const std::string sentence = sentence_of(folder.file("m"));
-  CHECK(sentence.find("simgr.encoder: expected TransformerEncoder<PooledDigitEmbedding<") !=
+  CHECK(sentence.find("simgr.type: expected TransformerEncoder<PooledDigitEmbedding<") !=
         std::string::npos);
   CHECK(sentence.find("the file holds TransformerEncoder<ItemEmbedding") != std::string::npos);
+}
+
+TEST_CASE("the file names the types of its model, the same however they were written") {
+  const simgr_test::TemporaryFolder folder;
+  small_model().save(folder.file("m"));
+  const auto file = simgr::io::Checkpoint::read(folder.file("m"));
+  CHECK(file.text("simgr.type") ==
+        "TransformerEncoder<PooledDigitEmbedding<DigitMean<1>>, Causal, PreNorm, GeluTanh> > "
+        "PositionPooler<0> > ScaledCosine<PooledDigits<DigitMean<1>>>");
+  CHECK(file.text("simgr.loss") == "ItemCrossEntropy<FullCatalogue>");
+  using Spelled =
+      simgr::Recommender<simgr::TransformerEncoder<simgr::PooledDigitEmbedding<simgr::Mean>,
+                                                   simgr::Causal, simgr::PreNorm, simgr::GeluTanh>,
+                         simgr::EveryPosition,
+                         simgr::ScaledCosine<simgr::PooledDigits<simgr::Mean>>,
+                         simgr::ItemCrossEntropy<>>;
+  CHECK(simgr::io::ModelFile<Spelled>::type() == File::type());
 }
 
 // Writes a valid checkpoint of a model that `change` has touched.
@@ -124,9 +141,7 @@ std::string sentence_after(F&& change) {
     File::save(model, folder.file("whole"));
     return simgr::io::Checkpoint::read(folder.file("whole"));
   }();
-  writer.set("simgr.encoder", whole.text("simgr.encoder"));
-  writer.set("simgr.similarity", whole.text("simgr.similarity"));
-  writer.set("simgr.compiler", whole.text("simgr.compiler"));
+  writer.set("simgr.type", whole.text("simgr.type"));
   for (const simgr::FieldText& field : simgr::list_fields(config)) {
     writer.set("simgr.config." + field.name, field.value);
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <simgr/core/fields.hpp>
+#include <simgr/core/type_name.hpp>
 #include <simgr/io/catalogue_file.hpp>
 #include <simgr/io/checkpoint.hpp>
 #include <simgr/recommender.hpp>
@@ -18,34 +19,13 @@ namespace simgr::SIMGR_ABI::io {
 
 namespace detail {
 
-/// The name of a type as this compiler writes it, without the namespaces of this library.
-template <class T>
-std::string name_of_type() {
-#if defined(_MSC_VER)
-  std::string_view text = __FUNCSIG__;
-#else
-  std::string_view text = __PRETTY_FUNCTION__;
-#endif
-  const std::size_t begin = text.find("T = ") + 4;
-  text = text.substr(begin, text.find_last_of(";]") - begin);
-  text = text.substr(0, text.find("; std::string"));
-  std::string name;
-  for (std::size_t at = 0; at < text.size();) {
-    if (text.substr(at).starts_with("simgr::")) {
-      at += 7;
-      if (text.substr(at).starts_with("v0")) {
-        at = text.find("::", at) + 2;
-      }
-    } else {
-      name += text[at++];
-    }
-  }
-  return name;
-}
-
 inline constexpr std::string_view config_prefix = "simgr.config.";
 
 }  // namespace detail
+
+// What a model file calls the types of its model.
+inline constexpr const char* type_key = "simgr.type";
+inline constexpr const char* loss_key = "simgr.loss";
 
 /// A model as one file: weights by name, config as text, what is known of the items, and of which
 /// types the model is.
@@ -53,10 +33,10 @@ inline constexpr std::string_view config_prefix = "simgr.config.";
 /// The file is a checkpoint (checkpoint.hpp): every tool that reads safetensors opens it. Writing
 /// replaces the file as a whole and keeps the one before as `<path>.previous`. Its metadata:
 ///
-///   simgr.config.<field>             every field of the Config
-///   simgr.encoder, simgr.similarity  the types that turn a history into scores
-///   simgr.compiler                   who wrote the names of the types: they are compared where
-///                                    that is the same; tensors and fields are always compared
+///   simgr.config.<field>  every field of the Config
+///   simgr.type            the types that turn a history into scores: encoder, pooler and
+///                         similarity, as core/type_name.hpp writes them
+///   simgr.loss            the type that trained it
 template <class Model>
 struct ModelFile {
   using Parts = typename Model::Parts;
@@ -81,9 +61,8 @@ struct ModelFile {
 
   /// What a model file holds; training states hold it too.
   static void add_to(CheckpointWriter& writer, const Model& model) {
-    writer.set("simgr.encoder", detail::name_of_type<typename Model::EncoderType>());
-    writer.set("simgr.similarity", detail::name_of_type<typename Model::SimilarityType>());
-    writer.set("simgr.compiler", compiler());
+    writer.set(type_key, type());
+    writer.set(loss_key, loss());
     for (const FieldText& field : list_fields(model.config())) {
       writer.set(std::string(detail::config_prefix) + field.name, field.value);
     }
@@ -101,7 +80,7 @@ struct ModelFile {
   static Model load(const std::string& path) { return try_load(path).value_or_raise(); }
 
   static Result<Model> try_load(const Checkpoint& checkpoint) {
-    if (Failure failure = check_types(checkpoint)) {
+    if (Failure failure = check_type(checkpoint)) {
       return *std::move(failure);
     }
     auto config = try_config(checkpoint);
@@ -139,39 +118,25 @@ struct ModelFile {
     return Model(std::move(catalogue).value(), config.value(), std::span<const float>(weights));
   }
 
-  /// Whether a file holds a model of these types.
-  /// Errors  DataError: of others, or of none
-  static Failure check_types(const Checkpoint& checkpoint) {
-    const std::string* written_by = checkpoint.find_text("simgr.compiler");
-    const auto compare = [&](const char* what, const std::string& expected) -> Failure {
-      auto found = checkpoint.try_text(what);
-      if (!found) {
-        return found.error();
-      }
-      if (written_by != nullptr && *written_by == compiler() && *found != expected) {
-        return DataError("expected " + expected + ", the file holds " + *found,
-                         {.file = checkpoint.file(), .field = what});
-      }
+  static std::string type() {
+    return type_name<typename Model::EncoderType>() + " > " +
+           type_name<typename Model::PoolerType>() + " > " +
+           type_name<typename Model::SimilarityType>();
+  }
+  static std::string loss() { return type_name<typename Model::LossType>(); }
+
+  /// Whether a file holds a model of these types; a loss does not matter to who serves.
+  /// Errors  DataError: of others
+  static Failure check_type(const Checkpoint& checkpoint) {
+    const std::string* found = checkpoint.find_text(type_key);
+    if (found == nullptr || *found == type()) {  // without it, tensors and fields decide
       return std::nullopt;
-    };
-    if (Failure failure =
-            compare("simgr.encoder", detail::name_of_type<typename Model::EncoderType>())) {
-      return failure;
     }
-    return compare("simgr.similarity", detail::name_of_type<typename Model::SimilarityType>());
+    return DataError("expected " + type() + ", the file holds " + *found,
+                     {.file = checkpoint.file(), .field = std::string(type_key)});
   }
 
 private:
-  static std::string compiler() {
-#if defined(__clang__)
-    return "clang " + std::to_string(__clang_major__);
-#elif defined(__GNUC__)
-    return "gcc " + std::to_string(__GNUC__);
-#else
-    return "unknown";
-#endif
-  }
-
   static Result<Config> try_config(const Checkpoint& checkpoint) {
     Config config;
     for (const MetadataEntry& entry : checkpoint.texts()) {

@@ -13,6 +13,7 @@
 #include <simgr/catalogue.hpp>
 #include <simgr/core/error.hpp>
 #include <simgr/core/executor.hpp>
+#include <simgr/core/type_name.hpp>
 #include <simgr/cpu/cpu.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/eval/model.hpp>
@@ -134,7 +135,7 @@ public:
   /// Errors  those of CheckpointWriter::try_write
   Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
     io::CheckpointWriter writer;
-    writer.set("simgr.encoder", std::string(encoder_name));
+    writer.set(io::type_key, type());
     io::add_catalogue(writer, catalogue_);
     for (const io::MetadataEntry& entry : extra) { writer.set(entry.key, entry.text); }
     return writer.try_write(path, io::Keep::previous);
@@ -149,20 +150,21 @@ public:
     return checkpoint ? try_load(checkpoint.value()) : Result<Popularity>(checkpoint.error());
   }
   static Result<Popularity> try_load(const io::Checkpoint& checkpoint) {
-    const std::string* encoder = checkpoint.find_text("simgr.encoder");
-    if (encoder == nullptr || *encoder != encoder_name) {
-      return DataError("expected a popularity model, the file holds another",
-                       {.file = checkpoint.file(), .field = "simgr.encoder"});
+    const std::string* found = checkpoint.find_text(io::type_key);
+    if (found == nullptr || *found != type()) {
+      return DataError("expected a popularity model, the file holds " +
+                           (found == nullptr ? "another" : *found),
+                       {.file = checkpoint.file(), .field = io::type_key});
     }
     auto catalogue = io::try_read_catalogue(checkpoint);
     return catalogue ? Popularity(std::move(catalogue).value())
                      : Result<Popularity>(catalogue.error());
   }
   static Popularity load(const std::string& path) { return try_load(path).value_or_raise(); }
+  /// What its files say of their type, as ModelFile::type().
+  static std::string type() { return type_name<Popularity>(); }
 
 private:
-  static constexpr std::string_view encoder_name = "Popularity";
-
   void refresh() {
     counts_ = OwnedMatrix<float>(items(), 1);
     std::transform(catalogue_.popularity.begin(), catalogue_.popularity.end(),

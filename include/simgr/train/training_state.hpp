@@ -135,7 +135,7 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   }
   const io::Checkpoint& state = read.value();
   const Model& model = trainer.model();
-  if (Failure failure = io::ModelFile<Model>::check_types(state)) {
+  if (Failure failure = io::ModelFile<Model>::check_type(state)) {
     return failure;
   }
   std::string differences;
@@ -148,6 +148,7 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
       }
     }
   };
+  compare("", {{io::loss_key, io::ModelFile<Model>::loss(), {}, {}}});
   compare(io::detail::config_prefix, list_fields(model.config()));
   compare(detail::option_prefix, list_fields(trainer.options()));
   auto catalogue = io::try_read_catalogue(state);
