@@ -69,3 +69,11 @@ TEST_CASE("the place of the first bad byte is given, in long texts too") {
   CHECK(simgr::data::first_bad_utf8(text) == 77);
   CHECK(simgr::data::first_bad_utf8("") == -1);
 }
+
+TEST_CASE("messages quote the start of a text, whatever it holds") {
+  using simgr::data::quoted;
+  CHECK(quoted("") == "\"\"");
+  CHECK(quoted("user\titems") == "\"user\\titems\"");
+  CHECK(quoted(std::string("a\0\xff\n", 4)) == "\"a\\x00\\xff\\x0a\"");
+  CHECK(quoted(std::string(41, 'x')) == "\"" + std::string(40, 'x') + "...\"");
+}

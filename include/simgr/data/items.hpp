@@ -156,9 +156,12 @@ inline Result<std::vector<ItemText>> try_read_items(const std::string& path,
                        lines->where());
     }
     const JsonValue* id = object->find("id");
-    if (id == nullptr || id->as_integer() != static_cast<std::int64_t>(items.size())) {
-      return DataError("expected id " + std::to_string(items.size()) +
-                           (id == nullptr ? ", found none" : ", found another"),
+    const auto number = id == nullptr ? std::nullopt : id->as_integer();
+    if (number != static_cast<std::int64_t>(items.size())) {
+      return DataError("expected id " + std::to_string(items.size()) + ", found " +
+                           (id == nullptr ? "none"
+                            : number      ? std::to_string(*number)
+                                          : std::string(id->kind_name())),
                        lines->where("id"));
     }
     if (Failure failure = detail::assign_item(*object, items.emplace_back(), lines->where())) {

@@ -17,6 +17,7 @@
 
 #include <simgr/core/error.hpp>
 #include <simgr/core/types.hpp>
+#include <simgr/data/utf8.hpp>
 
 namespace simgr::SIMGR_ABI::data {
 
@@ -371,6 +372,10 @@ Failure read_json_events(std::string_view text, Handler& handler, Where where = 
   if (const void* nul = text.empty() ? nullptr : std::memchr(text.data(), 0, text.size())) {
     where.offset = start + (static_cast<const char*>(nul) - text.data());
     return DataError("not valid JSON: a NUL byte", std::move(where));  // nlohmann would stop there
+  }
+  if (const Index bad = first_bad_utf8(text); bad >= 0) {  // nlohmann would quote it as it stands
+    where.offset = start + bad;
+    return DataError("not valid JSON: a byte that is not UTF-8", std::move(where));
   }
   const char* seen = text.data();
   detail::JsonEvents<Handler> events(handler, text.data(), &seen, limits);

@@ -12,6 +12,7 @@
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/decimal.hpp>
 #include <simgr/data/interactions.hpp>
+#include <simgr/data/utf8.hpp>
 
 namespace simgr::SIMGR_ABI::data {
 
@@ -37,8 +38,8 @@ public:
     }
     timed_ = line == "user\titems\ttimes";
     if (!timed_ && line != "user\titems") {
-      return fail("header", "expected user<TAB>items or user<TAB>items<TAB>times, found \"" +
-                                printable(line) + "\"");
+      return fail("header",
+                  "expected user<TAB>items or user<TAB>items<TAB>times, found " + quoted(line));
     }
     if (!block.empty()) {
       block.remove_prefix(end + 1);
@@ -159,11 +160,6 @@ private:
   Failure fail(std::string column, const std::string& sentence) const {
     return DataError(sentence, {path_, line_ + 1, -1, std::move(column)});
   }
-  static std::string printable(std::string_view text) {
-    std::string clipped(text.substr(0, 40));
-    for (char& c : clipped) { c = c >= 0x20 && c < 0x7f ? c : '?'; }
-    return clipped + (text.size() > 40 ? "..." : "");
-  }
   static bool fits(const DecimalScanner& scanner, Index most) noexcept {
     return scanner.digits() >= 1 && scanner.digits() <= most;
   }
@@ -183,13 +179,14 @@ private:
     }
     if (!separator && delimiter != '\r') {
       const std::string_view found(scanner.begin(), static_cast<std::size_t>(scanner.digits() + 1));
-      return fail(column, "expected a number, found \"" + printable(found) + "\"");
+      return fail(column, "expected a number, found " + quoted(found));
     }
     if (digits.size() > 16 ||
         decimal(scanner.end(), static_cast<Index>(digits.size())) > largest_id) {
-      return fail(column, "the number " + printable(digits) + " is out of range");
+      return fail(column, "the number " + std::string(digits.substr(0, 40)) + " is out of range");
     }
-    return fail(column, std::string("expected ") + behind + " behind " + printable(digits));
+    return fail(column,
+                std::string("expected ") + behind + " behind " + std::string(digits.substr(0, 40)));
   }
   Failure add_user(std::int64_t user) {
     const Index users = result_.users();

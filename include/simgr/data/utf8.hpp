@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include <simgr/core/types.hpp>
@@ -51,6 +52,24 @@ inline Index first_bad_utf8(std::string_view text) noexcept {
     i += length;
   }
   return -1;
+}
+
+/// The start of a text as messages quote it, whatever it holds: in quotes, at most 40 bytes, tabs as
+/// \t and what is not printable ASCII as \xff.
+inline std::string quoted(std::string_view text) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string shown = "\"";
+  for (const char c : text.substr(0, 40)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      shown += c;
+    } else if (c == '\t') {
+      shown += "\\t";
+    } else {
+      shown += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+    }
+  }
+  return shown + (text.size() > 40 ? "...\"" : "\"");
 }
 
 }  // namespace simgr::SIMGR_ABI::data

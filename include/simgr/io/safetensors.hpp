@@ -122,7 +122,8 @@ inline Result<Safetensors> try_read_safetensors(const std::string& path) {
   const Index most = std::min(after_length, safetensors_header_limit);
   if (header_bytes > static_cast<std::uint64_t>(most)) {
     return DataError("the header claims " + std::to_string(header_bytes) + " bytes, at most " +
-                         std::to_string(most) + " are possible",
+                         std::to_string(most) +
+                         " are possible: the file is cut, or is no safetensors file",
                      {.file = path, .offset = 0});
   }
 

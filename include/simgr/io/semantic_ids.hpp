@@ -11,6 +11,7 @@
 
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/lc_rec.hpp>
+#include <simgr/data/utf8.hpp>
 #include <simgr/io/atomic_file.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
@@ -39,13 +40,6 @@ inline std::string_view next_part(std::string_view& rest, char separator) noexce
   const std::string_view part = rest.substr(0, rest.find(separator));
   rest.remove_prefix(std::min(rest.size(), part.size() + 1));
   return part;
-}
-
-/// The first 40 bytes of a text in quotes, for messages: only ASCII comes through.
-inline std::string quoted_start(std::string_view text) {
-  std::string clipped(text.substr(0, 40));
-  for (char& c : clipped) { c = c >= 0x20 && c < 0x7f ? c : '?'; }
-  return "\"" + clipped + (text.size() > 40 ? "...\"" : "\"");
 }
 
 /// Collects codes and keeps their rules: as many in every row, in range, and each digit's codes so
@@ -130,14 +124,14 @@ inline std::string parse_codes_per_digit(std::string_view text, std::vector<Inde
   }
   if (!text.starts_with(mark)) {
     return "expected item<TAB>digits or item<TAB>digits<TAB>codes_per_digit=…, found " +
-           quoted_start(text);
+           data::quoted(text);
   }
   text.remove_prefix(mark.size());
   while (!text.empty()) {
     const std::string_view part = next_part(text, ' ');
     const std::int64_t count = whole_number(part);
     if (count < 1 || count > SemanticIdRows::largest_code) {
-      return "codes_per_digit: expected numbers above 0, found " + quoted_start(part);
+      return "codes_per_digit: expected numbers from 1 to 2147483646, found " + data::quoted(part);
     }
     counts.push_back(static_cast<Index>(count));
   }
@@ -178,8 +172,7 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
       const std::string_view item = detail::next_part(rest, '\t');
       const std::string_view digits = detail::next_part(rest, '\t');
       if (item != "item" || digits != "digits") {
-        return wrong("expected the header item<TAB>digits, found " +
-                     detail::quoted_start(lines->line()));
+        return wrong("expected the header item<TAB>digits, found " + data::quoted(lines->line()));
       }
       if (const std::string sentence = detail::parse_codes_per_digit(rest, claimed);
           !sentence.empty()) {
@@ -190,13 +183,13 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
     const std::string_view item = detail::next_part(rest, '\t');
     if (detail::whole_number(item) != rows.rows()) {
       return wrong("expected item " + std::to_string(rows.rows()) + ", found " +
-                   detail::quoted_start(item));
+                   data::quoted(item));
     }
     std::string sentence;
     while (!rest.empty() && sentence.empty()) {
       const std::string_view code = detail::next_part(rest, ' ');
       sentence = rows.push(detail::whole_number(code));
-      sentence += sentence.empty() ? "" : ", found " + detail::quoted_start(code);
+      sentence += sentence.empty() ? "" : ", found " + data::quoted(code);
     }
     sentence = sentence.empty() ? rows.end_row() : sentence;
     if (!sentence.empty()) {
