@@ -27,6 +27,7 @@ TEST_CASE("Ticks stand at round numbers inside the axis") {
   REQUIRE(ticks.size() == 6);
   CHECK(ticks.front().second == "0.015");
   CHECK(ticks.back().second == "0.040");
+  CHECK(Axis{0, 6, 0, 100, false}.ticks(6).front().second == "0");
   std::mt19937 rng(1);
   for (int round = 0; round < 2000; ++round) {
     const double low = static_cast<double>(rng() % 1000) / 7 - 50;

@@ -61,6 +61,7 @@ public:
 
   std::string html() const {
     std::string page = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                       "<meta name=\"generator\" content=\"simgr\">"
                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
                        "<meta name=\"color-scheme\" content=\"light dark\"><title>" +
                        escape_html(title_) + "</title><style>" + std::string(style()) +

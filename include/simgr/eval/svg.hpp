@@ -113,7 +113,7 @@ struct Axis {
     }
     const double step = tick_step(high - low, count);
     for (double n = std::ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1) {
-      result.emplace_back(n * step, tick_text(n * step, step));
+      result.emplace_back(n * step, tick_text(n * step + 0.0, step));  // + 0.0: never -0
     }
     return result;
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <span>
@@ -71,6 +72,7 @@ public:
     refresh();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     train::EpochReport report{.epoch = 1, .epochs = 1, .seconds = seconds.count(), .best = true};
+    report.loss = std::numeric_limits<double>::quiet_NaN();  // nothing is minimised
     report.tokens_per_second =
         static_cast<double>(split.train.tokens()) / std::max(seconds.count(), 1e-9);
     if (!split.validation.targets.empty()) {

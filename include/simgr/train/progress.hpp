@@ -84,8 +84,8 @@ public:
     }
     const double percent = 100.0 * static_cast<double>(report.step) /
                            static_cast<double>(std::max<Index>(1, report.steps));
-    redraw(head(report.epoch, report.epochs) + "  " + detail::fixed(percent, 0) + "%  loss " +
-           detail::fixed(report.loss, 4) + validation_ + "  " +
+    redraw(head(report.epoch, report.epochs) + "  " + detail::fixed(percent, 0) + "%" +
+           loss_text(report.loss) + validation_ + "  " +
            detail::short_count(report.tokens_per_second) + " tokens/s  left " + remaining(done));
   }
 
@@ -105,9 +105,8 @@ public:
         validation_ += " (best)";
       }
     }
-    const std::string line = head(report.epoch, report.epochs) + "  loss " +
-                             detail::fixed(report.loss, 4) + validation_ + "  " +
-                             detail::fixed(report.seconds, 2) + " s  " +
+    const std::string line = head(report.epoch, report.epochs) + loss_text(report.loss) +
+                             validation_ + "  " + detail::fixed(report.seconds, 2) + " s  " +
                              detail::short_count(report.tokens_per_second) + " tokens/s  left " +
                              remaining(static_cast<double>(report.epoch) / epochs);
     if (terminal_) {
@@ -130,6 +129,10 @@ public:
 private:
   static std::string head(Index epoch, Index epochs) {
     return "epoch " + std::to_string(epoch) + "/" + std::to_string(epochs);
+  }
+
+  static std::string loss_text(double loss) {  // where something is minimised
+    return std::isnan(loss) ? "" : "  loss " + detail::fixed(loss, 4);
   }
 
   // The first report fixes where this run began: a resumed run does not count what it was given.
