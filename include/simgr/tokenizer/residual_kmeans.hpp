@@ -94,6 +94,20 @@ template <class E = Serial>
     return found;
   }
 
+/// The ids of `found`, made from these vectors, with collisions treated as asked.
+inline SemanticIds resolve_collisions(const ResidualKMeans& found, MatrixArg<float> vectors,
+                                      Collision collision) {
+  switch (collision) {
+  case Collision::digit:
+    return append_digit(found.ids);
+  case Collision::nearest_free:
+    return move_to_nearest_free(found.quantizer, vectors, found.ids);
+  case Collision::keep:
+    break;
+  }
+  return found.ids;
+}
+
 /// Semantic ids of item vectors [items, width]; ids that collide are treated as config.collision
 /// says, by default with one digit more. Everything else as fit_residual_kmeans, which returns the
 /// codebooks, too.
@@ -101,16 +115,8 @@ template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       SemanticIds residual_kmeans(MatrixArg<float> vectors, const ResidualKMeansConfig& config = {},
                                   E&& executor = E{}) {
-    ResidualKMeans found = fit_residual_kmeans(vectors, config, {}, executor);
-    switch (config.collision) {
-    case Collision::digit:
-      return append_digit(found.ids);
-    case Collision::nearest_free:
-      return move_to_nearest_free(found.quantizer, vectors, std::move(found.ids));
-    case Collision::keep:
-      break;
-    }
-    return std::move(found.ids);
+    return resolve_collisions(fit_residual_kmeans(vectors, config, {}, executor), vectors,
+                              config.collision);
   }
 
 }  // namespace simgr::SIMGR_ABI::tokenizer
