@@ -24,6 +24,7 @@ class Served final : public ServedModel {
 public:
   explicit Served(Model model) : model_(std::move(model)) {}
   const simgr::Catalogue& catalogue() const override { return model_.catalogue(); }
+  const simgr::ItemKeys& item_keys() const override { return model_.item_keys(); }
   simgr::eval::Metrics evaluate(const simgr::data::Evaluation& cases,
                                 const simgr::eval::EvaluateOptions& options,
                                 simgr::cpu::ThreadPool& pool) const override {
@@ -70,7 +71,7 @@ inline std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name
                                                          const simgr::train::FitResult& result) {
   std::vector<simgr::io::MetadataEntry> metadata = {
       {kind_key, name},
-      {"data", request.data_fingerprint},
+      {data_key, request.data_fingerprint},
       {"epochs", std::to_string(result.epochs)},
       {"best_epoch", std::to_string(result.best_epoch)},
       {"validation_ndcg@10", simgr::train::detail::log_text(result.best_validation_ndcg10)}};
@@ -97,7 +98,10 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
   simgr::train::Trainer<Model> trainer(model, split, all.fit);
   const std::string state = state_path(request.out);
   if (request.resume && std::filesystem::exists(state)) {
-    simgr::train::load_training_state(trainer, state);
+    if (const simgr::Failure failure = simgr::train::try_load_training_state(trainer, state)) {
+      throw simgr::DataError(std::string(failure->what()) +
+                             "; give another --out, or delete this file to begin anew");
+    }
   } else {
     std::filesystem::remove(state);  // of another run: nobody may go on from it
   }
@@ -139,8 +143,14 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
 template <class Model>
 ModelKind kind_of(int place, std::string name, std::string summary,
                   simgr::baselines::Defaults<Model> defaults) {
-  ModelKind kind{place, name, std::move(summary), Model::Parts::Embedding::needs_ids, {}, {},
-                 {},    {}};
+  using File = simgr::io::ModelFile<Model>;
+  ModelKind kind;
+  kind.place = place;
+  kind.name = name;
+  kind.summary = std::move(summary);
+  kind.needs_ids = Model::Parts::Embedding::needs_ids;
+  kind.type = File::type();
+  kind.loss = File::loss();
   kind.settings = [defaults] { return simgr::list_fields(settings_of(defaults, {})); };
   kind.check = [defaults](const std::vector<Setting>& settings) {
     settings_of(defaults, settings);
@@ -150,8 +160,7 @@ ModelKind kind_of(int place, std::string name, std::string summary,
     return fit_recommender(name, defaults, std::move(catalogue), split, request, pool);
   };
   kind.load = [](const simgr::io::Checkpoint& file) -> std::unique_ptr<ServedModel> {
-    return std::make_unique<Served<Model>>(
-        simgr::io::ModelFile<Model>::try_load(file).value_or_raise());
+    return std::make_unique<Served<Model>>(File::try_load(file).value_or_raise());
   };
   return kind;
 }

@@ -8,6 +8,7 @@
 
 #include <simgr_cli/data_folder.hpp>
 #include <simgr_cli/kind.hpp>
+#include <simgr_cli/output.hpp>
 
 // One function a command; options as the command line gave them. Each returns normally or throws:
 // UsageError (exit 2) or simgr::Error (exit 1). Results go to standard output, how work goes to
@@ -18,7 +19,7 @@ namespace simgr_cli {
 /// What fit, compare and quickstart share.
 struct TrainingOptions {
   std::optional<Index> epochs;
-  std::optional<std::uint64_t> seed;
+  std::optional<std::int64_t> seed;
   std::vector<std::string> set;  // name=value
   Index threads = 0;             // 0: as many as the machine has
 
@@ -44,14 +45,14 @@ void evaluate(const EvaluateOptions& options);
 struct RecommendCommand {
   std::string file, history, allow, deny, seen = "remove";
   Index k = 10;
-  bool json = false;
+  bool keys = false, json = false;
 };
 void recommend(const RecommendCommand& options);
 
 struct TokenizeOptions {
   std::string data, text_vectors, out, method = "residual-kmeans", collision = "digit";
   Index levels = 4, codes = 256, iterations = 20;
-  std::uint64_t seed = 1;
+  std::int64_t seed = 1;
   Index threads = 0;
 };
 void tokenize(const TokenizeOptions& options);
@@ -71,6 +72,9 @@ struct QuickstartOptions {
 void quickstart(const QuickstartOptions& options);
 
 void inspect(const std::string& file);
+
+/// Prints every name that `--set` takes for this model, with default, range and meaning.
+void list_settings(const std::string& model);
 
 /// Errors  UsageError: none of keep, zero and remove
 simgr::ranker::Seen seen_named(const std::string& name);

@@ -11,6 +11,7 @@
 #include <simgr/data/json.hpp>
 #include <simgr/io/atomic_file.hpp>
 #include <simgr/train/progress.hpp>
+#include <simgr/version.hpp>
 
 namespace simgr_cli {
 
@@ -114,10 +115,13 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
       kinds.back()->check({setting});  // its message names the near ones
     }
   }
-  std::error_code error;
-  std::filesystem::create_directories(contest.out, error);
-  if (error) {
-    throw simgr::IoError("cannot make the folder: " + error.message(), {.file = contest.out});
+  make_folder(contest.out);
+  require_output(report, Output::report);
+  for (const ModelKind* kind : kinds) {
+    const std::string out = contest.out + "/" + kind->name;
+    require_output(out + ".simgr", Output::model);
+    require_output(state_path(out + ".simgr"), Output::model);
+    require_output(out + ".jsonl", Output::log);
   }
   simgr::SemanticIds ids = contest.given_ids;
   if (needs_ids && ids.empty()) {
@@ -127,9 +131,17 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
       "test split, leave one out, full catalogue, seen items kept, best validation epoch";
   simgr::eval::Report page(contest.name, protocol);
   const auto& interactions = contest.folder.interactions;
-  page.add_fact("users", std::to_string(interactions.users()));
-  page.add_fact("items", std::to_string(interactions.items));
-  page.add_fact("interactions", std::to_string(interactions.histories.tokens()));
+  page.add_fact("users", simgr::eval::grouped(interactions.users()));
+  page.add_fact("items", simgr::eval::grouped(interactions.items));
+  page.add_fact("interactions", simgr::eval::grouped(interactions.histories.tokens()));
+  std::string note = "simgr " + std::to_string(SIMGR_VERSION_MAJOR) + "." +
+                     std::to_string(SIMGR_VERSION_MINOR) + "." +
+                     std::to_string(SIMGR_VERSION_PATCH) + ", data " + contest.folder.fingerprint +
+                     (contest.settings.empty() ? ", default settings" : ", settings");
+  for (const Setting& setting : contest.settings) {
+    note += " " + setting.name + "=" + setting.value;
+  }
+  page.add_note(note);
   std::vector<Index> truth(static_cast<std::size_t>(contest.folder.items()), 0);
   for (const ItemId item : contest.folder.split.test.targets) {
     ++truth[static_cast<std::size_t>(item)];

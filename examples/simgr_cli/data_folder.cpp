@@ -44,7 +44,11 @@ DataFolder read_folder(const std::string& path, Index items) {
   }
   const Index known = std::max(items, static_cast<Index>(folder.texts.size()));
   folder.interactions = simgr::data::read_sequences(sequences, {.items = known});
-  folder.split = simgr::data::leave_one_out(folder.interactions);
+  try {
+    folder.split = simgr::data::leave_one_out(folder.interactions);
+  } catch (const simgr::DataError& nobody) {  // it knows of no file
+    throw simgr::DataError(nobody.what(), {.file = sequences});
+  }
   folder.fingerprint = simgr::data::fingerprint(folder.interactions);
   if (folder.split.too_short > 0) {
     std::fprintf(stderr, "%td of %td users have fewer than 3 items: trained on, never evaluated\n",

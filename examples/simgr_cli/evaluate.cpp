@@ -22,13 +22,19 @@ void evaluate(const EvaluateOptions& options) {
                                          .cutoffs = {1, 5, 10, 20},
                                          .half_ties = options.rank == "half-tie",
                                          .shards = 4 * threads_or_all(options.threads)};
-  const auto [kind, model] = open_model(options.file);
+  const auto [kind, model, fitted_on] = open_model(options.file);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   const DataFolder folder = read_folder(options.data, model->catalogue().items);
   if (folder.items() != model->catalogue().items) {
-    throw simgr::DataError("items.jsonl: expected the " + std::to_string(model->catalogue().items) +
+    throw simgr::DataError("expected the " + std::to_string(model->catalogue().items) +
                                " items of the model, found " + std::to_string(folder.items()),
                            {.file = options.data});
+  }
+  if (!fitted_on.empty() && fitted_on != folder.fingerprint) {
+    std::fprintf(stderr,
+                 "warning: these are not the data that the model was fitted on (fingerprint %s, "
+                 "the model's %s): it may have seen what it is tested on\n",
+                 folder.fingerprint.c_str(), fitted_on.c_str());
   }
   const auto& cases = options.split == "validation" ? folder.split.validation : folder.split.test;
   const simgr::eval::Metrics metrics = model->evaluate(cases, how, pool);

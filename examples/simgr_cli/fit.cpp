@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <thread>
 
 #include <simgr_cli/commands.hpp>
 
+#include <simgr/io/atomic_file.hpp>
 #include <simgr/train/progress.hpp>
 
 namespace simgr_cli {
@@ -33,6 +33,31 @@ std::vector<Setting> TrainingOptions::settings() const {
   return all;
 }
 
+void list_settings(const std::string& model) {
+  const ModelKind& kind = kind_named(model);
+  const std::vector<simgr::FieldText> fields = kind.settings();
+  constexpr std::size_t widest = 24;  // what is wider, a list of words, stands with the meaning
+  std::size_t name = 0, value = 7, range = 5;
+  for (const simgr::FieldText& field : fields) {
+    name = std::max(name, field.name.size());
+    value = std::max(value, field.value.size());
+    range = std::max(range, field.range.size() > widest ? 0 : field.range.size());
+  }
+  const auto padded = [](std::string text, std::size_t width) {
+    text.resize(std::max(width, text.size()), ' ');
+    return text;
+  };
+  std::cout << kind.name << ": " << kind.summary << "\n\n"
+            << padded("--set NAME=", name) << "  " << padded("default", value) << "  "
+            << padded("range", range) << "  meaning\n";
+  for (const simgr::FieldText& field : fields) {
+    const bool wide = field.range.size() > widest;
+    std::cout << padded(field.name, name) << "  " << padded(field.value, value) << "  "
+              << padded(wide ? "" : field.range, range) << "  " << field.meaning
+              << (wide ? ": " + field.range : "") << "\n";
+  }
+}
+
 void fit(const FitOptions& options) {
   const ModelKind& kind = kind_named(options.model);
   FitRequest request;
@@ -41,9 +66,11 @@ void fit(const FitOptions& options) {
   request.log = options.log;
   request.resume = options.resume;
   kind.check(request.settings);
-  if (const auto folder = std::filesystem::path(options.out).parent_path();
-      !folder.empty() && !std::filesystem::is_directory(folder)) {
-    throw simgr::IoError("there is no folder " + folder.string(), {.file = options.out});
+  require_output(options.out, Output::model);
+  require_output(simgr::io::previous_path(options.out), Output::model);
+  require_output(state_path(options.out), Output::model);
+  if (!options.log.empty()) {
+    require_output(options.log, Output::log);
   }
   simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
   const DataFolder folder = read_folder(options.data);
@@ -55,8 +82,8 @@ void fit(const FitOptions& options) {
   const Fitted fitted = kind.fit(std::move(catalogue), folder.split, request, pool);
   progress.finish();
   const simgr::train::FitResult& result = fitted.result;
-  std::cout << kind.name << ": " << result.epochs << " epochs, best " << result.best_epoch
-            << " with validation NDCG@10 "
+  std::cout << kind.name << ": " << result.epochs << (result.epochs == 1 ? " epoch" : " epochs")
+            << ", best " << result.best_epoch << " with validation NDCG@10 "
             << simgr::train::detail::fixed(result.best_validation_ndcg10, 4)
             << " (seen items kept), " << simgr::train::detail::fixed(result.seconds, 1)
             << " s of training; saved " << options.out << "\n";

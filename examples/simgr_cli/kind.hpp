@@ -52,6 +52,7 @@ class ServedModel {
 public:
   virtual ~ServedModel() = default;
   virtual const simgr::Catalogue& catalogue() const = 0;
+  virtual const simgr::ItemKeys& item_keys() const = 0;
   virtual simgr::eval::Metrics evaluate(const simgr::data::Evaluation& cases,
                                         const simgr::eval::EvaluateOptions& options,
                                         simgr::cpu::ThreadPool& pool) const = 0;
@@ -71,7 +72,8 @@ struct ModelKind {
   std::string name;     // the word on the command line
   std::string summary;  // one line
   bool needs_ids = false;
-  /// Every name `--set` takes, with its default.
+  std::string type, loss;  // what model files call its types: io::ModelFile
+  /// Every name `--set` takes, with its default, range and meaning.
   std::function<std::vector<simgr::FieldText>()> settings;
   /// Errors  UsageError: a setting that is unknown, unreadable or out of range
   std::function<void(const std::vector<Setting>&)> check;
@@ -92,11 +94,14 @@ const ModelKind& kind_named(const std::string& name);
 struct OpenedModel {
   const ModelKind* kind = nullptr;
   std::unique_ptr<ServedModel> model;
+  std::string data_fingerprint;  // of what it was fitted on; empty: the file does not say
 };
-/// Errors  simgr::Error: unreadable, damaged, or not written by this program
+/// Errors  simgr::Error: unreadable, damaged, or of types that no kind has
 OpenedModel open_model(const std::string& path);
 
-inline constexpr const char* kind_key = "model";  // in the metadata of a model file
+// In the metadata of a model file: the kind's name, and the fingerprint of the data.
+inline constexpr const char* kind_key = "model";
+inline constexpr const char* data_key = "data";
 
 /// Where the state of a training run lies.
 inline std::string state_path(const std::string& out) {

@@ -4,6 +4,7 @@
 #include <simgr_cli/kind.hpp>
 
 #include <simgr/io/checkpoint.hpp>
+#include <simgr/io/model_file.hpp>
 
 namespace simgr_cli {
 
@@ -40,18 +41,30 @@ const ModelKind& kind_named(const std::string& name) {
 
 OpenedModel open_model(const std::string& path) {
   const auto checkpoint = simgr::io::Checkpoint::read(path);
-  const std::string* name = checkpoint.find_text(kind_key);
-  if (name == nullptr) {
-    throw simgr::DataError("the file does not say which model it holds; was it written by simgr?",
-                           {.file = path});
-  }
+  const auto text = [&](const char* key) {
+    const std::string* found = checkpoint.find_text(key);
+    return found == nullptr ? std::string() : *found;
+  };
+  // A program's model.save() notes the types alone, and several kinds may be of one type: then the
+  // first of them will do, unless the file has a name.
+  const std::string type = text(simgr::io::type_key), loss = text(simgr::io::loss_key),
+                    name = text(kind_key);
+  const ModelKind* found = nullptr;
   for (const ModelKind* kind : all_kinds()) {
-    if (kind->name == *name) {
-      return {kind, kind->load(checkpoint)};
+    const bool fits = type.empty() ? kind->name == name : kind->type == type && kind->loss == loss;
+    if (fits && (found == nullptr || kind->name == name)) {
+      found = kind;
     }
   }
-  throw simgr::DataError("it holds a model \"" + *name + "\", which this program does not have",
-                         {.file = path});
+  if (found == nullptr) {
+    throw simgr::DataError(
+        type.empty() && name.empty()
+            ? "the file does not say which model it holds"
+            : "it holds a model of a type that this program does not have: " +
+                  (type.empty() ? name : type + (loss.empty() ? "" : " > " + loss)),
+        {.file = path});
+  }
+  return {found, found->load(checkpoint), text(data_key)};
 }
 
 }  // namespace simgr_cli

@@ -1,37 +1,112 @@
 // SPDX-License-Identifier: Apache-2.0
 // simgr: train, evaluate and serve recommenders by similarity ranking from the command line.
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>  // std::strerror
 #include <exception>
+#include <iostream>
+#include <limits>
+#include <memory>
 #include <new>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <simgr_cli/commands.hpp>
 
+#include <simgr/core/fields.hpp>
 #include <simgr/version.hpp>
 
 namespace {
 
 using namespace simgr_cli;
 
+/// Options with their type, the default behind the meaning, nothing wider than a terminal.
+class HelpPage : public CLI::Formatter {
+public:
+  HelpPage() { column_width(30); }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string type = option->get_type_name();
+    return type.empty() ? "" : " " + type;
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text = option->get_description();
+    if (!option->get_default_str().empty()) {
+      text += " [" + option->get_default_str() + "]";
+    } else if (option->get_required() && !option->get_positional()) {
+      text += " (required)";
+    }
+    constexpr std::size_t width = 66;
+    for (std::size_t line = 0; text.size() > line + width;) {
+      const std::size_t blank = text.rfind(' ', line + width);
+      if (blank == std::string::npos || blank <= line) {
+        break;
+      }
+      text[blank] = '\n';
+      line = blank + 1;
+    }
+    return text;
+  }
+};
+
+CLI::Option* one_of(CLI::Option* option, const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) { text += (text.empty() ? "" : "|") + word; }
+  return option->type_name(text)
+      ->check(CLI::IsMember(words).description(""))
+      ->capture_default_str();
+}
+template <class T>
+CLI::Option* number(CLI::Option* option, T least, T most) {
+  return option->type_name("N")->check(CLI::Range(least, most).description(""));
+}
+void add_data(CLI::App& command, std::string& data) {
+  command.add_option("--data", data, "folder with sequences.tsv[.gz] and perhaps items.jsonl[.gz]")
+      ->type_name("DIR")
+      ->required();
+}
+CLI::Option* add_seed(CLI::App& command, auto& seed, const char* meaning) {
+  return number(command.add_option("--seed", seed, meaning), std::int64_t{0},
+                std::numeric_limits<std::int64_t>::max());
+}
 void add_training(CLI::App& command, TrainingOptions& training) {
-  command.add_option("--epochs", training.epochs, "passes over the training sequences")
-      ->check(CLI::Range(1, 1000000));
-  command.add_option("--seed", training.seed, "of weights, order, dropout and negatives");
-  command.add_option("--set", training.set, "a setting by its dotted name: encoder.dropout=0.3")
+  number(command.add_option("--epochs", training.epochs, "passes over the training sequences"), 1,
+         1000000);
+  add_seed(command, training.seed, "of weights, order, dropout and negatives");
+  command
+      .add_option("--set", training.set,
+                  "any setting by its dotted name, for instance encoder.dropout=0.3; may be given "
+                  "several times; 'simgr settings MODEL' lists them")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
 }
 void add_threads(CLI::App& command, Index& threads) {
-  command.add_option("--threads", threads, "threads; default: all of the machine")
-      ->check(CLI::Range(1, 1024));
+  number(command.add_option("--threads", threads,
+                            "default: all of the machine; results do not "
+                            "depend on it"),
+         1, 1024);
 }
 void add_ids(CLI::App& command, IdSource& ids) {
-  auto* vectors = command.add_option("--text-vectors", ids.text_vectors,
-                                     "item vectors, .npy or .npy.gz; default: those of the data "
-                                     "folder, else TF-IDF of the texts");
-  command.add_option("--ids", ids.ids, "semantic ids made by tokenize")->excludes(vectors);
+  auto* vectors =
+      command
+          .add_option("--text-vectors", ids.text_vectors,
+                      "item vectors to make semantic ids from, .npy[.gz]; default: "
+                      "text_embeddings_minilm/embeddings.npy[.gz] of the data folder, else TF-IDF "
+                      "of the texts")
+          ->type_name("FILE");
+  command
+      .add_option("--ids", ids.ids, "semantic ids made by 'simgr tokenize', in place of vectors")
+      ->type_name("FILE")
+      ->excludes(vectors);
+}
+std::string list_of_models() {
+  std::string models = "Models:";
+  for (const ModelKind* kind : all_kinds()) {
+    models += "\n  " + kind->name +
+              std::string(18 - std::min<std::size_t>(17, kind->name.size()), ' ') + kind->summary;
+  }
+  return models;
 }
 
 /// What ends up on standard error is one line, whatever the message holds.
@@ -43,119 +118,199 @@ int fail(const char* what, int code) {
   return code;
 }
 
+/// A result that could not be written is no success.
+int after_output(int code) {
+  errno = 0;
+  std::cout.flush();
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (written || code != 0) {
+    return code;
+  }
+  return fail((std::string("cannot write to standard output") +
+               (errno != 0 ? std::string(": ") + std::strerror(errno) : std::string()))
+                  .c_str(),
+              1);
+}
+
+void add_fit(CLI::App& app, FitOptions& options) {
+  CLI::App* command = app.add_subcommand("fit", "train a model and save it");
+  command->footer(list_of_models() +
+                  "\n\nExample:\n  simgr fit simgr --data data --out model.simgr --epochs 20 --set "
+                  "encoder.width=128\n\nThe state of the run lies beside the model, in "
+                  "FILE.state. An existing FILE is replaced\nonly if it is a simgr model; it stays "
+                  "as FILE.previous.");
+  command->add_option("MODEL", options.model, "one of the models below")->required()->type_name("");
+  add_data(*command, options.data);
+  command->add_option("--out", options.out, "the model file")->type_name("FILE")->required();
+  add_ids(*command, options.ids);
+  add_training(*command, options.training);
+  add_threads(*command, options.training.threads);
+  command->add_option("--log", options.log, "one JSON line an epoch")->type_name("FILE");
+  command->add_flag("--resume", options.resume,
+                    "go on from the state beside the model file, where there is one");
+  command->callback([&] { fit(options); });
+}
+
+void add_evaluate(CLI::App& app, EvaluateOptions& options) {
+  CLI::App* command = app.add_subcommand("evaluate", "measure a model on held-out items");
+  command->footer("Every user's last item is the test target, the one before it the validation "
+                  "target.\nAll items are ranked. Items of the history compete like all others "
+                  "unless --seen\nsays otherwise.\n\nExample:\n  simgr evaluate model.simgr --data "
+                  "data --json");
+  command->add_option("FILE", options.file, "a model file")->required()->type_name("");
+  add_data(*command, options.data);
+  one_of(command->add_option("--split", options.split, "which target"), {"test", "validation"});
+  one_of(command->add_option("--seen", options.seen, "what becomes of items of the history"),
+         {"keep", "zero", "remove"});
+  one_of(command->add_option("--rank", options.rank,
+                             "the target's place in the served list (ties by id), or its mean over "
+                             "ties"),
+         {"served", "half-tie"});
+  command->add_flag("--json", options.json, "one JSON line on standard output");
+  add_threads(*command, options.threads);
+  command->callback([&] { evaluate(options); });
+}
+
+void add_recommend(CLI::App& app, RecommendCommand& options) {
+  CLI::App* command = app.add_subcommand("recommend", "the best items for a history");
+  command->footer(
+      "Items are ids (0, 1, 2 … in the order of items.jsonl) or keys, separated by blanks "
+      "or\ncommas. An empty history gets the most popular items.\n\nExamples:\n  simgr recommend "
+      "model.simgr --history \"3 17 9\" --k 5\n  simgr recommend model.simgr --history "
+      "\"B000142FVW B0006Z4YUG\" --json");
+  command->add_option("FILE", options.file, "a model file")->required()->type_name("");
+  command->add_option("--history", options.history, "items, oldest first")
+      ->type_name("ITEMS")
+      ->required();
+  number(command->add_option("--k", options.k, "places of the list"), Index{1}, Index{1} << 31)
+      ->capture_default_str();
+  one_of(command->add_option("--seen", options.seen, "what becomes of items of the history"),
+         {"keep", "zero", "remove"});
+  command->add_option("--allow", options.allow, "list only these items")->type_name("ITEMS");
+  command->add_option("--deny", options.deny, "never list these items; wins over --allow")
+      ->type_name("ITEMS");
+  command->add_flag("--keys", options.keys, "read all items as keys, numbers too");
+  command->add_flag("--json", options.json, "one JSON line on standard output");
+  command->callback([&] { recommend(options); });
+}
+
+void add_tokenize(CLI::App& app, TokenizeOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("tokenize", "make semantic ids and report collisions and usage");
+  command->footer("Example:\n  simgr tokenize --data data --levels 3 --codes 64 --out ids.tsv\n  "
+                  "simgr fit simgr --data data --ids ids.tsv --out model.simgr");
+  add_data(*command, options.data);
+  command
+      ->add_option("--text-vectors", options.text_vectors,
+                   "item vectors, .npy[.gz]; default as in 'simgr fit'")
+      ->type_name("FILE");
+  one_of(command->add_option("--method", options.method, "how ids are made"), {"residual-kmeans"});
+  number(command->add_option("--levels", options.levels, "digits of an id"), 1, 64)
+      ->capture_default_str();
+  number(command->add_option("--codes", options.codes, "codes of a digit"), 1, 1 << 20)
+      ->capture_default_str();
+  number(command->add_option("--iterations", options.iterations, "of k-means"), 0, 1000000)
+      ->capture_default_str();
+  add_seed(*command, options.seed, "of k-means")->capture_default_str();
+  one_of(command->add_option("--collision", options.collision,
+                             "items with equal digits get one digit more, move to the nearest free "
+                             "id, or stay equal"),
+         {"digit", "nearest-free", "keep"});
+  command->add_option("--out", options.out, "the file of ids")->type_name("FILE")->required();
+  add_threads(*command, options.threads);
+  command->callback([&] { tokenize(options); });
+}
+
+void add_compare(CLI::App& app, CompareOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("compare", "train several models on the same data and report");
+  command->footer(list_of_models() +
+                  "\n\nModels, states and logs lie in --out: a run that was stopped goes on, and "
+                  "one that is\nfinished is not repeated. A setting goes to the models that have "
+                  "it.\n\nExample:\n  simgr compare --data data --models popularity,sasrec,simgr "
+                  "--out runs");
+  add_data(*command, options.data);
+  command->add_option("--models", options.models, "some of the models below")
+      ->type_name("A,B,…")
+      ->delimiter(',')
+      ->required();
+  command->add_option("--out", options.out, "folder of the models, made where it is not there")
+      ->type_name("DIR")
+      ->required();
+  command->add_option("--report", options.report, "the page; default: report.html in --out")
+      ->type_name("FILE");
+  add_ids(*command, options.ids);
+  add_training(*command, options.training);
+  add_threads(*command, options.training.threads);
+  command->callback([&] { compare(options); });
+}
+
+/// A word where a command should stand: the message names what there is.
+void require_command(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) { names.push_back(command->get_name()); }
+  std::string list;
+  for (const std::string& name : names) { list += " " + name; }
+  const std::string word = argc > 1 ? argv[1] : "";
+  if (word.empty()) {
+    throw UsageError("which command? There are:" + list + "; simgr --help says more");
+  }
+  if (!word.starts_with("-") && std::find(names.begin(), names.end(), word) == names.end()) {
+    throw UsageError("no command is named \"" + word.substr(0, 60) + "\"; did you mean " +
+                     simgr::nearest_names(word, names).front() + "? There are:" + list);
+  }
+}
+
 int run(int argc, char** argv) {
-  CLI::App app("Recommendation by similarity ranking", "simgr");
+  CLI::App app("Recommendation by similarity ranking: train, evaluate and serve from the command "
+               "line.",
+               "simgr");
   app.require_subcommand(1);
+  app.formatter(std::make_shared<HelpPage>());
+  app.footer("'simgr COMMAND --help' says the rest, with examples.\n\nExit codes: 0, 1 for bad "
+             "input with one line on standard error, 2 for wrong usage.\nResults go to standard "
+             "output, progress to standard error.");
   app.set_version_flag("--version", std::to_string(SIMGR_VERSION_MAJOR) + "." +
                                         std::to_string(SIMGR_VERSION_MINOR) + "." +
                                         std::to_string(SIMGR_VERSION_PATCH));
 
-  FitOptions fit_options;
-  CLI::App* fit_command = app.add_subcommand("fit", "train a model and save it");
-  std::string models;
-  for (const ModelKind* kind : all_kinds()) {
-    models += "\n  " + kind->name +
-              std::string(16 - std::min<std::size_t>(15, kind->name.size()), ' ') + kind->summary;
-  }
-  fit_command->footer("Models:" + models);
-  fit_command->add_option("MODEL", fit_options.model, "one of the models below")->required();
-  fit_command->add_option("--data", fit_options.data, "folder with sequences.tsv[.gz]")->required();
-  fit_command->add_option("--out", fit_options.out, "the model file")->required();
-  add_ids(*fit_command, fit_options.ids);
-  add_training(*fit_command, fit_options.training);
-  add_threads(*fit_command, fit_options.training.threads);
-  fit_command->add_option("--log", fit_options.log, "one JSON line an epoch");
-  fit_command->add_flag("--resume", fit_options.resume,
-                        "go on from the state beside the model file, where there is one");
-  fit_command->callback([&] { fit(fit_options); });
-
-  EvaluateOptions evaluate_options;
-  CLI::App* evaluate_command = app.add_subcommand("evaluate", "measure a model on held-out items");
-  evaluate_command->add_option("FILE", evaluate_options.file, "a model file")->required();
-  evaluate_command->add_option("--data", evaluate_options.data, "folder with sequences.tsv[.gz]")
-      ->required();
-  evaluate_command->add_option("--split", evaluate_options.split, "test or validation")
-      ->check(CLI::IsMember({"test", "validation"}));
-  evaluate_command->add_option("--seen", evaluate_options.seen, "items of the history")
-      ->check(CLI::IsMember({"keep", "zero", "remove"}));
-  evaluate_command
-      ->add_option("--rank", evaluate_options.rank,
-                   "place in the served list, or its mean over ties")
-      ->check(CLI::IsMember({"served", "half-tie"}));
-  evaluate_command->add_flag("--json", evaluate_options.json, "one JSON line");
-  add_threads(*evaluate_command, evaluate_options.threads);
-  evaluate_command->callback([&] { evaluate(evaluate_options); });
-
-  RecommendCommand recommend_options;
-  CLI::App* recommend_command = app.add_subcommand("recommend", "the best items for a history");
-  recommend_command->add_option("FILE", recommend_options.file, "a model file")->required();
-  recommend_command
-      ->add_option("--history", recommend_options.history,
-                   "items, oldest first, by id or key: \"3 17 9\"")
-      ->required();
-  recommend_command->add_option("--k", recommend_options.k, "places of the list")
-      ->check(CLI::Range(Index{1}, Index{1} << 31));
-  recommend_command
-      ->add_option("--seen", recommend_options.seen, "items of the history; removed unless said")
-      ->check(CLI::IsMember({"keep", "zero", "remove"}));
-  recommend_command->add_option("--allow", recommend_options.allow, "list only these items");
-  recommend_command->add_option("--deny", recommend_options.deny, "never list these items");
-  recommend_command->add_flag("--json", recommend_options.json, "one JSON line");
-  recommend_command->callback([&] { recommend(recommend_options); });
-
-  TokenizeOptions tokenize_options;
-  CLI::App* tokenize_command =
-      app.add_subcommand("tokenize", "make semantic ids and report collisions and usage");
-  tokenize_command->add_option("--data", tokenize_options.data, "folder with sequences.tsv[.gz]")
-      ->required();
-  tokenize_command->add_option("--text-vectors", tokenize_options.text_vectors,
-                               "item vectors, .npy or .npy.gz");
-  tokenize_command->add_option("--method", tokenize_options.method)
-      ->check(CLI::IsMember({"residual-kmeans"}));
-  tokenize_command->add_option("--levels", tokenize_options.levels, "digits of an id")
-      ->check(CLI::Range(1, 64));
-  tokenize_command->add_option("--codes", tokenize_options.codes, "codes of a digit")
-      ->check(CLI::Range(1, 1 << 20));
-  tokenize_command->add_option("--iterations", tokenize_options.iterations, "of k-means")
-      ->check(CLI::Range(0, 1000000));
-  tokenize_command->add_option("--seed", tokenize_options.seed, "of k-means");
-  tokenize_command
-      ->add_option("--collision", tokenize_options.collision,
-                   "items with equal digits: one digit more, the nearest free id, or as they are")
-      ->check(CLI::IsMember({"digit", "nearest-free", "keep"}));
-  tokenize_command->add_option("--out", tokenize_options.out, "the file of ids")->required();
-  add_threads(*tokenize_command, tokenize_options.threads);
-  tokenize_command->callback([&] { tokenize(tokenize_options); });
-
-  CompareOptions compare_options;
-  CLI::App* compare_command =
-      app.add_subcommand("compare", "train several models on the same data and report");
-  compare_command->add_option("--data", compare_options.data, "folder with sequences.tsv[.gz]")
-      ->required();
-  compare_command->add_option("--models", compare_options.models, "a,b,…")
-      ->delimiter(',')
-      ->required();
-  compare_command
-      ->add_option("--out", compare_options.out, "folder of the models, kept and resumed")
-      ->required();
-  compare_command->add_option("--report", compare_options.report, "default: report.html in --out");
-  add_ids(*compare_command, compare_options.ids);
-  add_training(*compare_command, compare_options.training);
-  add_threads(*compare_command, compare_options.training.threads);
-  compare_command->callback([&] { compare(compare_options); });
-
   QuickstartOptions quickstart_options;
-  CLI::App* quickstart_command = app.add_subcommand(
-      "quickstart", "train and compare all models on the embedded catalogue, in 90 seconds");
-  quickstart_command->add_option("--out", quickstart_options.out, "folder of models and report");
+  CLI::App* quickstart_command =
+      app.add_subcommand("quickstart", "train and compare all models on the embedded catalogue");
+  quickstart_command->add_option("--out", quickstart_options.out, "folder of models and report")
+      ->type_name("DIR")
+      ->capture_default_str();
+  quickstart_command->footer("About a minute on two cores. DIR/data is a data folder like any "
+                             "other: try every\nother command on it.");
   add_threads(*quickstart_command, quickstart_options.threads);
   quickstart_command->callback([&] { quickstart(quickstart_options); });
 
+  TokenizeOptions tokenize_options;
+  add_tokenize(app, tokenize_options);
+  FitOptions fit_options;
+  add_fit(app, fit_options);
+  EvaluateOptions evaluate_options;
+  add_evaluate(app, evaluate_options);
+  RecommendCommand recommend_options;
+  add_recommend(app, recommend_options);
+  CompareOptions compare_options;
+  add_compare(app, compare_options);
+
   std::string inspected;
   CLI::App* inspect_command = app.add_subcommand("inspect", "what a model file holds");
-  inspect_command->add_option("FILE", inspected, "a model file")->required();
+  inspect_command->add_option("FILE", inspected, "a model file")->required()->type_name("");
   inspect_command->callback([&] { inspect(inspected); });
 
+  std::string listed;
+  CLI::App* settings_command =
+      app.add_subcommand("settings", "what --set takes: names, defaults, ranges and meanings");
+  settings_command->footer(list_of_models());
+  settings_command->add_option("MODEL", listed, "one of the models below")
+      ->required()
+      ->type_name("");
+  settings_command->callback([&] { list_settings(listed); });
+
+  require_command(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -168,7 +323,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    return after_output(run(argc, argv));
   } catch (const simgr_cli::UsageError& error) {
     return fail(error.what(), 2);
   } catch (const std::bad_alloc&) {

@@ -2,6 +2,8 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include <simgr_cli/contest.hpp>
@@ -21,9 +23,28 @@ std::string joined(std::span<const ItemId> items) {
   return text;
 }
 
+/// Writes a file of the embedded catalogue, or finds it there; another one is the user's.
+void write_file(const std::string& path, const std::string& text) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
+    const std::ifstream file(path, std::ios::binary);
+    std::ostringstream there;
+    there << file.rdbuf();
+    if (there.str() == text) {
+      return;
+    }
+    throw simgr::IoError("this is there already and is no file of this quickstart; it is not "
+                         "replaced: give another --out, or move it away",
+                         {.file = path});
+  }
+  if (const simgr::Failure failure = simgr::io::try_replace_file(path, text)) {
+    simgr::raise(*failure);
+  }
+}
+
 /// The catalogue as a data folder like any other, so that every other command can be tried on it.
 void write_folder(const simgr::data::SyntheticCatalogue& world, const std::string& path) {
-  std::filesystem::create_directories(path);
+  make_folder(path);
   std::string sequences = "user\titems\n";
   for (Index user = 0; user < world.interactions.users(); ++user) {
     sequences += std::to_string(user) + "\t" + joined(world.interactions.histories[user]) + "\n";
@@ -33,12 +54,9 @@ void write_folder(const simgr::data::SyntheticCatalogue& world, const std::strin
     items += "{\"id\":" + std::to_string(i) +
              ",\"title\":" + simgr::data::json_quote(world.items[i].title) + "}\n";
   }
-  for (const auto& [name, text] :
-       {std::pair{"sequences.tsv", &sequences}, {"items.jsonl", &items}}) {
-    if (const simgr::Failure failure = simgr::io::try_replace_file(path + "/" + name, *text)) {
-      simgr::raise(*failure);
-    }
-  }
+  write_file(path + "/sequences.tsv", sequences);
+  write_file(path + "/items.jsonl", items);
+  require_output(path + "/ids.tsv", Output::ids);
   simgr::io::write_semantic_ids(path + "/ids.tsv", world.ids);
 }
 

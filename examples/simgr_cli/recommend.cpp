@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iostream>
-#include <unordered_map>
+#include <optional>
 
 #include <simgr_cli/commands.hpp>
 #include <simgr_cli/json_line.hpp>
@@ -13,77 +13,97 @@ namespace simgr_cli {
 
 namespace {
 
-/// Items by dense id or by key, as people write them: "3 17 9", "B000142FVW,3".
-class ItemNames {
+/// Reads items as people write them, by id or key: "3 17 9", "B000142FVW, 3", "green tea, soap".
+class ItemReader {
 public:
-  explicit ItemNames(const simgr::Catalogue& catalogue) : catalogue_(catalogue) {
-    for (std::size_t i = 0; i < catalogue.keys.size(); ++i) {
-      of_key_.emplace(catalogue.keys[i], static_cast<ItemId>(i));
-    }
-  }
+  /// @param keys  every word is a key; otherwise a number that is an id is one, with a note where it
+  ///              is the key of another item too
+  ItemReader(const ServedModel& model, bool keys)
+      : known_(model.item_keys()), items_(model.catalogue().items), keys_(keys) {}
 
   /// Errors  simgr::DataError: a word that is no item
-  std::vector<ItemId> read(const char* option, std::string text) const {
-    std::replace(text.begin(), text.end(), ',', ' ');
-    std::vector<ItemId> items;
-    for (std::size_t at = text.find_first_not_of(' '); at != std::string::npos;
-         at = text.find_first_not_of(' ', at)) {
-      const std::size_t end = std::min(text.find(' ', at), text.size());
-      items.push_back(one(option, text.substr(at, end - at)));
-      at = end;
+  std::vector<ItemId> read(const char* option, const std::string& text) const {
+    std::vector<ItemId> list;
+    for (const std::string& part : split(text, ',')) {
+      if (const auto item = find(option, part)) {
+        list.push_back(*item);
+        continue;
+      }
+      for (const std::string& word : split(part, ' ')) {
+        const auto item = find(option, word);
+        if (!item) {
+          throw simgr::DataError("\"" + word.substr(0, 60) + "\" is " + expected(),
+                                 {.field = option});
+        }
+        list.push_back(*item);
+      }
     }
-    return items;
-  }
-  std::string key(ItemId item) const {
-    return catalogue_.keys.empty() ? std::string()
-                                   : catalogue_.keys[static_cast<std::size_t>(item)];
+    return list;
   }
 
 private:
-  ItemId one(const char* option, const std::string& word) const {
-    ItemId item = -1;
-    const auto end = std::from_chars(word.data(), word.data() + word.size(), item);
-    if (end.ec == std::errc{} && end.ptr == word.data() + word.size() && item >= 0 &&
-        item < catalogue_.items) {
-      return item;
+  /// The parts that are not blank, without blanks around them.
+  static std::vector<std::string> split(const std::string& text, char separator) {
+    std::vector<std::string> parts;
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find(separator, begin), text.size());
+      const std::string part = text.substr(begin, end - begin);
+      if (const std::size_t first = part.find_first_not_of(' '); first != std::string::npos) {
+        parts.push_back(part.substr(first, part.find_last_not_of(' ') + 1 - first));
+      }
+      begin = end + 1;
     }
-    const auto found = of_key_.find(word);
-    if (found == of_key_.end()) {
-      throw simgr::DataError("\"" + word.substr(0, 60) + "\" is no item from 0 to " +
-                                 std::to_string(catalogue_.items - 1) +
-                                 (catalogue_.keys.empty() ? "" : " and no key of one"),
-                             {.field = option});
+    return parts;
+  }
+  std::optional<ItemId> find(const char* option, const std::string& word) const {
+    const auto of_key = known_.find(word);
+    ItemId id = -1;
+    const auto number = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (keys_ || number.ec != std::errc{} || number.ptr != word.data() + word.size() || id < 0 ||
+        id >= items_) {
+      return of_key;
     }
-    return found->second;
+    if (of_key && *of_key != id) {
+      std::cerr << option << ": " << word << " is the id of one item and the key of another; read "
+                << "as an id (--keys reads keys)\n";
+    }
+    return id;
+  }
+  std::string expected() const {
+    const std::string range = "no item from 0 to " + std::to_string(items_ - 1);
+    return keys_ ? "no key of an item" : range + (known_.empty() ? "" : " and no key of one");
   }
 
-  const simgr::Catalogue& catalogue_;
-  std::unordered_map<std::string, ItemId> of_key_;
+  const simgr::ItemKeys& known_;
+  Index items_;
+  bool keys_;
 };
 
 }  // namespace
 
 void recommend(const RecommendCommand& options) {
-  const auto [kind, model] = open_model(options.file);
-  const ItemNames names(model->catalogue());
-  const std::vector<ItemId> history = names.read("--history", options.history);
-  const std::vector<ItemId> allow = names.read("--allow", options.allow);
-  const std::vector<ItemId> deny = names.read("--deny", options.deny);
-  const auto list = model->recommend(
+  const OpenedModel opened = open_model(options.file);
+  const ServedModel& model = *opened.model;
+  const simgr::ItemKeys& keys = model.item_keys();
+  const ItemReader items_of(model, options.keys);
+  const std::vector<ItemId> history = items_of.read("--history", options.history);
+  const std::vector<ItemId> allow = items_of.read("--allow", options.allow);
+  const std::vector<ItemId> deny = items_of.read("--deny", options.deny);
+  const auto list = model.recommend(
       history, options.k, {.seen = seen_named(options.seen), .deny = deny, .allow = allow});
   if (options.json) {
     std::string items;
     for (const simgr::Recommended& place : list) {
       JsonLine item;
       item.add("item", static_cast<Index>(place.item));
-      if (const std::string key = names.key(place.item); !key.empty()) {
-        item.add("key", key);
+      if (!keys.empty()) {
+        item.add("key", keys.name(place.item));
       }
       item.add("score", static_cast<double>(place.score));
       items += (items.empty() ? "" : ",") + item.text();
     }
     JsonLine line;
-    line.add("model", kind->name);
+    line.add("model", opened.kind->name);
     line.add("seen", options.seen);
     line.add_raw("items", "[" + items + "]");
     std::cout << line.text() << "\n";
@@ -92,11 +112,14 @@ void recommend(const RecommendCommand& options) {
   const std::string seen = options.seen == "keep"   ? "seen items kept"
                            : options.seen == "zero" ? "scores of seen items set to 0"
                                                     : "seen items removed";
-  std::cout << kind->name << ", " << seen
+  std::cout << opened.kind->name << ", " << seen
             << (history.empty() ? "; no history: the most popular items" : "") << "\n";
+  if (list.empty()) {
+    std::cout << "there is no item left to list\n";
+  }
   for (std::size_t place = 0; place < list.size(); ++place) {
-    const std::string key = names.key(list[place].item);
-    std::cout << place + 1 << "\t" << list[place].item << "\t" << (key.empty() ? "" : key + "\t")
+    const ItemId item = list[place].item;
+    std::cout << place + 1 << "\t" << item << "\t" << (keys.empty() ? "" : keys.name(item) + "\t")
               << simgr::train::detail::fixed(static_cast<double>(list[place].score), 4) << "\n";
   }
 }

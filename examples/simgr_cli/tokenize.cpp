@@ -5,7 +5,6 @@
 
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/tokenizer/collision.hpp>
-#include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
 
 namespace simgr_cli {
@@ -15,17 +14,23 @@ void tokenize(const TokenizeOptions& options) {
   tokenizer::ResidualKMeansConfig config{.levels = options.levels,
                                          .codes = options.codes,
                                          .iterations = options.iterations,
-                                         .seed = options.seed};
-  config.collision = options.collision == "digit"          ? tokenizer::Collision::digit
-                     : options.collision == "nearest-free" ? tokenizer::Collision::nearest_free
-                                                           : tokenizer::Collision::keep;
+                                         .seed = static_cast<std::uint64_t>(options.seed)};
+  simgr::set_field(config, "collision", options.collision);
+  require_output(options.out, Output::ids);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   const DataFolder folder = read_folder(options.data);
   const auto vectors = text_vectors_of(folder, options.text_vectors, pool);
-  const simgr::SemanticIds ids = tokenizer::residual_kmeans(vectors, config, pool);
-  simgr::io::write_semantic_ids(options.out, ids);
-  std::cout << tokenizer::to_text(tokenizer::collision_report(ids)) << "saved " << options.out
-            << "\n";
+  auto found = tokenizer::fit_residual_kmeans(vectors, config, {}, pool);
+  std::cout << tokenizer::to_text(tokenizer::collision_report(found.ids));
+  if (config.collision != tokenizer::Collision::keep) {
+    found.ids = tokenizer::resolve_collisions(found, vectors, config.collision);
+    std::cout << (config.collision == tokenizer::Collision::digit
+                      ? "with one digit more: "
+                      : "with items moved to the nearest free id: ")
+              << tokenizer::to_text(tokenizer::collision_report(found.ids));
+  }
+  simgr::io::write_semantic_ids(options.out, found.ids);
+  std::cout << "saved " << options.out << "\n";
 }
 
 }  // namespace simgr_cli

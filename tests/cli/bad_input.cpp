@@ -50,7 +50,8 @@ TEST_CASE("bad data: exit code 1, one line with file and place") {
             "sequences.tsv:3: user: user 0 has a line already"},
            {"user\titems\n0\t1 2 x\n", "sequences.tsv:2: items: expected a number, found \"x\""},
            {"user\titems\n0\t1 2 \xff\n", "sequences.tsv:2: items: expected a number"},
-           {"user\titems\n0\t1 2\n1\t3\n", "nobody can be evaluated: no user has three items"},
+           {"user\titems\n0\t1 2\n1\t3\n",
+            "sequences.tsv: nobody can be evaluated: no user has three items"},
            {"\x1f\x8b\x08", "sequences.tsv"},
            {"", "sequences.tsv"},
        }) {
@@ -145,7 +146,17 @@ TEST_CASE("usage: exit code 2, with what there is instead") {
   check_fails(folder, fit({"--epochs", "0"}), 2, "--epochs");
   check_fails(folder, fit({"--nonsense"}), 2, "--nonsense");
   check_fails(folder, {"fit", "sasrec"}, 2, "--data");
-  check_fails(folder, {}, 2, "subcommand");
+  check_fails(folder, {}, 2, "which command? There are: quickstart tokenize fit");
+  check_fails(folder, {"recomend", "m"}, 2,
+              "no command is named \"recomend\"; did you mean recommend?");
+  check_fails(folder, {"settings", "sasrek"}, 2, "no model is named");
+  check_fails(folder, fit({"--seed", "-1"}), 2, "--seed");
+  check_fails(folder, fit({"--set", "seed=-1"}), 2, "seed: cannot read \"-1\" as a value");
+  check_fails(
+      folder, fit({"--set", "schedule.kind=cosinus"}), 2,
+      "schedule.kind: cannot read \"cosinus\" as a value; expected constant, linear, cosine");
+  check_fails(folder, fit({"--set", "optimizer.kind=9"}), 2,
+              "optimizer.kind: expected adamw, adam, sgd or adagrad, found 9");
   check_fails(folder, {"evaluate", "m", "--data", data, "--seen", "sometimes"}, 2, "--seen");
   const auto help = run_simgr(folder, {"fit", "--help"});
   CHECK(help.code == 0);

@@ -85,6 +85,87 @@ TEST_CASE("fit, evaluate, recommend and inspect: the whole chain for models of e
   }
 }
 
+TEST_CASE("evaluate says so when the data are other than those of the fit") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("m");
+  simgr_test::write_data_folder(data);
+  REQUIRE(run_simgr(folder, {"fit", "popularity", "--data", data, "--out", file}).code == 0);
+  const std::vector<std::string> evaluate = {"evaluate", file, "--data", data, "--json"};
+  const auto same = run_simgr(folder, evaluate);
+  CHECK(same.err.empty());
+  std::string sequences = simgr_test::read_bytes(data + "/sequences.tsv");
+  simgr_test::write_bytes(data + "/sequences.tsv", sequences + "60\t1 2 3 4\n");
+  const auto other = run_simgr(folder, evaluate);
+  CHECK(other.code == 0);
+  CHECK(std::count(other.out.begin(), other.out.end(), '\n') == 1);
+  CHECK(other.err.starts_with("warning: these are not the data that the model was fitted on"));
+  // Another number of items is an error.
+  std::string items = simgr_test::read_bytes(data + "/items.jsonl");
+  simgr_test::write_bytes(data + "/items.jsonl", items + "{\"id\":30,\"title\":\"new\"}\n");
+  const auto more = run_simgr(folder, evaluate);
+  CHECK(more.code == 1);
+  CHECK(more.err.find("expected the 30 items of the model, found 31") != std::string::npos);
+}
+
+TEST_CASE("items are named by key: with blanks in them, as numbers, and against ids") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("m");
+  simgr_test::write_data_folder(data);
+  std::string items;
+  for (int item = 0; item < 30; ++item) {
+    items += "{\"id\":" + std::to_string(item) + ",\"asin\":\"" +
+             (item % 2 == 0 ? "green tea " + std::to_string(item) : std::to_string(item - 1)) +
+             "\",\"title\":\"x\"}\n";
+  }
+  simgr_test::write_bytes(data + "/items.jsonl", items);
+  REQUIRE(run_simgr(folder, {"fit", "popularity", "--data", data, "--out", file}).code == 0);
+  const auto left = [&](const std::vector<std::string>& more) {  // what --allow leaves
+    std::vector<std::string> arguments = {"recommend", file,     "--history", "",
+                                          "--seen",    "remove", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = run_simgr(folder, arguments);
+    CAPTURE(run.err);
+    REQUIRE(run.code == 0);
+    std::vector<std::int64_t> ids;
+    const auto answer = simgr::data::parse_json(run.out.substr(0, run.out.size() - 1));
+    for (const auto& place : *answer.find("items")->as_array()) {
+      ids.push_back(*place.find("item")->as_integer());
+    }
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  };
+  using Ids = std::vector<std::int64_t>;
+  CHECK(left({"--allow", "green tea 4, 17  9"}) == Ids{4, 9, 17});
+  CHECK(left({"--allow", "green tea 4"}) == Ids{4});
+  CHECK(left({"--allow", "12,14", "--keys"}) == Ids{13, 15});
+  CHECK(left({"--allow", "12,14", "--deny", "14"}) == Ids{12});
+  const auto noted = run_simgr(folder, {"recommend", file, "--history", "12"});
+  CHECK(noted.code == 0);
+  CHECK(noted.err.find("12 is the id of one item and the key of another") != std::string::npos);
+}
+
+TEST_CASE("settings lists what --set takes, and enumerations are set by their words") {
+  const TemporaryFolder folder;
+  const auto run = run_simgr(folder, {"settings", "simgr"});
+  CHECK(run.code == 0);
+  for (const char* part :
+       {"encoder.width", "1 to 65536", "width of the model", "schedule.kind", "cosine_restarts",
+        "true or false", "optimizer.rate", "similarity.temperature"}) {
+    CAPTURE(part);
+    CHECK(run.out.find(part) != std::string::npos);
+  }
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  const auto fitted = run_simgr(
+      folder, fit_arguments("sasrec", data, folder.file("m"), "1",
+                            {"--set", "schedule.kind=linear", "--set", "optimizer.kind=adagrad"}));
+  INFO(fitted.err);
+  REQUIRE(fitted.code == 0);
+  const auto inspected = run_simgr(folder, {"inspect", folder.file("m")});
+  CHECK(inspected.out.find("fit.schedule.kind = linear") != std::string::npos);
+  CHECK(inspected.out.find("fit.optimizer.kind = adagrad") != std::string::npos);
+}
+
 TEST_CASE("tokenize writes ids that fit takes") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data");
@@ -93,7 +174,9 @@ TEST_CASE("tokenize writes ids that fit takes") {
                                        "--out", folder.file("ids.tsv")});
   INFO(made.err);
   REQUIRE(made.code == 0);
-  CHECK(made.out.find("30 items, 30 distinct ids") != std::string::npos);
+  CHECK(made.out.starts_with("30 items, "));  // before the digit that tells equal ids apart
+  CHECK_FALSE(made.out.starts_with("30 items, 30 distinct ids"));
+  CHECK(made.out.find("with one digit more: 30 items, 30 distinct ids") != std::string::npos);
   const auto fitted = run_simgr(folder, fit_arguments("simgr-mean", data, folder.file("m"), "1",
                                                       {"--ids", folder.file("ids.tsv")}));
   INFO(fitted.err);
@@ -163,6 +246,13 @@ TEST_CASE("compare trains several models, prints a table and writes the report")
   const std::string page = simgr_test::read_bytes(folder.file("report.html"));
   CHECK(page.find("<svg") != std::string::npos);
   CHECK(page.find("simgr-mean") != std::string::npos);
+  arguments.insert(arguments.end(), {"--set", "batch=17"});
+  const auto other = run_simgr(folder, arguments);
+  CHECK(other.code == 1);
+  CHECK(
+      other.err.find("simgr-mean.simgr.state: the run that was saved differs from this one: batch "
+                     "was ") != std::string::npos);
+  CHECK(other.err.find("is 17; give another --out, or delete this file") != std::string::npos);
 }
 
 }  // namespace

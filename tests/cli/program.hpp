@@ -33,8 +33,10 @@ struct Run {
 /// A process of the program that was started and may be killed.
 class Process {
 public:
-  Process(const TemporaryFolder& folder, std::vector<std::string> arguments)
-      : out_(folder.file("stdout")), err_(folder.file("stderr")) {
+  /// @param out  where standard output goes; empty: a file in the folder
+  Process(const TemporaryFolder& folder, std::vector<std::string> arguments,
+          const std::string& out = {})
+      : out_(out.empty() ? folder.file("stdout") : out), err_(folder.file("stderr")) {
     arguments.insert(arguments.begin(), simgr_program());
     std::vector<char*> pointers;
     for (std::string& argument : arguments) { pointers.push_back(argument.data()); }
@@ -52,8 +54,9 @@ public:
   Run wait() const {
     int status = 0;
     ::waitpid(child_, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_bytes(out_),
-            read_bytes(err_)};
+    const bool file = std::filesystem::is_regular_file(out_);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+            file ? read_bytes(out_) : std::string(), read_bytes(err_)};
   }
 
 private:

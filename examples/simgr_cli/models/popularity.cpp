@@ -9,8 +9,10 @@ namespace {
 using simgr::baselines::Popularity;
 
 ModelKind popularity() {
-  ModelKind kind{
-      0, "popularity", "the most popular items, the same for everybody", false, {}, {}, {}, {}};
+  ModelKind kind;
+  kind.name = "popularity";
+  kind.summary = "the most popular items, the same for everybody";
+  kind.type = Popularity::type();
   kind.settings = [] { return simgr::list_fields(simgr::train::FitOptions{}); };
   kind.check = [](const std::vector<Setting>& settings) { settings_of<Popularity>({}, settings); };
   kind.fit = [](simgr::Catalogue catalogue, const simgr::data::Split& split,

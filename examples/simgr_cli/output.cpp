@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <simgr_cli/output.hpp>
+#include <unistd.h>  // access
+
+#include <simgr/core/error.hpp>
+
+namespace simgr_cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string beginning_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::size_t{1} << 16, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+/// Whether a file is of the kind that is about to be written; one of no bytes is of every kind.
+bool is_kind(const std::string& path, Output kind) {
+  const std::string text = beginning_of(path);
+  if (text.empty()) {
+    return true;
+  }
+  switch (kind) {
+  case Output::model:  // damaged ones too
+    return text.find("\"simgr.format\":") != std::string::npos;
+  case Output::log:
+    return text.starts_with("{\"epoch\":");
+  case Output::ids:
+    return text.starts_with("item\tdigits");
+  case Output::report:
+    return text.find("content=\"simgr\"") != std::string::npos;
+  }
+  return false;
+}
+
+const char* name_of(Output kind) {
+  switch (kind) {
+  case Output::model:
+    return "simgr model";
+  case Output::log:
+    return "training log";
+  case Output::ids:
+    return "file of semantic ids";
+  case Output::report:
+    break;
+  }
+  return "simgr report";
+}
+
+}  // namespace
+
+void require_output(const std::string& path, Output kind) {
+  std::error_code error;
+  fs::path folder = fs::path(path).parent_path();
+  folder = folder.empty() ? fs::path(".") : folder;
+  if (!fs::is_directory(folder, error)) {
+    throw simgr::IoError("there is no folder " + folder.string(), {.file = path});
+  }
+  if (::access(folder.c_str(), W_OK) != 0) {
+    throw simgr::IoError("the folder " + folder.string() + " cannot be written to", {.file = path});
+  }
+  if (!fs::exists(path, error)) {
+    return;
+  }
+  if (!fs::is_regular_file(path, error) || !is_kind(path, kind)) {
+    throw simgr::IoError(std::string("this is there already and is no ") + name_of(kind) +
+                             "; it is not replaced: give another name, or move it away",
+                         {.file = path});
+  }
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error || !fs::is_directory(path, error)) {
+    throw simgr::IoError("cannot make the folder" +
+                             (error ? ": " + error.message() : std::string()),
+                         {.file = path});
+  }
+}
+
+}  // namespace simgr_cli
