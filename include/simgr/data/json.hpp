@@ -148,8 +148,14 @@ struct JsonCursor {
   bool operator==(const JsonCursor& other) const noexcept { return at == other.at; }
 };
 
+/// A handler of events behind one indirect call, so that nlohmann's parser is compiled once a file
+/// and not once a handler.
+struct JsonHandler {
+  void* handler;
+  std::string (*call)(void* handler, const JsonEvent& event);
+};
+
 /// Stands between nlohmann's SAX parser and an event handler: depth, sizes, duplicate keys.
-template <class Handler>
 class JsonEvents {
 public:
   using number_integer_t = nlohmann::json::number_integer_t;
@@ -159,7 +165,8 @@ public:
   using binary_t = nlohmann::json::binary_t;
   using Kind = JsonEvent::Kind;
 
-  JsonEvents(Handler& handler, const char* begin, const char* const* seen, const JsonLimits& limits)
+  JsonEvents(JsonHandler handler, const char* begin, const char* const* seen,
+             const JsonLimits& limits)
       : handler_(handler), begin_(begin), seen_(seen), limits_(limits) {}
 
   bool null() { return value({.kind = Kind::null}); }
@@ -245,7 +252,7 @@ private:
   bool emit(JsonEvent event) {
     event.depth = depth_;
     event.offset = offset();
-    return fail_if(handler_(std::as_const(event)));
+    return fail_if(handler_.call(handler_.handler, event));
   }
   bool fail_if(std::string sentence) { return sentence.empty() || fail(std::move(sentence)); }
   bool value(const JsonEvent& event) {
@@ -283,7 +290,7 @@ private:
     return true;
   }
 
-  Handler& handler_;
+  JsonHandler handler_;
   const char* begin_;
   const char* const* seen_;
   JsonLimits limits_;
@@ -352,6 +359,28 @@ private:
   std::vector<JsonValue*> open_;
 };
 
+inline Failure read_json_events(std::string_view text, JsonHandler handler, Where where,
+                                const JsonLimits& limits) {
+  const std::int64_t start = std::max<std::int64_t>(where.offset, 0);
+  if (const void* nul = text.empty() ? nullptr : std::memchr(text.data(), 0, text.size())) {
+    where.offset = start + (static_cast<const char*>(nul) - text.data());
+    return DataError("not valid JSON: a NUL byte", std::move(where));  // nlohmann would stop there
+  }
+  if (const Index bad = first_bad_utf8(text); bad >= 0) {  // nlohmann would quote it as it stands
+    where.offset = start + bad;
+    return DataError("not valid JSON: a byte that is not UTF-8", std::move(where));
+  }
+  const char* seen = text.data();
+  JsonEvents events(handler, text.data(), &seen, limits);
+  const JsonCursor begin{text.data(), &seen};
+  const JsonCursor end{text.data() + text.size(), nullptr};
+  if (nlohmann::json::sax_parse(begin, end, &events)) {
+    return std::nullopt;
+  }
+  where.offset = start + events.offset();
+  return DataError(events.sentence(), std::move(where));
+}
+
 }  // namespace detail
 
 /// Reads one JSON document as events.
@@ -368,24 +397,11 @@ private:
 template <class Handler>
 Failure read_json_events(std::string_view text, Handler& handler, Where where = {},
                          const JsonLimits& limits = {}) {
-  const std::int64_t start = std::max<std::int64_t>(where.offset, 0);
-  if (const void* nul = text.empty() ? nullptr : std::memchr(text.data(), 0, text.size())) {
-    where.offset = start + (static_cast<const char*>(nul) - text.data());
-    return DataError("not valid JSON: a NUL byte", std::move(where));  // nlohmann would stop there
-  }
-  if (const Index bad = first_bad_utf8(text); bad >= 0) {  // nlohmann would quote it as it stands
-    where.offset = start + bad;
-    return DataError("not valid JSON: a byte that is not UTF-8", std::move(where));
-  }
-  const char* seen = text.data();
-  detail::JsonEvents<Handler> events(handler, text.data(), &seen, limits);
-  const detail::JsonCursor begin{text.data(), &seen};
-  const detail::JsonCursor end{text.data() + text.size(), nullptr};
-  if (nlohmann::json::sax_parse(begin, end, &events)) {
-    return std::nullopt;
-  }
-  where.offset = start + events.offset();
-  return DataError(events.sentence(), std::move(where));
+  const auto call = [](void* object, const JsonEvent& event) -> std::string {
+    return (*static_cast<Handler*>(object))(event);
+  };
+  return detail::read_json_events(text, detail::JsonHandler{&handler, call}, std::move(where),
+                                  limits);
 }
 
 /// Reads one JSON document whole. Errors as read_json_events.
