@@ -194,7 +194,8 @@ public:
   }
 
   /// Searches for a tile of rows that stand as columns: x [width, rows], rows <= RowTiles::tile.
-  void find(cpu::Context& ctx, MatrixArg<float> x, const Nearest& found) const {
+  template <class Ctx>
+  void find(Ctx& ctx, MatrixArg<float> x, const Nearest& found) const {
     found.clear();
     merge(ctx, x, found);
   }
@@ -203,11 +204,12 @@ public:
   ///
   /// The scores stand as [codes, rows] too, so that the search runs along the rows, vector by
   /// vector, while the tile is still in cache.
-  void merge(cpu::Context& ctx, MatrixArg<float> x, const Nearest& found) const {
+  template <class Ctx>
+  void merge(Ctx& ctx, MatrixArg<float> x, const Nearest& found) const {
     constexpr Index step = 256;
     const Index rows = x.cols(), codes = centroids_.rows;
     const Arena::Scope scope(ctx.arena);
-    const Matrix<float> products = ctx.take<float>(std::min(step, codes), rows);
+    const Matrix<float> products = ctx.template take<float>(std::min(step, codes), rows);
     std::int32_t* const labels = found.labels.data();
     float* const best = found.scores.data();
     float* const second = found.rivals.data();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -72,40 +73,42 @@ struct Pca {
 /// Cost    O(rows · in² + in³)
 /// Errors  DataError: rows that are not finite
 ///         ConfigError: a width above that of the vectors
-inline Pca fit_pca(MatrixArg<float> vectors, const PcaConfig& config = {}) {
+///
+/// A template only so that whoever includes this file does not compile an eigenvalue solver.
+template <std::same_as<double> T = double>
+Pca fit_pca(MatrixArg<float> vectors, const PcaConfig& config = {}) {
   check_vectors(vectors);
   const Index in = vectors.cols(), width = config.width == 0 ? in : config.width;
   if (width < 0 || width > in) {
     SIMGR_THROW(ConfigError("width: expected 0 to " + std::to_string(in) +
                             ", the width of the vectors, found " + std::to_string(width)));
   }
-  std::vector<double> mean(static_cast<std::size_t>(in));
+  std::vector<T> mean(static_cast<std::size_t>(in));
   for (Index row = 0; row < vectors.rows(); ++row) {
     for (Index k = 0; k < in; ++k) {
-      mean[static_cast<std::size_t>(k)] += static_cast<double>(vectors(row, k));
+      mean[static_cast<std::size_t>(k)] += static_cast<T>(vectors(row, k));
     }
   }
-  for (double& value : mean) { value /= static_cast<double>(vectors.rows()); }
+  for (T& value : mean) { value /= static_cast<T>(vectors.rows()); }
 
   Arena arena;
   cpu::Context ctx{.arena = arena};
-  OwnedMatrix<double> covariance(in, in), components(in, in);
-  OwnedMatrix<double> centred(std::min(RowTiles::tile, vectors.rows()), in);
+  OwnedMatrix<T> covariance(in, in), components(in, in);
+  OwnedMatrix<T> centred(std::min(RowTiles::tile, vectors.rows()), in);
   for (Index first = 0; first < vectors.rows(); first += RowTiles::tile) {
     const Index count = std::min(RowTiles::tile, vectors.rows() - first);
-    const Matrix<double> tile = centred.view().slice(0, count);
+    const Matrix<T> tile = centred.view().slice(0, count);
     for (Index row = 0; row < count; ++row) {
       for (Index k = 0; k < in; ++k) {
-        tile(row, k) =
-            static_cast<double>(vectors(first + row, k)) - mean[static_cast<std::size_t>(k)];
+        tile(row, k) = static_cast<T>(vectors(first + row, k)) - mean[static_cast<std::size_t>(k)];
       }
     }
-    cpu::gemm_tn<double>(ctx, tile, tile, covariance.view(), Write::add);
+    cpu::gemm_tn<T>(ctx, tile, tile, covariance.view(), Write::add);
   }
-  const double samples = static_cast<double>(std::max<Index>(vectors.rows() - 1, 1));
-  for (double& value : covariance.values) { value /= samples; }
-  std::vector<double> values(static_cast<std::size_t>(in));
-  cpu::symmetric_eigen<double>(covariance, {values.data(), {in}}, components.view());
+  const T samples = static_cast<T>(std::max<Index>(vectors.rows() - 1, 1));
+  for (T& value : covariance.values) { value /= samples; }
+  std::vector<T> values(static_cast<std::size_t>(in));
+  cpu::symmetric_eigen<T>(covariance, {values.data(), {in}}, components.view());
 
   Pca pca;
   for (const double value : mean) { pca.mean.push_back(static_cast<float>(value)); }
@@ -123,13 +126,17 @@ inline Pca fit_pca(MatrixArg<float> vectors, const PcaConfig& config = {}) {
 }
 
 /// The vectors in `width` principal coordinates, in one call.
-inline OwnedMatrix<float> pca(MatrixArg<float> vectors, Index width) {
-  return fit_pca(vectors, {.width = width}).apply(vectors);
-}
+template <class E = Serial>
+  requires Executor<std::remove_reference_t<E>> OwnedMatrix<float>
+  pca(MatrixArg<float> vectors, Index width, E&& executor = E{}) {
+    return fit_pca(vectors, {.width = width}).apply(vectors, executor);
+  }
 
 /// The vectors in `width` principal coordinates of variance 1 each; width 0: all.
-inline OwnedMatrix<float> whiten(MatrixArg<float> vectors, Index width = 0) {
-  return fit_pca(vectors, {.width = width, .whiten = true}).apply(vectors);
-}
+template <class E = Serial>
+  requires Executor<std::remove_reference_t<E>> OwnedMatrix<float>
+  whiten(MatrixArg<float> vectors, Index width = 0, E&& executor = E{}) {
+    return fit_pca(vectors, {.width = width, .whiten = true}).apply(vectors, executor);
+  }
 
 }  // namespace simgr::SIMGR_ABI::tokenizer
