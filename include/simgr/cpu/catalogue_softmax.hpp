@@ -9,8 +9,6 @@
 #include <type_traits>
 #include <utility>  // std::integer_sequence
 
-#include <Eigen/Core>
-
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 

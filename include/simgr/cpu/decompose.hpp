@@ -3,11 +3,14 @@
 
 #include <algorithm>
 
+// Before the rest of Eigen, whose core it brings in without the compiler's false alarms.
+// clang-format off
+#include <simgr/cpu/eigen.hpp>
+// clang-format on
+
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
 #include <Eigen/SVD>
-
-#include <simgr/cpu/eigen.hpp>
 
 // Decompositions of dense matrices. They cost seconds to compile and belong to preparation, not to
 // a step: no layer includes this file. Eigen allocates inside. Signs are fixed: of every vector the

@@ -3,7 +3,18 @@
 
 #include <type_traits>
 
+// g++ 12 takes the undefined registers of AVX-512 intrinsics for uninitialised variables (GCC bug
+// 105593), wherever the optimiser puts them. It asks the lines that it inlined, so that silence
+// about Eigen's lines is silence about the host's programs, and about nothing else in them.
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <Eigen/Core>
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+#pragma GCC diagnostic pop
+#endif
 
 #include <simgr/core/view.hpp>
 

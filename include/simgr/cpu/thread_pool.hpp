@@ -10,6 +10,11 @@
 #include <type_traits>
 #include <utility>
 
+// Before the rest of Eigen, whose core it brings in without the compiler's false alarms.
+// clang-format off
+#include <simgr/cpu/eigen.hpp>
+// clang-format on
+
 #include <unsupported/Eigen/CXX11/ThreadPool>
 
 #include <simgr/core/error.hpp>
