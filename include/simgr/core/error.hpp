@@ -36,10 +36,12 @@ private:
   static std::string prefix(const Where& where) {
     std::string text = where.file;
     if (where.line >= 0) {
-      text += ":" + std::to_string(where.line);
+      text += ':';
+      text += std::to_string(where.line);
     }
     if (where.offset >= 0) {
-      text += " at byte " + std::to_string(where.offset);
+      text += " at byte ";
+      text += std::to_string(where.offset);
     }
     if (!where.field.empty() && !text.empty()) {
       text += ": ";

@@ -62,7 +62,8 @@ inline Failure nobody(const Split& split, const char* reason) {
 /// Errors  DataError if nobody has three items
 /// Source  Kang & McAuley 2018, section IV-A
 inline Result<Split> try_leave_one_out(const Interactions& interactions) {
-  Split split{.items = interactions.items};
+  Split split;
+  split.items = interactions.items;  // apart, or g++ 12 warns of what is not initialised
   const auto tokens = static_cast<std::size_t>(interactions.histories.tokens());
   split.train.values.reserve(tokens);
   split.validation.histories.values.reserve(tokens);
@@ -108,7 +109,8 @@ inline Result<Split> try_ratio_split(const Interactions& interactions, const Rat
                        "found " +
                        std::to_string(ratio.train) + " and " + std::to_string(ratio.validation));
   }
-  Split split{.items = interactions.items};
+  Split split;
+  split.items = interactions.items;
   for (Index user = 0; user < interactions.users(); ++user) {
     const std::span<const ItemId> history = interactions.histories[user];
     const std::size_t n = history.size();
@@ -159,7 +161,8 @@ inline Result<Split> try_global_time_split(const Interactions& interactions,
     return ConfigError("time split: validation must begin before test, found " +
                        std::to_string(validation_from) + " and " + std::to_string(test_from));
   }
-  Split split{.items = interactions.items};
+  Split split;
+  split.items = interactions.items;
   for (Index user = 0; user < interactions.users(); ++user) {
     const std::span<const ItemId> history = interactions.histories[user];
     const auto times = interactions.times_of(user);
