@@ -176,16 +176,33 @@ TEST_CASE("a symbolic link is followed, not replaced") {
   CHECK(std::filesystem::is_symlink(folder.path() / "link"));
 }
 
+TEST_CASE("a link to a file that is not there makes that file; a circle of links is refused") {
+  const TemporaryFolder folder, other;
+  std::filesystem::create_symlink(other.file("later"), folder.path() / "absolute");
+  std::filesystem::create_symlink("absolute", folder.path() / "relative");
+  simgr::io::replace_file(folder.file("relative"), "new");
+  CHECK(read_bytes(other.file("later")) == "new");
+  CHECK(std::filesystem::is_symlink(folder.path() / "absolute"));
+  CHECK(std::filesystem::is_symlink(folder.path() / "relative"));
+  std::filesystem::create_symlink("circle", folder.path() / "circle");
+  const auto failure = simgr::io::try_replace_file(folder.file("circle"), "x");
+  REQUIRE(failure);
+  CHECK(std::string(failure->what()) == folder.file("circle") + ": too many symbolic links");
+  CHECK(std::filesystem::is_symlink(folder.path() / "circle"));
+}
+
 TEST_CASE("leftovers of dead writers go, files of others stay") {
   const TemporaryFolder folder;
   const std::string path = folder.file("x");
   write_bytes(path + ".tmp-1-0", "left by a dead process");
   write_bytes(path + ".tmp-4000000-7-previous", "left, too");
-  write_bytes(path + ".tmp", "somebody's");
-  write_bytes(folder.file("y.tmp-1-0"), "of another file");
+  const std::vector<std::string> others = {
+      "x.tmp",      "x.tmp-",     "x.tmp-backup", "x.tmp-2024-05", "x.tmp-1",       "x.tmp-1-",
+      "x.tmp-1-0~", "x.tmp-01-0", "x.tmp-1-1000", "x.tmp--1-0",    "x.tmp-1-0-old", "y.tmp-1-0"};
+  for (const std::string& name : others) { write_bytes(folder.file(name), "own " + name); }
   simgr::io::replace_file(path, "new");
-  CHECK(folder.entries() == 3);
-  CHECK(read_bytes(folder.file("y.tmp-1-0")) == "of another file");
+  CHECK(folder.entries() == others.size() + 1);
+  for (const std::string& name : others) { CHECK(read_bytes(folder.file(name)) == "own " + name); }
 }
 
 TEST_CASE("a second writer of the same path gets a clear error, of another path none (R18)") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>  // std::rename
@@ -57,13 +58,13 @@ inline std::string previous_path(const std::string& path) {
 /// The content goes to `<path>.tmp-<process>-<count>` in the same folder, made exclusively and
 /// readable by nobody else. commit() flushes it, gives it the permissions of the file it replaces
 /// (0644 for a new one), fsyncs and closes it, renames it over `path` and fsyncs the folder. A
-/// symbolic link to a file is followed; anything that is no regular file is refused, so nothing
-/// replaces a device.
+/// symbolic link is followed, also to a file that is not there yet; anything that is no regular
+/// file is refused, so nothing replaces a device.
 ///
 /// The temporary file is locked (flock) as long as its writer lives. Whoever begins to write the
-/// same path meanwhile gets an IoError; files named `<path>.tmp-…` that nobody holds are leftovers
-/// of dead processes and are removed. Where the file system knows no locks, leftovers stay and the
-/// last rename wins.
+/// same path meanwhile gets an IoError; files of exactly this form of name that nobody holds are
+/// leftovers of dead processes and are removed, `<path>.tmp-backup` is somebody's own. Where the
+/// file system knows no locks, leftovers stay and the last rename wins.
 ///
 /// @tparam Files  the system calls, see PosixFiles
 ///
@@ -163,10 +164,8 @@ private:
     if (path.empty() || path.find('\0') != std::string::npos) {
       return IoError("not a path that can be written", {.file = path.c_str()});
     }
-    path_ = path;
-    if (char* target = ::realpath(path.c_str(), nullptr)) {
-      path_ = target;
-      std::free(target);
+    if (Failure failure = follow_links(path)) {
+      return failure;
     }
     struct stat facts {};
     if (::stat(path_.c_str(), &facts) == 0) {
@@ -192,6 +191,45 @@ private:
     return failure;
   }
 
+  /// Sets path_ to where the content goes.
+  Failure follow_links(const std::string& path) {
+    path_ = path;
+    for (int links = 0; links < 40; ++links) {  // as many as the system follows
+      if (char* target = ::realpath(path_.c_str(), nullptr)) {
+        path_ = target;
+        std::free(target);
+        return std::nullopt;
+      }
+      std::error_code error;
+      const auto target = std::filesystem::read_symlink(path_, error);
+      if (error) {
+        return std::nullopt;  // a new file
+      }
+      path_ = std::filesystem::path(path_).parent_path() / target;
+    }
+    return IoError("too many symbolic links", {.file = path});
+  }
+
+  /// Whether `name` is that of a temporary file: `prefix`, process, count, and of set_aside
+  /// "-previous". Numbers are as std::to_string writes them: a date with a month of 05 is none.
+  static bool is_temporary(std::string_view name, std::string_view prefix) {
+    if (!name.starts_with(prefix)) {
+      return false;
+    }
+    name.remove_prefix(prefix.size());
+    const auto take_number = [&name](std::size_t longest) {
+      const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+      const bool good = digits >= 1 && digits <= longest && (digits == 1 || name[0] != '0');
+      name.remove_prefix(digits);
+      return good;
+    };
+    if (!take_number(10) || !name.starts_with('-')) {
+      return false;
+    }
+    name.remove_prefix(1);
+    return take_number(3) && (name.empty() || name == "-previous");
+  }
+
   /// Removes what dead writers of this path left, and refuses where a living one is at work.
   Failure turn_away_rivals() {
     const std::string prefix = path_.substr(path_.rfind('/') + 1) + ".tmp-";
@@ -200,7 +238,7 @@ private:
     for (auto entry = std::filesystem::directory_iterator(folder(), error);
          !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
       std::string name = entry->path().filename().string();
-      if (name.starts_with(prefix)) {
+      if (is_temporary(name, prefix)) {
         rivals.push_back(entry->path().string());
       }
     }
