@@ -131,6 +131,14 @@ TEST_CASE("RecBole files are read by their typed header") {
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
   }
+  const std::string good = "user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n";
+  for (const TableOptions& options : {TableOptions{.user = "item_id"}, {.time = "user_id"}}) {
+    const auto result = inter(folder, good, options);
+    REQUIRE_FALSE(result.ok());
+    CHECK(result.error().kind() == simgr::ErrorKind::config);
+    CHECK(std::string(result.error().what()).find("one column cannot be both") !=
+          std::string::npos);
+  }
 }
 
 TEST_CASE("broken tables are refused with file, line and column") {
@@ -152,7 +160,9 @@ TEST_CASE("broken tables are refused with file, line and column") {
       {"user,item,\xff\n1,2,3\n", "the name of column 3 is not UTF-8"},
       {"user,item\n1,2\n", "no column \"buyer\"; the header has: user item", {.user = "buyer"}},
       {"user,item\n1,2\n", "no column \"when\"", {.time = "when"}},
-      {"user,item\n1,2\n", "cannot be the same column", {.user = "item", .item = "item"}},
+      {"user,item\n1,2\n", "item: one column cannot be both user and item", {.user = "item"}},
+      {head + "1,2,3\n", "user: one column cannot be both user and time", {.time = "user"}},
+      {head + "1,2,3\n", "item: one column cannot be both item and time", {.time = "item"}},
       {"user,item\n1,2\n", "hold the user", {.csv = {.separator = ';'}}},
       {head + "1,2\n", "t.csv:2: expected 3 fields, found 2"},
       {head + "1,2,3,4\n", "t.csv:2: expected 3 fields, found 4"},

@@ -128,6 +128,16 @@ inline Result<int> find_column(const CsvReader& reader, const std::string& asked
 
 /// Reads all rows of an opened table.
 inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3>& columns) {
+  static constexpr std::array<const char*, 3> parts = {"user", "item", "time"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (columns[i] == columns[j]) {
+        return ConfigError(std::string("one column cannot be both ") + parts[j] + " and " +
+                               parts[i],
+                           reader.where(reader.names()[static_cast<std::size_t>(columns[i])]));
+      }
+    }
+  }
   const auto user = static_cast<std::size_t>(columns[0]),
              item = static_cast<std::size_t>(columns[1]);
   const bool timed = columns[2] >= 0;
@@ -182,7 +192,7 @@ inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3
 /// Cost    one pass; memory as InteractionTable
 /// Errors  DataError with file, line and column: what CsvReader reports; a column that is not there
 ///         (with those that are); an empty key, one above 4096 bytes or not UTF-8; a time that is
-///         no number.  ConfigError: users and items in one column
+///         no number.  ConfigError: one column for two of user, item and time
 inline Result<Interactions> try_read_table(const std::string& path,
                                            const TableOptions& options = {}) {
   auto reader = CsvReader::open(path, options.csv);
@@ -212,9 +222,6 @@ inline Result<Interactions> try_read_table(const std::string& path,
       return DataError(sentence, {path, 1, -1, {}});
     }
     columns[i] = *column;
-  }
-  if (columns[0] == columns[1]) {
-    return ConfigError("users and items cannot be the same column", {path, 1, -1, {}});
   }
   return detail::read_rows(*reader, columns);
 }
