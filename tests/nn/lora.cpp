@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/nn/lora.hpp>
 
+#include <algorithm>
+
+#include <simgr/train/optimizer.hpp>
+
 #include <support/gradient_check.hpp>
 
 using namespace simgr;
@@ -44,4 +48,23 @@ TEST_CASE("a merged adapter is the adapter, and a frozen base gets no gradient")
   double moved = 0;
   for (const double value : grads.a) { moved += std::abs(value); }
   CHECK(moved > 0);
+}
+
+TEST_CASE("weight decay leaves a frozen base where it is, and moves one that learns") {
+  for (const bool frozen : {true, false}) {
+    const Adapter::Config config{.base = {5, 7}, .rank = 2, .alpha = 3, .frozen = frozen};
+    const ParameterTable table = describe<Adapter>(config);
+    const auto values = simgr_test::random_values(table.block_size, 1);
+    std::vector<float> weights(values.begin(), values.end()), gradients(weights.size());
+    const std::vector<float> before = weights;
+    train::OptimizerState<float> optimizer({.weight_decay = 0.1}, table.block_size);
+    optimizer.step(table, weights, gradients, 0.1, 1);
+    for (const TensorEntry& tensor : table.tensors) {
+      const bool stays =
+          std::equal(weights.begin() + tensor.offset, weights.begin() + tensor.offset + tensor.size,
+                     before.begin() + tensor.offset);
+      CAPTURE(tensor.name);
+      CHECK(stays == (tensor.name == "base.bias" || (frozen && tensor.name == "base.weight")));
+    }
+  }
 }

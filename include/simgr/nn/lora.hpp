@@ -20,7 +20,8 @@ struct Lora;
 /// Parameters  base.weight [out, in], base.bias [out] (where biased), a [rank, in], b [out, rank]
 /// Cache       x, borrowed;  inner [rows, rank]
 /// Cost        the base's, and O(rows · rank · (in + out))
-/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none
+/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none and no
+///             weight decay
 /// Source      Hu et al. 2021, equation 3
 template <>
 struct Lora<Linear> {
@@ -45,7 +46,11 @@ struct Lora<Linear> {
 
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
-    Linear::for_each_parameter(c.base, under("base", f), p.base...);
+    auto of_base = [&](auto spec, auto&... views) {
+      spec.decay = c.frozen ? Decay::no : spec.decay;  // weight decay would move it all the same
+      f(spec, views...);
+    };
+    Linear::for_each_parameter(c.base, under("base", of_base), p.base...);
     f(Spec<2>{"a", {c.rank, c.base.in}, Init::xavier()}, p.a...);
     f(Spec<2>{"b", {c.base.out, c.rank}, Init::zeros()}, p.b...);
   }
