@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -116,4 +117,24 @@ TEST_CASE("a world that cannot be is refused") {
   CHECK_FALSE(simgr::data::try_synthetic_catalogue({.categories = 2}).ok());
   CHECK_FALSE(simgr::data::try_synthetic_catalogue({.noise = -0.1}).ok());
   CHECK_THROWS_AS(simgr::data::synthetic_catalogue({.users = 0}), simgr::ConfigError);
+}
+
+TEST_CASE("a user who has all items of a persona goes on by popularity") {
+  for (const double stay : {0.0, 0.5, 1.0}) {
+    for (const double series : {0.0, 1.0}) {
+      const auto world = simgr::data::synthetic_catalogue({.users = 50,
+                                                           .items = 400,
+                                                           .mean_length = 50,
+                                                           .noise = 0,
+                                                           .stay = stay,
+                                                           .series = series});
+      for (Index user = 0; user < 50; ++user) {
+        const auto history = world.interactions.histories[user];
+        REQUIRE(std::set<ItemId>(history.begin(), history.end()).size() == history.size());
+        const auto next = world.next_item(user, history);
+        REQUIRE(std::accumulate(next.begin(), next.end(), 0.0) == doctest::Approx(1));
+        for (const ItemId item : history) { REQUIRE(next[static_cast<std::size_t>(item)] == 0); }
+      }
+    }
+  }
 }

@@ -87,6 +87,8 @@ inline double total_correlation(std::span<const double> probabilities, const Sem
 ///   noise      any item, by popularity (1 / rank)
 ///   1 - noise  a pair of the persona: `stay` for the pair of x, else by taste; then in that pair:
 ///              `series` for the volume behind that of x, else 1 / volume
+///
+/// Where the user has all that this leaves, it is any item, by popularity.
 class SyntheticCatalogue {
 public:
   Interactions interactions{};
@@ -232,13 +234,12 @@ private:
     }
     const auto draw = [](Rng& rng, const std::vector<double>& p, double sum) {
       double left = rng.uniform() * sum;
-      for (std::size_t i = 0; i < p.size(); ++i) {
+      std::size_t drawn = 0;  // the last that can be, where rounding leaves something
+      for (std::size_t i = 0; i < p.size() && left >= 0; ++i) {
         left -= p[i];
-        if (left < 0) {
-          return static_cast<Index>(i);
-        }
+        drawn = p[i] > 0 ? i : drawn;
       }
-      return static_cast<Index>(p.size()) - 1;
+      return static_cast<Index>(drawn);
     };
     double weight_sum = 0;
     for (const double weight : weights) { weight_sum += weight; }
@@ -300,9 +301,17 @@ private:
       const auto behind = static_cast<std::size_t>(last_volume + 1) % volumes.size();
       probabilities[static_cast<std::size_t>(volumes[behind])] += share * series;
     }
-    for (const ItemId item : history) { probabilities[static_cast<std::size_t>(item)] = 0; }
-    double sum = 0;
-    for (const double p : probabilities) { sum += p; }
+    const auto sum_without_history = [&] {
+      for (const ItemId item : history) { probabilities[static_cast<std::size_t>(item)] = 0; }
+      double sum = 0;
+      for (const double p : probabilities) { sum += p; }
+      return sum;
+    };
+    double sum = sum_without_history();
+    if (sum == 0) {
+      std::copy(popularity_.begin(), popularity_.end(), probabilities.begin());
+      sum = sum_without_history();
+    }
     for (double& p : probabilities) { p /= sum; }
   }
 
