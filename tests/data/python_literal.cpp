@@ -74,3 +74,15 @@ TEST_CASE("a literal cut at any byte is refused, and a changed byte never crashe
   }
   CHECK(accepted > 0);
 }
+
+TEST_CASE("a literal of more values than the limit is refused before they are kept") {
+  const std::string text = "{'a': [1, 2, (3,)]}";  // 7 with the name and the containers
+  CHECK(try_parse_python_literal(text, {}, {.values = 7}).ok());
+  const auto result = try_parse_python_literal(text, {}, {.values = 6});
+  REQUIRE_FALSE(result.ok());
+  CHECK(std::string(result.error().what()).find("more values than 6") != std::string::npos);
+  std::string many(3000, ',');
+  for (std::size_t i = 1; i < many.size(); i += 3) { many.replace(i - 1, 2, "[]"); }
+  CHECK_FALSE(try_parse_python_literal("[" + many + "]", {}, {.values = 1000}).ok());
+  CHECK(try_parse_python_literal("[" + many + "]", {}, {.values = 1001}).ok());
+}

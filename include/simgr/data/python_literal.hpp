@@ -44,7 +44,7 @@ inline void append_code_point(std::string& text, std::uint32_t code) {
 /// Recursive descent over one literal; false with a sentence and an offset where it is none.
 class PythonParser {
 public:
-  PythonParser(std::string_view text, Index depth) : text_(text), depth_limit_(depth) {}
+  PythonParser(std::string_view text, const JsonLimits& limits) : text_(text), limits_(limits) {}
 
   bool document(JsonValue& value) {
     if (!parse(value, 0)) {
@@ -57,7 +57,7 @@ public:
   std::int64_t offset() const noexcept { return static_cast<std::int64_t>(at_); }
 
 private:
-  bool fail(const char* sentence) {
+  bool fail(const std::string& sentence) {
     sentence_ = sentence_.empty() ? sentence : sentence_;
     return false;
   }
@@ -76,8 +76,11 @@ private:
 
   bool parse(JsonValue& value, Index depth) {
     skip();
-    if (depth >= depth_limit_) {
+    if (depth >= limits_.depth) {
       return fail("nested too deep");
+    }
+    if (++values_ > limits_.values) {
+      return fail("more values than " + std::to_string(limits_.values));
     }
     switch (peek()) {
     case '{':
@@ -276,7 +279,8 @@ private:
   }
 
   std::string_view text_;
-  Index depth_limit_;
+  JsonLimits limits_;
+  Index values_ = 0;  // names of members count
   std::size_t at_ = 0;
   std::string sentence_;
 };
@@ -287,13 +291,11 @@ private:
 /// or double quotes with or without u, b, r in front, numbers, True, False, None. This is what the
 /// Amazon metadata of 2014 are made of. Of a name that stands twice both members are kept.
 ///
-/// @param limits  the depth alone
-///
-/// Errors  DataError with the byte: something else, nesting above the limit, a text that is not
-///         UTF-8
+/// Errors  DataError with the byte: something else, nesting above the limit, more values than the
+///         limit, a text that is not UTF-8
 inline Result<JsonValue> try_parse_python_literal(std::string_view text, Where where = {},
                                                   const JsonLimits& limits = {}) {
-  detail::PythonParser parser(text, limits.depth);
+  detail::PythonParser parser(text, limits);
   JsonValue value;
   if (!parser.document(value)) {
     where.offset = std::max<std::int64_t>(where.offset, 0) + parser.offset();
