@@ -44,6 +44,19 @@ TEST_CASE("Ticks stand at round numbers inside the axis") {
   }
 }
 
+TEST_CASE("Ticks end where the range of an axis is a few last places wide") {
+  for (const double low : {1.0, 0.37, 1e15, -3.0, 1e-300}) {
+    double high = low;
+    for (int places = 0; places <= 40; ++places, high = std::nextafter(high, 1e300)) {
+      const auto ticks = Axis{low, high, 0, 1, false}.ticks(6);
+      REQUIRE(ticks.size() <= 13);
+      for (std::size_t i = 1; i < ticks.size(); ++i) {
+        REQUIRE(ticks[i - 1].first < ticks[i].first);
+      }
+    }
+  }
+}
+
 TEST_CASE("Logarithmic axes tick at powers of ten") {
   const Axis axis{0.002, 300, 0, 1, true};
   std::string labels;

@@ -112,8 +112,15 @@ struct Axis {
       return result;
     }
     const double step = tick_step(high - low, count);
-    for (double n = std::ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1) {
-      result.emplace_back(n * step, tick_text(n * step + 0.0, step));  // + 0.0: never -0
+    const double first = std::ceil(low / step - 1e-9);
+    for (int i = 0; i <= 2 * count; ++i) {  // where steps are below rounding, values would repeat
+      const double value = (first + i) * step;
+      if (!(value <= high + step * 1e-9)) {
+        break;
+      }
+      if (result.empty() || value > result.back().first) {
+        result.emplace_back(value, tick_text(value + 0.0, step));  // + 0.0: never -0
+      }
     }
     return result;
   }
