@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/data/split.hpp>
 
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,25 @@ TEST_CASE("a split by time trains on nothing that came later for anybody") {
   CHECK_FALSE(simgr::data::try_global_time_split(interactions, 8, 5).ok());
   CHECK_FALSE(simgr::data::try_global_time_split(interactions, 100, 200).ok());
   CHECK_FALSE(simgr::data::try_global_time_split(of({{1, 2, 3}}), 1, 2).ok());
+}
+
+TEST_CASE("one history so long that its cases fit no memory is refused") {
+  std::vector<ItemId> history(300000);
+  std::vector<std::int64_t> times(history.size());
+  std::iota(times.begin(), times.end(), 0);
+  const auto interactions = of({{1, 2, 3}, history}, [&] {
+    auto all = times;
+    all.insert(all.begin(), {0, 1, 2});
+    return all;
+  }());
+  for (const auto& split : {simgr::data::try_ratio_split(interactions),
+                            simgr::data::try_global_time_split(interactions, 1, 2),
+                            simgr::data::try_global_time_split(interactions, 1, 299999)}) {
+    REQUIRE_FALSE(split.ok());
+    const std::string sentence = split.error().what();
+    CHECK_MESSAGE(sentence.find("user 1, who has 300000 items") != std::string::npos, sentence);
+  }
+  CHECK(simgr::data::try_leave_one_out(interactions).ok());
 }
 
 TEST_CASE("leaks that are planted are found") {

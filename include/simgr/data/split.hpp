@@ -40,6 +40,24 @@ inline void add_case(Evaluation& evaluation, std::span<const ItemId> history, It
   evaluation.users.push_back(static_cast<UserId>(user));
 }
 
+/// One case for each of the items `from` … `to` - 1 of a history.
+inline Failure add_cases(Evaluation& evaluation, std::span<const ItemId> history, std::size_t from,
+                         std::size_t to, Index user) {
+  constexpr Index most = Index{1} << 31;  // 8 GiB
+  const auto sum_below = [](std::size_t n) { return n == 0 ? 0 : n * (n - 1) / 2; };
+  const auto more = static_cast<Index>(to > from ? sum_below(to) - sum_below(from) : 0);
+  if (evaluation.histories.tokens() + more > most) {
+    return DataError("the histories before the held-out items of user " + std::to_string(user) +
+                     ", who has " + std::to_string(history.size()) +
+                     " items, and of those before have more than " + std::to_string(most) +
+                     " items; hold fewer out, or only the last two (leave one out)");
+  }
+  for (std::size_t i = from; i < to; ++i) {
+    add_case(evaluation, history.first(i), history[i], user);
+  }
+  return std::nullopt;
+}
+
 inline Failure nobody(const Split& split, const char* reason) {
   if (!split.validation.targets.empty() && !split.test.targets.empty()) {
     return std::nullopt;
@@ -102,7 +120,7 @@ struct Ratio {
 ///
 /// Cost    memory Σ over held-out items of the items before them: quadratic in one history
 /// Errors  ConfigError: shares that are not above 0 or do not leave a rest; DataError if nobody has
-///         three items
+///         three items, or if the cases would hold more than 2^31 items
 inline Result<Split> try_ratio_split(const Interactions& interactions, const Ratio& ratio = {}) {
   if (!(ratio.train > 0 && ratio.validation > 0 && ratio.train + ratio.validation < 1)) {
     return ConfigError("ratio split: train and validation must be above 0 and sum to less than 1, "
@@ -127,11 +145,10 @@ inline Result<Split> try_ratio_split(const Interactions& interactions, const Rat
     const std::size_t known =
         std::clamp<std::size_t>(share(ratio.train + ratio.validation), train + 1, n - 1);
     split.train.push_back(history.first(train));
-    for (std::size_t i = train; i < known; ++i) {
-      detail::add_case(split.validation, history.first(i), history[i], user);
-    }
-    for (std::size_t i = known; i < n; ++i) {
-      detail::add_case(split.test, history.first(i), history[i], user);
+    Failure failure = detail::add_cases(split.validation, history, train, known, user);
+    failure = failure ? failure : detail::add_cases(split.test, history, known, n, user);
+    if (failure) {
+      return *std::move(failure);
     }
   }
   if (Failure failure = detail::nobody(split, "no user has three items")) {
@@ -150,8 +167,8 @@ inline Split ratio_split(const Interactions& interactions, const Ratio& ratio = 
 /// so user u is row u.
 ///
 /// Cost    memory Σ over held-out items of the items before them: quadratic in one history
-/// Errors  DataError without times or if a part has no case; ConfigError if the moments are not in
-///         order
+/// Errors  DataError without times, if a part has no case or if the cases would hold more than 2^31
+///         items; ConfigError if the moments are not in order
 inline Result<Split> try_global_time_split(const Interactions& interactions,
                                            std::int64_t validation_from, std::int64_t test_from) {
   if (!interactions.timed()) {
@@ -173,11 +190,13 @@ inline Result<Split> try_global_time_split(const Interactions& interactions,
     const std::size_t train = before(validation_from), known = before(test_from);
     split.train.push_back(history.first(train));
     split.too_short += history.size() < 3 ? 1 : 0;
-    for (std::size_t i = std::max<std::size_t>(train, 1); i < known; ++i) {
-      detail::add_case(split.validation, history.first(i), history[i], user);
-    }
-    for (std::size_t i = std::max<std::size_t>(known, 1); i < history.size(); ++i) {
-      detail::add_case(split.test, history.first(i), history[i], user);
+    const auto behind_one = [](std::size_t i) { return std::max<std::size_t>(i, 1); };
+    Failure failure = detail::add_cases(split.validation, history, behind_one(train), known, user);
+    failure = failure
+                  ? failure
+                  : detail::add_cases(split.test, history, behind_one(known), history.size(), user);
+    if (failure) {
+      return *std::move(failure);
     }
   }
   if (Failure failure = detail::nobody(split, "no case behind the moments of the split")) {
