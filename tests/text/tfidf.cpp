@@ -124,3 +124,14 @@ TEST_CASE("words and blanks of a megabyte, and broken bytes, take linear time") 
   CHECK(rows.columns_of(2).empty());
   CHECK(seconds.count() < 5);
 }
+
+TEST_CASE("settings out of range are refused by every step") {
+  CHECK_THROWS_WITH_AS(tfidf(shelf, {.buckets = 0}), "buckets: expected 1 to 67108864, found 0",
+                       simgr::ConfigError);
+  CHECK_THROWS_AS(tfidf(shelf, {.buckets = Index{1} << 40}), simgr::ConfigError);
+  const SparseRows rows = tfidf(shelf);
+  CHECK_THROWS_AS(truncated_svd(rows, {.width = 0}), simgr::ConfigError);
+  CHECK_THROWS_AS(truncated_svd(rows, {.width = -3}), simgr::ConfigError);
+  CHECK_THROWS_AS(truncated_svd(rows, {.width = 2, .oversampling = -1}), simgr::ConfigError);
+  CHECK_THROWS_AS(truncated_svd(rows, {.width = 2, .power_iterations = -1}), simgr::ConfigError);
+}

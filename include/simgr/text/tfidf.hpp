@@ -18,10 +18,16 @@
 
 namespace simgr::SIMGR_ABI::text {
 
-/// Numbers of tfidf, which trusts them; text_vectors checks its own.
+/// Numbers of tfidf.
 struct TfIdfConfig {
-  Index buckets = Index{1} << 18;  // hashed vocabulary
-  bool bigrams = true;             // pairs of neighbouring words count as words too
+  Index buckets = Index{1} << 18;
+  bool bigrams = true;
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    f(Field{"buckets", 1, 1 << 26, "hashed vocabulary"}, c.buckets);
+    f(Field{"bigrams", 0, 1, "pairs of neighbouring words count as words too"}, c.bigrams);
+  }
 };
 
 /// Hashed TF-IDF of texts: one row a text, one column a bucket in use.
@@ -32,9 +38,12 @@ struct TfIdfConfig {
 /// A text without a word is an empty row.
 ///
 /// Cost    O(bytes of the texts + entries · log(entries of a row)), for any bytes; 8 bytes a bucket
-/// Errors  none: fewer than one bucket is a broken precondition
+/// Errors  ConfigError: a setting out of range
 /// Source  Weinberger et al. 2009 for the hashing; Salton and Buckley 1988 for the weights
 inline SparseRows tfidf(std::span<const std::string> texts, const TfIdfConfig& config = {}) {
+  if (const std::string sentence = out_of_range(config); !sentence.empty()) {
+    SIMGR_THROW(ConfigError(sentence));
+  }
   SparseRows rows;
   std::vector<std::int32_t> in_texts(static_cast<std::size_t>(config.buckets));
   std::vector<std::int32_t> words;

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 #include <vector>
 
 #include <simgr/core/arena.hpp>
+#include <simgr/core/error.hpp>
+#include <simgr/core/fields.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/cpu/decompose.hpp>
@@ -16,12 +19,22 @@
 
 namespace simgr::SIMGR_ABI::text {
 
-/// Numbers of truncated_svd, which trusts them.
+/// Numbers of truncated_svd.
 struct TruncatedSvdConfig {
-  Index width = 128;           // singular values kept
-  Index oversampling = 16;     // further directions the range finder works with
-  Index power_iterations = 3;  // more separate close singular values better
+  Index width = 128;
+  Index oversampling = 16;
+  Index power_iterations = 3;
   std::uint64_t seed = 1;
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    f(Field{"width", 1, 4096, "singular values kept"}, c.width);
+    f(Field{"oversampling", 0, 4096, "further directions the range finder works with"},
+      c.oversampling);
+    f(Field{"power_iterations", 0, 100, "more separate close singular values better"},
+      c.power_iterations);
+    f(Field{"seed", 0, 1.9e19, "seed of the range finder"}, c.seed);
+  }
 };
 
 /// The rows of a sparse matrix in the coordinates of its leading right singular vectors.
@@ -39,11 +52,15 @@ struct TruncatedSvd {
 ///
 /// Cost     O((q + 1) (entries · width + rows · width²)); memory (rows + columns in use) · width
 /// Results  the same bits on any executor
+/// Errors   ConfigError: a setting out of range
 /// Source   Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011,
 ///          algorithms 4.4 and 5.1
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>> TruncatedSvd
   truncated_svd(const SparseRows& a, const TruncatedSvdConfig& config = {}, E&& executor = E{}) {
+    if (const std::string sentence = out_of_range(config); !sentence.empty()) {
+      SIMGR_THROW(ConfigError(sentence));
+    }
     const Index rows = a.rows();
     const Index rank = std::min({config.width + config.oversampling, rows, a.cols});
     TruncatedSvd found{OwnedMatrix<float>(rows, config.width),
