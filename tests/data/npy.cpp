@@ -80,22 +80,6 @@ TEST_CASE("one axis is a column, no rows are an empty matrix") {
   CHECK(empty.cols == 3);
 }
 
-TEST_CASE("half precision converts exactly, all 65536 of them") {
-  for (std::uint32_t bits = 0; bits < 65536; ++bits) {
-    const float value = simgr::data::detail::half_to_float(static_cast<std::uint16_t>(bits));
-    const int exponent = static_cast<int>(bits >> 10 & 31),
-              fraction = static_cast<int>(bits & 1023);
-    double expected =
-        exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
-    expected = (bits & 0x8000) != 0 ? -expected : expected;
-    const bool same = exponent < 31 ? static_cast<double>(value) == expected &&
-                                          std::signbit(value) == ((bits & 0x8000) != 0)
-                      : fraction == 0 ? std::isinf(value)
-                                      : std::isnan(value);
-    REQUIRE(same);
-  }
-}
-
 TEST_CASE("broken npy files are refused, and nothing is allocated from their claims") {
   struct Case {
     std::string bytes, part;

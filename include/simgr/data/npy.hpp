@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include <simgr/core/error.hpp>
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/decimal.hpp>
@@ -27,20 +27,6 @@ struct NpyOptions {
 };
 
 namespace detail {
-
-/// IEEE half precision to single, exact.
-inline float half_to_float(std::uint16_t half) noexcept {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 31u, fraction = half & 0x3ffu;
-  if (exponent == 31) {
-    return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
-  }
-  if (exponent == 0) {
-    const float small = static_cast<float>(fraction) * 0x1p-24f;
-    return sign != 0 ? -small : small;
-  }
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-}
 
 /// The header of an .npy file: type, order and shape, each believed only after its bytes are there.
 struct NpyHeader {
@@ -163,9 +149,9 @@ Element load(const char* bytes) noexcept {
 }
 
 inline float load_float(const char* bytes, int element_bytes) noexcept {
-  return element_bytes == 2   ? half_to_float(load<std::uint16_t>(bytes))
+  return element_bytes == 2   ? float_from_f16(load<std::uint16_t>(bytes))
          : element_bytes == 4 ? load<float>(bytes)
-                              : static_cast<float>(load<double>(bytes));
+                              : float_from_double(load<double>(bytes));
 }
 
 /// Fills `into` or fails: the end of the file in the middle of something.

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <bit>  // std::bit_cast, std::endian
-#include <cmath>
+#include <bit>  // std::endian
 #include <cstring>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include <simgr/core/error.hpp>
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/types.hpp>
 
 namespace simgr::SIMGR_ABI::io {
@@ -85,52 +84,6 @@ struct TensorView {
   Index size() const noexcept { return static_cast<Index>(bytes.size()) / bytes_of(dtype); }
 };
 
-/// The float of an IEEE 754 half, exactly.
-inline float float_from_f16(std::uint16_t bits) noexcept {
-  const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
-  const int exponent = (bits >> 10) & 31;
-  const auto fraction = static_cast<float>(bits & 1023);
-  if (exponent == 31) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(bits & 0x8000u) << 16 | 0x7f800000u |
-                                static_cast<std::uint32_t>(bits & 1023u) << 13);
-  }
-  return exponent == 0 ? sign * std::ldexp(fraction, -24)
-                       : sign * std::ldexp(fraction + 1024.0f, exponent - 25);
-}
-
-/// The float of a bfloat16, exactly: its upper half.
-inline float float_from_bf16(std::uint16_t bits) noexcept {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-
-/// Nearest bfloat16, ties to even; NaN stays NaN.
-inline std::uint16_t bf16_from_float(float value) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (std::isnan(value)) {
-    return static_cast<std::uint16_t>(bits >> 16 | 64u);
-  }
-  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
-/// Nearest half, ties to even; beyond 65,504 it becomes infinity.
-inline std::uint16_t f16_from_float(float value) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
-  const float magnitude = std::fabs(value);
-  if (std::isnan(value)) {
-    return static_cast<std::uint16_t>(sign | 0x7e00u);
-  }
-  if (magnitude >= 65520.0f) {
-    return static_cast<std::uint16_t>(sign | 0x7c00u);
-  }
-  if (magnitude < 6.103515625e-05f) {  // subnormal: a multiple of 2^-24, exact after the scaling
-    return static_cast<std::uint16_t>(
-        sign | static_cast<unsigned>(std::nearbyint(magnitude * 16777216.0f)));
-  }
-  const std::uint32_t rounded = (bits & 0x7fffffffu) + 0xfffu + (bits >> 13 & 1u) - (112u << 23);
-  return static_cast<std::uint16_t>(sign | rounded >> 13);
-}
-
 namespace detail {
 
 template <class Stored, class T>
@@ -150,7 +103,11 @@ bool convert_elements(std::span<const std::byte> bytes, T* out) noexcept {
           return false;
         }
       }
-      out[i] = static_cast<T>(stored);
+      if constexpr (std::is_same_v<Stored, double> && std::is_same_v<T, float>) {
+        out[i] = float_from_double(stored);
+      } else {
+        out[i] = static_cast<T>(stored);
+      }
     }
     return true;
   }
@@ -169,7 +126,7 @@ void widen_elements(std::span<const std::byte> bytes, T* out, Widen&& widen) noe
 
 /// Copies the elements of `tensor` to `out` [size] as T: float or double from every type, an
 /// integer from integers and booleans. float from U32, I32, F64, I64 or U64 and double from I64 or
-/// U64 round; everything else is exact.
+/// U64 round, beyond the range of float to infinity; everything else is exact.
 ///
 /// Errors  DataError naming the tensor: fractions asked as integers, or an integer T cannot hold
 template <class T>
