@@ -70,8 +70,12 @@ int main(int argc, char** argv) {
   std::vector<char> block(std::size_t{1} << 17);
   if (task == "inflate") {
     std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) {
+      std::perror(path.c_str());
+      return 1;
+    }
     packed.resize(std::filesystem::file_size(path));
-    packed.resize(file == nullptr ? 0 : std::fread(packed.data(), 1, packed.size(), file));
+    packed.resize(std::fread(packed.data(), 1, packed.size(), file));
     std::fclose(file);
   }
   std::vector<double> seconds, processor;  // the second does not count what others take
