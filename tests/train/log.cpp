@@ -107,6 +107,25 @@ TEST_CASE("a resumed log keeps the finished epochs and drops what will run again
   }
 }
 
+TEST_CASE("a resumed run leaves a file alone that is no log of its format") {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "log";
+  for (const LogFormat format : {LogFormat::jsonl, LogFormat::csv}) {
+    const std::string other = format == LogFormat::csv
+                                  ? simgr::train::log_line(report(1), LogFormat::jsonl) + "\n"
+                                  : simgr::train::csv_header() + "\n";
+    for (const std::string& text :
+         {std::string("my notes"), std::string("my notes\nof years\n"), std::string("\n"), other}) {
+      std::ofstream(path, std::ios::trunc) << text;
+      const auto opened = EpochLog::try_open(path, format, 3);
+      REQUIRE_FALSE(opened.ok());
+      CHECK(std::string(opened.error().what()) ==
+            path.string() + ":1: a resumed run goes on with its log, and this file is none");
+      CHECK(content(path) == text);
+    }
+  }
+}
+
 TEST_CASE("a resumed log that is not there begins") {
   const TemporaryFolder folder;
   EpochLog log(folder.path / "new.jsonl", LogFormat::jsonl, 3);

@@ -100,7 +100,8 @@ inline std::string csv_header() {
 /// A fresh run (`finished_epochs` 0) replaces the file. A resumed one keeps the lines of the epochs
 /// it goes on from and drops the rest: a line cut by a kill, and epochs that will run again.
 ///
-/// Errors  IoError naming the path when the file cannot be read, written or replaced
+/// Errors  IoError naming the path when the file cannot be read, written or replaced; DataError
+///         where a resumed run finds a file that does not begin as such a log: it stays as it is
 class EpochLog {
 public:
   EpochLog(const std::filesystem::path& path, LogFormat format, Index finished_epochs = 0)
@@ -156,13 +157,16 @@ private:
       return errno == ENOENT ? Failure{} : Failure{failed("open")};
     }
     std::uintmax_t kept = 0, read = 0;
-    std::string line;
+    std::string line, first;
+    bool whole = false;  // the first line has its end
     for (int c = std::fgetc(old.get()); c != EOF; c = std::fgetc(old.get())) {
       ++read;
       if (c != '\n') {
         line += static_cast<char>(c);
         continue;
       }
+      first = whole ? first : line;
+      whole = true;
       const Index epoch = detail::epoch_of_line(line);
       const bool header = kept == 0 && format_ == LogFormat::csv && line == csv_header();
       if (!header && (epoch < 1 || epoch > finished)) {
@@ -171,6 +175,10 @@ private:
       kept = read;
       line.clear();
     }
+    if (!begins_as_log(whole ? first : line, whole)) {
+      return DataError("a resumed run goes on with its log, and this file is none",
+                       {.file = path_.string(), .line = 1});
+    }
     if (std::ferror(old.get()) != 0) {
       return failed("read");
     }
@@ -178,6 +186,12 @@ private:
     std::filesystem::resize_file(path_, kept, error);
     return error ? Failure{IoError("cannot cut: " + error.message(), {.file = path_.string()})}
                  : Failure{};
+  }
+
+  /// Whether a first line, whole or cut by a kill, is that of a log.
+  bool begins_as_log(std::string_view line, bool whole) const {
+    const std::string mark = format_ == LogFormat::csv ? csv_header() : "{\"epoch\":";
+    return line.starts_with(mark) || (!whole && mark.starts_with(line));
   }
 
   Failure write(const std::string& text) {
