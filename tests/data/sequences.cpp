@@ -118,6 +118,10 @@ TEST_CASE("broken sequences are refused with file, line and column") {
       {timed + "0\t1 2\t-5 6\n", "times: negative"},
       {timed + "0\t1\t5\t6\n", "times: expected a blank or \\n behind 5"},
       {timed + "0\t1\t99999999999999999\n", "times: the number 99999999999999999 is out of range"},
+      {head + "0\t\r\n", "s.tsv:2: items: empty: expected a number"},
+      {head + "0\t1 \r\n", "s.tsv:2: items: empty: expected a number"},
+      {head + "\r\n", "s.tsv:2: user: empty: expected a number"},
+      {timed + "0\t1\t\r\n", "s.tsv:2: times: empty: expected a number"},
       {head + "0\t1\r2\n", "items: expected a blank or \\n behind 1"},
   };
   const TemporaryFolder folder;

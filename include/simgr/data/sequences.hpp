@@ -168,7 +168,7 @@ private:
     const std::string_view digits(scanner.begin(), static_cast<std::size_t>(scanner.digits()));
     const char delimiter = scanner.delimiter();
     const bool separator = delimiter == ' ' || delimiter == '\t' || delimiter == '\n';
-    if (digits.empty() && separator) {
+    if (digits.empty() && (separator || delimiter == '\r')) {
       return fail(column, "empty: expected a number");
     }
     if (delimiter == '-') {
