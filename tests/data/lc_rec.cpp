@@ -99,6 +99,8 @@ TEST_CASE("broken LC-Rec files are refused with file and byte") {
       {R"({"0":["<a_1"]})", "token 1 is not"},
       {R"({"0":["<a_99999999999>"]})", "token 1 is not"},
       {R"({"0":["<a_2000000>"]})", "token 1 is not"},
+      {R"({"0":["<a_1000000>","<b_1000000>"]})",
+       "digit 1: 1000001 codes for 1 items are out of proportion"},
       {R"({"0":["a_1"]})", "token 1 is not"},
       {R"({"0":[""]})", "token 1 is not"},
       {R"({"0":["<a_>a"]})", "token 1 is not"},

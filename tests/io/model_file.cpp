@@ -184,6 +184,10 @@ TEST_CASE("what a file says is checked before anything is believed") {
              catalogue.keys.pop_back();
            }),
            "catalogue/keys: expected 23 keys, found 22");
+  contains(sentence_after([](Weights&, Catalogue& catalogue, auto&, auto&, Texts&) {
+             catalogue.ids.codes_per_digit = {2000000000, 2000000000};
+           }),
+           "catalogue/codes_per_digit: expected 1 to 147483647 codes, found 2000000000");
   contains(sentence_after([](Weights&, Catalogue&, auto&, simgr::ParameterTable& table, Texts&) {
              table.tensors[0].name = "encoder.embedding.rows";
              table.tensors[1].shape = {table.tensors[1].size};

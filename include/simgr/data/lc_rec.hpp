@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <simgr/core/error.hpp>
+#include <simgr/core/proportion.hpp>
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/decimal.hpp>
 #include <simgr/data/interactions.hpp>
@@ -103,7 +104,7 @@ inline Result<Interactions> try_read_lc_rec_inter(const std::string& path,
     }
     users.text(member.key);
   }
-  if (largest > 1000000 + 16 * result.histories.tokens()) {
+  if (largest > most_rows_named_in(result.histories.tokens())) {
     return DataError("the largest item id is " + std::to_string(largest) + " among " +
                          std::to_string(result.histories.tokens()) +
                          " interactions; ids must be dense, 0 to items - 1",
@@ -156,7 +157,8 @@ inline std::vector<ItemText> read_lc_rec_items(const std::string& path,
 /// of the second and so on. A digit has as many codes as its largest and one.
 ///
 /// Errors  DataError with file and byte: items other than 0 … n-1, tokens of another form, no or
-///         more than 26 of them, a code of 2^20 or more, items with different numbers of digits
+///         more than 26 of them, a code of 2^20 or more, items with different numbers of digits,
+///         codes out of proportion to the items
 inline Result<SemanticIds> try_read_lc_rec_index(const std::string& path,
                                                  const SourceLimits& limits = {}) {
   auto root = detail::read_json_object(path, limits);
@@ -197,6 +199,9 @@ inline Result<SemanticIds> try_read_lc_rec_index(const std::string& path,
   }
   ids.codes.rows = static_cast<Index>(members->size());
   ids.codes.cols = static_cast<Index>(digits);
+  if (const std::string sentence = out_of_proportion(ids); !sentence.empty()) {
+    return DataError(sentence, {path, -1, -1, {}});
+  }
   return ids;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <simgr/core/error.hpp>
+#include <simgr/core/proportion.hpp>
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/decimal.hpp>
 #include <simgr/data/interactions.hpp>
@@ -144,7 +145,7 @@ public:
       return DataError("there are no users behind the header", {path_, line_, -1, {}});
     }
     // One wild id must not make every later table of items huge.
-    if (options_.items == 0 && largest_ > 1000000 + 16 * result_.histories.tokens()) {
+    if (options_.items == 0 && largest_ > most_rows_named_in(result_.histories.tokens())) {
       return DataError("the largest item id is " + std::to_string(largest_) + " among " +
                            std::to_string(result_.histories.tokens()) +
                            " interactions; ids must be dense, 0 to items - 1",

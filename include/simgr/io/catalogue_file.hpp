@@ -88,11 +88,13 @@ inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
     if (!codes) {
       return codes.error();
     }
+    std::int64_t left = INT32_MAX;  // for the sum: so many rows has a digit table at most
     for (const std::int64_t count : *per_digit) {
-      if (count < 1 || count > INT32_MAX) {
-        return fail("catalogue/codes_per_digit",
-                    "expected 1 to 2147483647 codes, found " + std::to_string(count));
+      if (count < 1 || count > left) {
+        return fail("catalogue/codes_per_digit", "expected 1 to " + std::to_string(left) +
+                                                     " codes, found " + std::to_string(count));
       }
+      left -= count;
     }
     for (std::size_t i = 0; i < codes->size(); ++i) {
       const std::size_t digit = i % per_digit->size();

@@ -42,8 +42,8 @@ inline std::string_view next_part(std::string_view& rest, char separator) noexce
   return part;
 }
 
-/// Collects codes and keeps their rules: as many in every row, in range, and each digit's codes so
-/// few that a table with a row for each is in proportion to the file.
+/// Collects codes and keeps their rules: as many in every row, in range, and so few that a table
+/// with a row for each is in proportion to the file.
 class SemanticIdRows {
 public:
   static constexpr std::int64_t largest_code = INT32_MAX - 1;
@@ -97,17 +97,15 @@ public:
                              "codes_per_digit says " + std::to_string(claimed[digit]),
                          {.file = file, .field = name});
       }
-      if (claimed[digit] > 1000000 + 16 * rows_) {
-        return DataError(std::to_string(claimed[digit]) + " codes for " + std::to_string(rows_) +
-                             " items are out of proportion",
-                         {.file = file, .field = name});
-      }
     }
     SemanticIds ids;
     ids.codes.values = std::move(codes_);
     ids.codes.rows = rows_;
     ids.codes.cols = digits_;
     ids.codes_per_digit = std::move(claimed);
+    if (const std::string sentence = out_of_proportion(ids); !sentence.empty()) {
+      return DataError(sentence, {.file = file});
+    }
     return ids;
   }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <simgr/core/owned_matrix.hpp>
+#include <simgr/core/proportion.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -27,5 +30,19 @@ struct SemanticIds {
   /// Rows of the digit table: the sum of codes_per_digit.
   Index table_rows() const noexcept { return first_row(digits()); }
 };
+
+/// What is wrong with ids of a file whose digit table is out of proportion to them, or empty.
+inline std::string out_of_proportion(const SemanticIds& ids) {
+  const Index most = most_rows_named_in(ids.items() * ids.digits());
+  Index rows = 0;
+  for (std::size_t digit = 0; digit < ids.codes_per_digit.size(); ++digit) {
+    rows += std::min(ids.codes_per_digit[digit], most + 1);
+    if (rows > most) {
+      return "digit " + std::to_string(digit) + ": " + std::to_string(ids.codes_per_digit[digit]) +
+             " codes for " + std::to_string(ids.items()) + " items are out of proportion";
+    }
+  }
+  return {};
+}
 
 }  // namespace simgr::SIMGR_ABI
