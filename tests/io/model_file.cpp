@@ -82,6 +82,18 @@ TEST_CASE("saving again keeps the file before under .previous") {
   CHECK(simgr_test::read_bytes(folder.file("m")) != first);
 }
 
+TEST_CASE("metadata of a host come back; keys of the library are refused and nothing is written") {
+  const simgr_test::TemporaryFolder folder;
+  const std::vector<simgr::io::MetadataEntry> own{{"run", "7"}}, foreign{{"simgr.encoder", "mine"}};
+  File::save(small_model(), folder.file("m"), own);
+  CHECK(simgr::io::Checkpoint::read(folder.file("m")).text("run") == "7");
+  const auto failure = File::try_save(small_model(), folder.file("n"), foreign);
+  REQUIRE(failure);
+  CHECK(std::string(failure->what()) ==
+        "simgr.encoder: metadata keys that begin with \"simgr.\" belong to the library");
+  CHECK(folder.entries() == 1);
+}
+
 TEST_CASE("a file cut at any byte, or with any bit turned, is refused") {
   const simgr_test::TemporaryFolder folder;
   small_model().save(folder.file("m"));

@@ -74,6 +74,20 @@ public:
                    std::span<const std::int64_t>(offsets));
   }
 
+  /// Sets texts of a host; those that begin with "simgr." are the library's.
+  ///
+  /// Errors  ConfigError: such a key; nothing is set
+  Failure try_set_own(std::span<const MetadataEntry> texts) {
+    for (const MetadataEntry& entry : texts) {
+      if (entry.key.starts_with("simgr.")) {
+        return ConfigError("metadata keys that begin with \"simgr.\" belong to the library",
+                           {.field = entry.key});
+      }
+    }
+    for (const MetadataEntry& entry : texts) { set(entry.key, entry.text); }
+    return std::nullopt;
+  }
+
   /// Writes the file: the old one or the new one is there at every moment (AtomicFile).
   /// Keep::previous leaves the replaced file beside it, for Checkpoint::try_read_newest.
   ///

@@ -44,12 +44,14 @@ struct ModelFile {
 
   /// @param extra  further metadata; keys must not begin with "simgr."
   ///
-  /// Errors  those of CheckpointWriter::try_write
+  /// Errors  those of CheckpointWriter::try_set_own and try_write
   static Failure try_save(const Model& model, const std::string& path,
                           std::span<const MetadataEntry> extra = {}) {
     CheckpointWriter writer;
     add_to(writer, model);
-    for (const MetadataEntry& entry : extra) { writer.set(entry.key, entry.text); }
+    if (Failure failure = writer.try_set_own(extra)) {
+      return failure;
+    }
     return writer.try_write(path, Keep::previous);
   }
   static void save(const Model& model, const std::string& path,

@@ -134,12 +134,14 @@ public:
 
   /// A checkpoint with the catalogue in it; extra metadata as ModelFile::try_save.
   ///
-  /// Errors  those of CheckpointWriter::try_write
+  /// Errors  those of CheckpointWriter::try_set_own and try_write
   Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
     io::CheckpointWriter writer;
     writer.set(io::type_key, type());
     io::add_catalogue(writer, catalogue_);
-    for (const io::MetadataEntry& entry : extra) { writer.set(entry.key, entry.text); }
+    if (Failure failure = writer.try_set_own(extra)) {
+      return failure;
+    }
     return writer.try_write(path, io::Keep::previous);
   }
   void save(const std::string& path) const {
