@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/train/training_state.hpp>
 
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 #include <simgr/baselines/sasrec.hpp>
@@ -128,6 +133,36 @@ TEST_CASE("one thread and two give the same bits") {
   const Outcome b = uninterrupted(split, all_of_it(), two);
   CHECK(a.weights == b.weights);
   CHECK(a.losses == b.losses);
+}
+
+TEST_CASE("a state of which a number is not finite is refused and changes nothing") {
+  const simgr_test::TemporaryFolder folder;
+  const auto split = cyclic_users();
+  simgr::Serial serial;
+  Outcome outcome;
+  Model model = fresh_model();
+  const auto refused = [&](const char* tensor, auto&& spoil) {
+    Model spoiled = fresh_model();
+    Trainer broken(spoiled, split, all_of_it());
+    advance(broken, 5, outcome, serial);  // one epoch and a step: there are best weights, too
+    spoil(broken)[0] = std::numeric_limits<float>::infinity();
+    simgr::train::save_training_state(broken, folder.file("state"));
+    const std::vector<float> before(model.weights().begin(), model.weights().end());
+    Trainer trainer(model, split, all_of_it());
+    const auto failure = simgr::train::try_load_training_state(trainer, folder.file("state"));
+    REQUIRE(failure);
+    INFO(failure->what());
+    CHECK(std::string(failure->what()).find(tensor) != std::string::npos);
+    CHECK(std::string(failure->what()).find("element 0 is not a finite number") !=
+          std::string::npos);
+    CHECK(std::equal(before.begin(), before.end(), model.weights().begin()));
+    CHECK(trainer.progress().epoch == 0);
+  };
+  const std::string first = model.table().tensors.front().name;
+  refused(first.c_str(), [](Trainer& t) { return t.model().weights(); });
+  refused("moment_1/", [](Trainer& t) { return t.optimizer().moments(1); });
+  refused("average/", [](Trainer& t) { return t.average()->average(); });
+  refused("best/", [](Trainer& t) { return std::span<float>(t.best_weights()); });
 }
 
 TEST_CASE("a state of another run is refused with what differs, and changes nothing") {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <string>
@@ -290,7 +291,7 @@ inline void add_parameters(CheckpointWriter& writer, const ParameterTable& table
 /// Compares the tensors of `group` with a layout, without memory for the values.
 ///
 /// Errors  one DataError that lists every tensor of another shape or type, every missing one and
-///         every one too many
+///         every one too many; else the first element that is not finite
 inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
                                 std::string_view group = {}) {
   std::string mismatches;
@@ -324,6 +325,18 @@ inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTab
     return DataError(std::to_string(count) + (count == 1 ? " tensor does" : " tensors do") +
                          " not match the model: " + mismatches,
                      {.file = checkpoint.file()});
+  }
+  for (const TensorEntry& tensor : table.tensors) {
+    const TensorView* stored = checkpoint.find(detail::in_group(group, tensor.name));
+    for (Index i = 0; i < tensor.size; ++i) {
+      float value = 0;
+      std::memcpy(&value, stored->bytes.data() + sizeof value * static_cast<std::size_t>(i),
+                  sizeof value);
+      if (!std::isfinite(value)) {
+        return DataError("element " + std::to_string(i) + " is not a finite number",
+                         {.file = checkpoint.file(), .field = stored->name});
+      }
+    }
   }
   return std::nullopt;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <span>
 #include <string>
 #include <string_view>
@@ -107,15 +105,6 @@ struct ModelFile {
     std::vector<float> weights(static_cast<std::size_t>(table.block_size));
     if (Failure failure = try_load_parameters(checkpoint, table, weights)) {
       return *std::move(failure);
-    }
-    for (const TensorEntry& tensor : table.tensors) {
-      const auto begin = weights.begin() + tensor.offset;
-      const auto found =
-          std::find_if_not(begin, begin + tensor.size, [](float x) { return std::isfinite(x); });
-      if (found != begin + tensor.size) {
-        return DataError("element " + std::to_string(found - begin) + " is not a finite number",
-                         {.file = checkpoint.file(), .field = tensor.name});
-      }
     }
     return Model(std::move(catalogue).value(), config.value(), std::span<const float>(weights));
   }

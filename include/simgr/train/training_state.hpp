@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -213,6 +214,9 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
     auto keys = state.try_read<float>("bank/keys", shape);
     if (!keys) {
       return keys.error();
+    }
+    if (!std::all_of(keys->begin(), keys->end(), [](float key) { return std::isfinite(key); })) {
+      return DataError("found a number that is not finite", {.file = path, .field = "bank/keys"});
     }
     bank.values = std::move(*keys);
     bank.rows = shape[0];
