@@ -82,11 +82,17 @@ void fit(const FitOptions& options) {
   const Fitted fitted = kind.fit(std::move(catalogue), folder.split, request, pool);
   progress.finish();
   const simgr::train::FitResult& result = fitted.result;
-  std::cout << kind.name << ": " << result.epochs << (result.epochs == 1 ? " epoch" : " epochs")
-            << ", best " << result.best_epoch << " with validation NDCG@10 "
-            << simgr::train::detail::fixed(result.best_validation_ndcg10, 4)
-            << " (seen items kept), " << simgr::train::detail::fixed(result.seconds, 1)
-            << " s of training; saved " << options.out << "\n";
+  std::cout << kind.name << ": " << result.epochs
+            << (result.epochs == 1 ? " epoch, " : " epochs, ");
+  if (result.best_validation_ndcg10) {
+    std::cout << "best " << result.best_epoch << " with validation NDCG@10 "
+              << simgr::train::detail::fixed(*result.best_validation_ndcg10, 4)
+              << " (seen items kept)";
+  } else {
+    std::cout << "none evaluated";
+  }
+  std::cout << ", " << simgr::train::detail::fixed(result.seconds, 1) << " s of training; saved "
+            << options.out << "\n";
 }
 
 }  // namespace simgr_cli

@@ -51,6 +51,12 @@ TEST_CASE("popularity reports its one epoch with the validation figure that eval
   // Targets 0 and 1 stand at places 3 and 2.
   CHECK(reported == doctest::Approx((1 / std::log2(4) + 1 / std::log2(3)) / 2));
   CHECK(result.best_validation_ndcg10 == reported);
+  CHECK(result.best_epoch == 1);
+  auto unevaluated = split;
+  unevaluated.validation = {};
+  const auto plain = model.fit(unevaluated);
+  CHECK(plain.best_epoch == 0);
+  CHECK_FALSE(plain.best_validation_ndcg10);
 }
 
 TEST_CASE("a popularity model is saved and loaded whole; other files are refused") {

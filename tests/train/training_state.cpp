@@ -135,6 +135,29 @@ TEST_CASE("one thread and two give the same bits") {
   CHECK(a.losses == b.losses);
 }
 
+TEST_CASE("without an evaluation there is no best, and the average is served however often asked") {
+  auto options = all_of_it();
+  options.evaluate_every = 0;
+  options.epochs = 2;
+  const auto split = cyclic_users();
+  simgr::Serial serial;
+  Model model = fresh_model();
+  Trainer trainer(model, split, options);
+  Outcome outcome;
+  while (advance(trainer, 1000, outcome, serial)) {}
+  const std::vector<float> last(model.weights().begin(), model.weights().end());
+  const auto average = trainer.average()->average();
+  const std::vector<float> expected(average.begin(), average.end());
+  REQUIRE(expected != last);
+  for (int time = 0; time < 2; ++time) {
+    const auto result = trainer.finish();
+    CHECK(result.epochs == 2);
+    CHECK(result.best_epoch == 0);
+    CHECK_FALSE(result.best_validation_ndcg10);
+    CHECK(std::equal(expected.begin(), expected.end(), model.weights().begin()));
+  }
+}
+
 TEST_CASE("a state of which a number is not finite is refused and changes nothing") {
   const simgr_test::TemporaryFolder folder;
   const auto split = cyclic_users();

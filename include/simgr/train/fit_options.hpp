@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <simgr/core/fields.hpp>
@@ -52,7 +53,7 @@ inline std::string check(const FitOptions& options) {
 struct FitResult {
   Index epochs = 0;      // that were trained
   Index best_epoch = 0;  // 0 where nothing was evaluated
-  double best_validation_ndcg10 = 0;
+  std::optional<double> best_validation_ndcg10 = std::nullopt;
   double seconds = 0;  // of training alone
 };
 

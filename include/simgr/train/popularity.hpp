@@ -82,7 +82,7 @@ public:
               .all.ndcg;
     }
     train::observe(observer, report);
-    return {1, 1, report.validation_ndcg10.value_or(0), seconds.count()};
+    return {1, report.validation_ndcg10 ? 1 : 0, report.validation_ndcg10, seconds.count()};
   }
 
   /// 1 for every history: the query of everybody.   out [histories, 1]

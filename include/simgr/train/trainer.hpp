@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include <simgr/data/batcher.hpp>
@@ -137,15 +140,18 @@ public:
   }
 
   /// Leaves the model with its best weights (or its last, where nothing was evaluated), ready to
-  /// serve. To be called once.
+  /// serve.
   FitResult finish() {
     if (!best_.empty()) {
       std::copy(best_.begin(), best_.end(), model_.weights().begin());
     } else if (average_ && average_->updates() > 0) {
-      average_->exchange(model_.weights());
+      const std::span<const float> average = std::as_const(*average_).average();
+      std::copy(average.begin(), average.end(), model_.weights().begin());
     }
     model_.refresh();
-    return {progress_.epoch, stopping_.state().best_epoch, stopping_.state().best,
+    const EarlyStoppingState& state = stopping_.state();
+    return {progress_.epoch, state.best_epoch,
+            state.best_epoch > 0 ? std::optional<double>(state.best) : std::nullopt,
             progress_.all_seconds};
   }
 
