@@ -67,6 +67,20 @@ TEST_CASE("a popularity model is saved and loaded whole; other files are refused
   const Popularity loaded = Popularity::load(folder.file("m"));
   CHECK(loaded.catalogue().keys == model.catalogue().keys);
   CHECK(loaded.catalogue().popularity == model.catalogue().popularity);
+  // A catalogue that claims more than the file holds.
+  const auto saved = simgr::io::Checkpoint::read(folder.file("m"));
+  simgr::io::CheckpointWriter writer;
+  for (const auto& [key, text] : saved.texts()) {
+    if (key != "simgr.format" && key.find("crc32c") == std::string::npos) {
+      writer.set(key, text);
+    }
+  }
+  simgr::io::add_catalogue(writer, {.items = 2147483647});
+  writer.write(folder.file("m"));
+  const auto claims = Popularity::try_load(folder.file("m"));
+  REQUIRE_FALSE(claims.ok());
+  CHECK(std::string(claims.error().what()) ==
+        folder.file("m") + ": catalogue/popularity: the file has no counts");
   simgr_test::write_bytes(folder.file("m"), "no checkpoint");
   CHECK_FALSE(Popularity::try_load(folder.file("m")).ok());
 }

@@ -161,8 +161,14 @@ public:
                        {.file = checkpoint.file(), .field = io::type_key});
     }
     auto catalogue = io::try_read_catalogue(checkpoint);
-    return catalogue ? Popularity(std::move(catalogue).value())
-                     : Result<Popularity>(catalogue.error());
+    if (!catalogue) {
+      return catalogue.error();
+    }
+    if (catalogue->popularity.empty()) {  // nothing else in the file has to be as long as it claims
+      return DataError("the file has no counts",
+                       {.file = checkpoint.file(), .field = "catalogue/popularity"});
+    }
+    return Popularity(std::move(catalogue).value());
   }
   static Popularity load(const std::string& path) { return try_load(path).value_or_raise(); }
   /// What its files say of their type, as ModelFile::type().
