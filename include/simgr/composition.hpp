@@ -130,9 +130,9 @@ struct Composition {
       shared.vectors = Candidates::vectors(c.candidates_shape(), p.candidates, shared.rows, items,
                                            shared.candidates, ctx);
       shared.keys = S::keys(c.similarity, p.similarity, shared.vectors, shared.key_cache, ctx);
-    if constexpr (!scores_are_products) {
-      shared.terms = S::terms(shared.candidates);
-    }
+      if constexpr (!scores_are_products) {
+        shared.terms = S::terms(shared.candidates);
+      }
     }
   }
 
