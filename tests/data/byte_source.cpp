@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/data/byte_source.hpp>
 
+#include <algorithm>
 #include <ctime>
 #include <string>
 #include <vector>
@@ -116,6 +117,45 @@ TEST_CASE(
     errors += refused ? 1 : 0;
   }
   CHECK(errors > 20);
+}
+
+TEST_CASE("every member's checksum and length count, wherever blocks of the file end") {
+  const TemporaryFolder folder;
+  const std::string text = random_text(400000);
+  std::string packed;
+  std::vector<std::size_t> ends;
+  simgr::Rng rng(11);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t count = std::min<std::size_t>(1 + rng.below(600), text.size() - at);
+    packed += gzip(text.substr(at, count));
+    ends.push_back(packed.size());
+    at += count;
+  }
+  CHECK(simgr::data::try_read_bytes(put(folder, packed)).value_or_raise() == text);
+  for (std::size_t member = 0; member < ends.size(); member += 97) {
+    for (const std::size_t back : {1, 5, 8}) {  // length, checksum
+      std::string changed = packed;
+      changed[ends[member] - back] = static_cast<char>(changed[ends[member] - back] ^ 1);
+      const auto found = simgr::data::try_read_bytes(put(folder, changed));
+      REQUIRE_FALSE(static_cast<bool>(found));
+      CHECK(std::string(found.error().what()).find("checksum or length") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a gzip header with a name, a comment and a checksum is read; damaged, it is refused") {
+  const TemporaryFolder folder;
+  std::string packed = gzip("a\nb\n");
+  packed[3] = 2 | 8 | 16;  // header checksum, name, comment
+  std::string header = packed.substr(0, 10) + std::string("name\0a comment\0", 15);
+  const auto checksum = crc32(0, reinterpret_cast<const unsigned char*>(header.data()),
+                              static_cast<unsigned>(header.size()));
+  header += static_cast<char>(checksum & 255);
+  header += static_cast<char>(checksum >> 8 & 255);
+  packed = header + packed.substr(10);
+  CHECK(lines_of(put(folder, packed)) == "a|b|");
+  packed[header.size() - 1] = static_cast<char>(packed[header.size() - 1] ^ 1);
+  CHECK(lines_of(put(folder, packed)).find("gzip stream is damaged") != std::string::npos);
 }
 
 TEST_CASE("bytes behind a gzip stream are refused") {

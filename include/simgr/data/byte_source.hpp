@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -18,6 +19,7 @@
 
 #include <simgr/core/error.hpp>
 #include <simgr/core/types.hpp>
+#include <simgr/data/crc32_folding.hpp>
 
 namespace simgr::SIMGR_ABI::data {
 
@@ -78,14 +80,15 @@ public:
   bool compressed() const noexcept { return inflate_ != nullptr; }
   /// Size of a plain file; 0 where the file is compressed or the system does not know.
   std::int64_t plain_bytes() const { return compressed() ? 0 : file_bytes_; }
-  /// About how many unpacked bytes the file has, judged by those seen so far.
+  /// About how many unpacked bytes the file has, judged by those seen so far. At most 16 times its
+  /// size: a first block that packs well is no reason to reserve more.
   std::int64_t expected_bytes() const {
     const std::int64_t used = raw_ - static_cast<std::int64_t>(filled_ - taken_);
-    return !compressed() ? file_bytes_
-           : used == 0   ? 0
-                         : static_cast<std::int64_t>(static_cast<double>(position_) /
-                                                   static_cast<double>(used) *
-                                                   static_cast<double>(file_bytes_));
+    if (!compressed() || used == 0) {
+      return compressed() ? 0 : file_bytes_;
+    }
+    const double ratio = static_cast<double>(position_) / static_cast<double>(used);
+    return static_cast<std::int64_t>(std::min(ratio, 16.0) * static_cast<double>(file_bytes_));
   }
 
 private:
@@ -97,6 +100,7 @@ private:
     }
   };
   static constexpr std::size_t packed_bytes = std::size_t{1} << 16;
+  static constexpr std::size_t trailer_bytes = 8;  // of a gzip member: CRC-32 and length
 
   ByteSource(std::string path, const SourceLimits& limits)
       : path_(std::move(path)), limits_(limits) {}
@@ -106,11 +110,12 @@ private:
     return packed_[taken_] == 0x1f && taken_ + 1 < filled_ && packed_[taken_ + 1] == 0x8b;
   }
 
-  /// Reads the next raw bytes behind those not yet taken.
+  /// Reads the next raw bytes behind those not yet taken and the trailer in front of them.
   Failure refill() {
-    std::memmove(packed_.data(), packed_.data() + taken_, filled_ - taken_);
-    filled_ -= taken_;
-    taken_ = 0;
+    const std::size_t gone = taken_ - std::min(taken_, trailer_bytes);
+    std::memmove(packed_.data(), packed_.data() + gone, filled_ - gone);
+    filled_ -= gone;
+    taken_ -= gone;
     const std::size_t count =
         std::fread(packed_.data() + filled_, 1, packed_.size() - filled_, file_.get());
     filled_ += count;
@@ -134,6 +139,33 @@ private:
     return count;
   }
 
+  void begin_member() {
+    inflateReset(inflate_.get());
+    inflateValidate(inflate_.get(), 1);
+    in_header_ = true;
+    between_members_ = false;
+    checksum_ = 0;
+    member_bytes_ = 0;
+  }
+
+  void add_to_checksum(const unsigned char* bytes, std::size_t count) {
+    std::array<unsigned char, 64> rest;
+    const std::size_t folded = fold_crc32(checksum_, bytes, count, rest);
+    if (folded > 0) {
+      checksum_ = static_cast<std::uint32_t>(crc32(0xffffffffu, rest.data(), 64));
+    }
+    checksum_ = static_cast<std::uint32_t>(
+        crc32_z(checksum_, bytes + folded, static_cast<z_size_t>(count - folded)));
+    member_bytes_ += static_cast<std::uint32_t>(count);
+  }
+
+  /// Whether the eight bytes just taken are checksum and length of this member.
+  bool trailer_fits() const noexcept {
+    std::array<std::uint32_t, 2> trailer{};
+    std::memcpy(trailer.data(), packed_.data() + taken_ - trailer_bytes, trailer_bytes);
+    return trailer[0] == checksum_ && trailer[1] == member_bytes_;
+  }
+
   Result<std::size_t> read_packed(char* into, std::size_t capacity) {
     z_stream& stream = *inflate_;
     std::size_t written = 0;
@@ -151,8 +183,7 @@ private:
         if (!at_magic()) {
           return DataError("there are bytes behind the end of the gzip stream", where());
         }
-        inflateReset(&stream);
-        between_members_ = false;
+        begin_member();
       }
       if (filled_ == taken_) {
         return DataError("the gzip stream is cut off: its end is missing after " +
@@ -164,10 +195,19 @@ private:
       stream.next_out = reinterpret_cast<Bytef*>(into + written);
       const auto room = std::min<std::size_t>(capacity - written, std::size_t{1} << 30);
       stream.avail_out = static_cast<uInt>(room);
-      const int code = inflate(&stream, Z_NO_FLUSH);
+      const int code = inflate(&stream, in_header_ ? Z_BLOCK : Z_NO_FLUSH);
       taken_ = filled_ - stream.avail_in;
-      written += room - stream.avail_out;
+      const std::size_t count = room - stream.avail_out;
+      add_to_checksum(reinterpret_cast<const unsigned char*>(into + written), count);
+      written += count;
+      if (in_header_ && code == Z_OK && (stream.data_type & 128) != 0) {
+        in_header_ = false;
+        inflateValidate(&stream, 0);  // add_to_checksum does it in a sixth of the time
+      }
       if (code == Z_STREAM_END) {
+        if (!trailer_fits()) {
+          return DataError("the gzip stream is damaged: incorrect checksum or length", where());
+        }
         between_members_ = true;
       } else if (code != Z_OK && code != Z_BUF_ERROR) {
         const char* reason = stream.msg != nullptr ? stream.msg : "out of memory";
@@ -195,7 +235,8 @@ private:
   std::int64_t file_bytes_ = 0;
   std::int64_t raw_ = 0;  // bytes read from the file
   std::int64_t position_ = 0;
-  bool between_members_ = false, finished_ = false;
+  bool in_header_ = true, between_members_ = false, finished_ = false;
+  std::uint32_t checksum_ = 0, member_bytes_ = 0;  // of this gzip member; the second modulo 2^32
 };
 
 /// A file as blocks of whole lines: memory is one block, whatever the file's size.
