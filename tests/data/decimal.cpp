@@ -30,6 +30,7 @@ TEST_CASE("numbers of 1 to 16 digits are read as the standard library reads them
       for (int i = 0; i < digits; ++i) { number += static_cast<char>('0' + rng.below(10)); }
       text += number;
       CHECK(simgr::data::decimal(text.data() + text.size(), digits) == std::stoll(number));
+      CHECK(simgr::data::decimal_by_words(text.data() + text.size(), digits) == std::stoll(number));
     }
   }
 }
@@ -37,7 +38,7 @@ TEST_CASE("numbers of 1 to 16 digits are read as the standard library reads them
 TEST_CASE("the scanner stops at every byte that is no digit") {
   const std::string margin(64, '\n');
   const std::string text = margin + "12,,345\t6" + std::string(100, '7') + "\n" + margin;
-  simgr::data::DecimalScanner scanner(text.data() + 64);
+  simgr::data::DecimalScanner scanner(text.data() + 64, text.data() + text.size() - 64);
   const auto next = [&] {
     scanner.next();
     return std::string(scanner.begin(), scanner.end()) + scanner.delimiter();

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -53,17 +53,11 @@ public:
   /// @param file_bytes  about the size of the whole text: the result is reserved from its share in
   ///                    the first block
   Failure lines(std::string_view block, std::int64_t file_bytes) {
-    // Every number takes two bytes at least. Scratch that is not used is never touched.
-    if (scratch_ < block.size() / 2 + 1) {
-      scratch_ = block.size() / 2 + 1;
-      items_ = std::make_unique_for_overwrite<ItemId[]>(scratch_);
-      times_ = std::make_unique_for_overwrite<std::int64_t[]>(timed_ ? scratch_ : 0);
-    }
     auto& offsets = result_.histories.offsets;
-    const Index before = result_.histories.tokens();
-    std::size_t count = 0;
-    DecimalScanner scanner(block.data());
+    const bool first_block = offsets.size() == 1;
+    std::size_t items = 0, times = 0;  // in scratch
     const char* const stop = block.data() + block.size();
+    DecimalScanner scanner(block.data(), stop);
     const char* at = block.data();
     while (at < stop) {
       scanner.next();
@@ -73,7 +67,7 @@ public:
       if (Failure failure = add_user(scanner.value())) {
         return failure;
       }
-      const std::size_t first = count;
+      const Index first = offsets.back();
       std::int64_t largest = largest_;
       do {
         scanner.next();
@@ -81,10 +75,14 @@ public:
         if (item < 0 || item > largest_id) {
           return bad_number(scanner, "items", timed_ ? "a blank or \\t" : "a blank or \\n");
         }
-        items_[count++] = static_cast<ItemId>(item);
+        if (items == scratch) {
+          take_items(items);
+        }
+        items_[items++] = static_cast<ItemId>(item);
         largest = std::max(largest, item);
       } while (scanner.delimiter() == ' ');
       largest_ = largest;
+      const Index count = taken_items() + static_cast<Index>(items) - first;
       if (options_.items > 0 && largest_ >= options_.items) {
         return fail("items", "item " + std::to_string(largest_) + " is out of range: there are " +
                                  std::to_string(options_.items) + " items");
@@ -93,7 +91,6 @@ public:
         if (scanner.delimiter() != '\t') {
           return bad_number(scanner, "items", "a blank or \\t");
         }
-        std::size_t time = first;
         std::int64_t last = 0;
         bool sorted = true;
         do {
@@ -102,16 +99,17 @@ public:
             return bad_number(scanner, "times", "a blank or \\n");
           }
           const std::int64_t value = scanner.value();
-          if (time < count) {
-            times_[time] = value;
+          if (times == scratch) {
+            take_times(times);
           }
-          ++time;
+          times_[times++] = value;
           sorted = sorted && value >= last;
           last = value;
         } while (scanner.delimiter() == ' ');
-        if (time != count) {
-          return fail("times", "expected " + std::to_string(count - first) + " times, found " +
-                                   std::to_string(time - first));
+        const Index found = taken_times() + static_cast<Index>(times) - first;
+        if (found != count) {
+          return fail("times", "expected " + std::to_string(count) + " times, found " +
+                                   std::to_string(found));
         }
         if (!sorted) {
           return fail("times", "a history must be oldest first, but times decrease");
@@ -125,17 +123,12 @@ public:
       }
       at = scanner.end() + 1;
       ++line_;
-      offsets.push_back(before + static_cast<Index>(count));
+      offsets.push_back(first + count);
     }
-    auto& values = result_.histories.values;
-    if (values.empty() && !block.empty()) {
-      const auto blocks = static_cast<std::size_t>(file_bytes) / block.size() + 1;
-      values.reserve(blocks * (count + count / 16));
-      result_.times.reserve(timed_ ? blocks * (count + count / 16) : 0);
-    }
-    values.insert(values.end(), items_.get(), items_.get() + count);
-    if (timed_) {
-      result_.times.insert(result_.times.end(), times_.get(), times_.get() + count);
+    take_items(items);
+    take_times(times);
+    if (first_block && !block.empty()) {
+      reserve(static_cast<double>(file_bytes) / static_cast<double>(block.size()));
     }
     return std::nullopt;
   }
@@ -165,7 +158,7 @@ private:
     return scanner.digits() >= 1 && scanner.digits() <= most;
   }
   /// What is wrong between the last good number and `scanner`.
-  Failure bad_number(DecimalScanner scanner, const char* column, const char* behind) const {
+  Failure bad_number(const DecimalScanner& scanner, const char* column, const char* behind) const {
     const std::string_view digits(scanner.begin(), static_cast<std::size_t>(scanner.digits()));
     const char delimiter = scanner.delimiter();
     const bool separator = delimiter == ' ' || delimiter == '\t' || delimiter == '\n';
@@ -206,15 +199,39 @@ private:
     result_.user_keys.push_back(std::to_string(user));
     return std::nullopt;
   }
+  Index taken_items() const noexcept { return result_.histories.tokens(); }
+  Index taken_times() const noexcept { return static_cast<Index>(result_.times.size()); }
+  void take_items(std::size_t& count) {
+    auto& values = result_.histories.values;
+    values.insert(values.end(), items_.begin(), items_.begin() + static_cast<Index>(count));
+    count = 0;
+  }
+  void take_times(std::size_t& count) {
+    auto& times = result_.times;
+    times.insert(times.end(), times_.begin(), times_.begin() + static_cast<Index>(count));
+    count = 0;
+  }
+  /// Makes room for `blocks` times what there is, and an eighth.
+  void reserve(double blocks) {
+    const auto room = [&](auto& values) {
+      values.reserve(static_cast<std::size_t>(1.125 * blocks * static_cast<double>(values.size())));
+    };
+    room(result_.histories.values);
+    room(result_.histories.offsets);
+    room(result_.times);
+  }
+
+  // Numbers pass through a scratch that stays in the first-level cache, so that the loops over them
+  // store through one pointer.
+  static constexpr std::size_t scratch = 1024;
   std::string path_;
   SequenceOptions options_;
   Interactions result_;
   bool timed_ = false;
   std::int64_t line_ = 0;  // whole lines read
   std::int64_t largest_ = 0;
-  std::unique_ptr<ItemId[]> items_;  // [scratch_], of one block
-  std::unique_ptr<std::int64_t[]> times_;
-  std::size_t scratch_ = 0;
+  std::array<ItemId, scratch> items_;
+  std::array<std::int64_t, scratch> times_;
   std::unordered_set<std::int64_t> names_;
 };
 

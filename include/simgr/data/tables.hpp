@@ -63,8 +63,8 @@ inline std::size_t take_number_rows(std::string_view text, const std::array<int,
   if (text.empty()) {
     return 0;
   }
-  DecimalScanner scanner(text.data());
   const char* const stop = text.data() + text.size();
+  DecimalScanner scanner(text.data(), stop);
   const char* taken = text.data();
   std::array<int, 8> slot_of{};
   slot_of.fill(3);  // columns that nobody asked for
