@@ -64,3 +64,20 @@ TEST_CASE("the softmax over a catalogue gives its gradient under both similariti
   check_catalogue<ScaledCosine<PooledDigits<Mean>>>({.temperature = 0.5});
   check_catalogue<ScaledCosine<PooledDigits<Mean>>>({.temperature = 0.5, .learned = true});
 }
+
+TEST_CASE("a catalogue of one item has the loss 0 whatever its score") {
+  for (const float score : {-40.0f, -20.0f, 0.0f, 40.0f, -200.0f}) {
+    CAPTURE(score);
+    const std::vector<float> query{score, 0, 0, 0, 0, 0, 0, 0}, key{1, 0, 0, 0, 0, 0, 0, 0};
+    const std::vector<std::int32_t> targets{0};
+    std::vector<float> dquery(8), dkey(8);
+    Arena arena;
+    cpu::Context ctx{arena, true};
+    const double loss = cpu::catalogue_cross_entropy<float>(
+        ctx, {query.data(), {1, 8}}, {key.data(), {1, 8}}, targets, 1.0f, 1 << 20,
+        {dquery.data(), {1, 8}}, {dkey.data(), {1, 8}});
+    CHECK(std::abs(loss) < 1e-4);
+    CHECK(std::abs(dquery[0]) < 1e-6f);
+    CHECK(std::abs(dkey[0]) < 1e-4f);
+  }
+}

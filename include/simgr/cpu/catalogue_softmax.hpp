@@ -57,7 +57,8 @@ struct SoftmaxKernels {
     });
   }
 
-  /// 2^x to float accuracy for x <= 126; 0 to within 2^-126 below. In double through e^x.
+  /// 2^x to float accuracy for -126 <= x <= 126; falls to 0 at -127 and is 0 below. In double
+  /// through e^x.
   ///
   ///   x = n + f, n whole, |f| <= 1/2:  2^f by a polynomial, 2^n by adding n to the exponent bits
   EIGEN_ALWAYS_INLINE static Packet power_of_two(const Packet& x) {
@@ -65,7 +66,7 @@ struct SoftmaxKernels {
       using Bits = typename packet::unpacket_traits<Packet>::integer_packet;
       // 1.5 · 2^23: adding it rounds to a whole number in the low bits.
       const Packet magic = splat(12582912.0f);
-      const Packet bounded = packet::pmax(x, splat(-126.0f));
+      const Packet bounded = packet::pmax(x, splat(-127.0f));
       const Packet shifted = packet::padd(bounded, magic);
       const Packet f = packet::psub(bounded, packet::psub(shifted, magic));
       // Weighted least squares; relative error 2e-9, 1e-7 in float.
