@@ -36,6 +36,10 @@ std::vector<Setting> TrainingOptions::settings() const {
 void list_settings(const std::string& model) {
   const ModelKind& kind = kind_named(model);
   const std::vector<simgr::FieldText> fields = kind.settings();
+  if (fields.empty()) {
+    std::cout << kind.name << ": " << kind.summary << "; it has no settings\n";
+    return;
+  }
   constexpr std::size_t widest = 24;  // what is wider, a list of words, stands with the meaning
   std::size_t name = 0, value = 7, range = 5;
   for (const simgr::FieldText& field : fields) {

@@ -13,8 +13,12 @@ ModelKind popularity() {
   kind.name = "popularity";
   kind.summary = "the most popular items, the same for everybody";
   kind.type = Popularity::type();
-  kind.settings = [] { return simgr::list_fields(simgr::train::FitOptions{}); };
-  kind.check = [](const std::vector<Setting>& settings) { settings_of<Popularity>({}, settings); };
+  kind.settings = [] { return std::vector<simgr::FieldText>(); };
+  kind.check = [](const std::vector<Setting>& settings) {
+    if (!settings.empty()) {
+      throw UsageError("popularity counts and has no settings, found " + settings.front().name);
+    }
+  };
   kind.fit = [](simgr::Catalogue catalogue, const simgr::data::Split& split,
                 const FitRequest& request, simgr::cpu::ThreadPool& pool) {
     Popularity model(std::move(catalogue));
