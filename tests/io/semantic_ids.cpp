@@ -100,7 +100,7 @@ TEST_CASE("broken id files are refused with the line and the reason") {
       {"item\tdigits\n0\t9999999999999999999999\n", ":2: expected a code from 0"},
       {"item\tdigits\n0\t1  2\n", ":2: expected a code from 0 to 2147483646, found \"\""},
       {"item\tdigits\n0\t1\n\n", ":3: expected item 1, found \"\""},
-      {"item\tdigits\n\xff\t1\n", ":2: expected item 0, found \"?\""},
+      {"item\tdigits\n\xff\t1\n", ":2: expected item 0, found \"\\xff\""},
       {"{}", "expected an object with members"},
       {R"({"0": ["<a_1>"]})", "accepted"},
       {R"({"0": ["<a_1>"], "2": ["<a_1>"]})", "expected item ids 0 to 1"},

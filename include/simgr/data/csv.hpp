@@ -51,6 +51,16 @@ public:
   const std::vector<std::string>& names() const noexcept { return names_; }
   char separator() const noexcept { return separator_; }
 
+  /// The first names for messages, each behind a blank.
+  std::string shown_names() const {
+    constexpr std::size_t most = 20;
+    std::string list;
+    for (std::size_t i = 0; i < std::min(most, names_.size()); ++i) {
+      list += " " + printable(names_[i]);
+    }
+    return names_.size() > most ? list + " and " + std::to_string(names_.size() - most) + " more"
+                                : list;
+  }
   /// The place of the column of that name.
   /// Errors  DataError with the names that the header has
   Result<std::size_t> column(std::string_view name) const {
@@ -58,9 +68,9 @@ public:
     if (found != names_.end()) {
       return static_cast<std::size_t>(found - names_.begin());
     }
-    std::string sentence = "there is no column \"" + std::string(name) + "\"; the header has:";
-    for (const std::string& have : names_) { sentence += " " + have; }
-    return DataError(sentence, {blocks_.path(), 1, -1, {}});
+    return DataError("there is no column " + data::quoted(name) +
+                         "; the header has:" + shown_names(),
+                     {blocks_.path(), 1, -1, {}});
   }
 
   /// Goes to the next row; false at the end and on failure.
@@ -109,9 +119,9 @@ public:
   /// Field of the current row, without quotes; valid until the next call.
   std::string_view operator[](std::size_t column) const noexcept { return fields_[column]; }
   const Failure& failure() const noexcept { return failure_; }
-  /// Where the current row begins, for messages.
-  Where where(std::string field = {}) const {
-    return {blocks_.path(), row_line_, -1, std::move(field)};
+  /// Where the current row begins, for messages; of what column.
+  Where where(std::string_view name = {}) const {
+    return {blocks_.path(), row_line_, -1, printable(name)};
   }
 
   /// Whole lines not yet read, with LineBlocks' margin: for readers that take rows of a known form
@@ -219,7 +229,7 @@ private:
         return DataError("the name of column " + std::to_string(i + 1) + " is not UTF-8", where());
       }
       if (std::find(names.begin(), names.end(), name) != names.end()) {
-        return DataError("two columns are named \"" + name + "\"", where());
+        return DataError("two columns are named " + data::quoted(name), where());
       }
       if (names.size() == 4096) {
         return DataError("there are more than 4096 columns", where());

@@ -202,7 +202,7 @@ public:
     if (keys.used <= few_keys) {
       for (std::size_t i = 0; i < keys.used; ++i) {
         if (keys.names[i] == text) {
-          return fail("the key \"" + clip(text) + "\" stands twice in one object");
+          return fail("the key " + data::quoted(text) + " stands twice in one object");
         }
       }
     }
@@ -220,7 +220,7 @@ public:
     } else if (const auto bracket = reason.find("] "); bracket != std::string_view::npos) {
       reason.remove_prefix(bracket + 2);
     }
-    return fail("not valid JSON: " + clip(reason));
+    return fail("not valid JSON: " + printable(reason, 200));
   }
 
   const std::string& sentence() const noexcept { return sentence_; }
@@ -233,16 +233,6 @@ private:
     std::size_t used = 0;
   };
 
-  /// Messages quote the file, which may be hostile: short, and without control characters.
-  static std::string clip(std::string_view text) {
-    std::string clipped(text.substr(0, 200));
-    for (char& c : clipped) {
-      if (static_cast<unsigned char>(c) < 0x20) {
-        c = '?';
-      }
-    }
-    return text.size() > clipped.size() ? clipped + "..." : clipped;
-  }
   bool fail(std::string sentence) {
     if (sentence_.empty()) {
       sentence_ = std::move(sentence);
@@ -284,7 +274,8 @@ private:
               [&](std::size_t a, std::size_t b) { return keys.names[a] < keys.names[b]; });
     for (std::size_t i = 1; i < order.size(); ++i) {
       if (keys.names[order[i]] == keys.names[order[i - 1]]) {
-        return fail("the key \"" + clip(keys.names[order[i]]) + "\" stands twice in one object");
+        return fail("the key " + data::quoted(keys.names[order[i]]) +
+                    " stands twice in one object");
       }
     }
     return true;

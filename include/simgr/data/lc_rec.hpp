@@ -16,6 +16,7 @@
 #include <simgr/data/items.hpp>
 #include <simgr/data/json.hpp>
 #include <simgr/data/key_index.hpp>
+#include <simgr/data/utf8.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
 // The three files of LC-Rec, LETTER and MiniOneRec, plain or gzip: `*.inter.json`, `*.item.json`,
@@ -40,8 +41,7 @@ inline Result<JsonValue> read_json_object(const std::string& path, const SourceL
 
 inline Error json_error(const std::string& path, const JsonMember& member,
                         const std::string& sentence) {
-  return DataError(sentence,
-                   {path, -1, member.value.offset(), "\"" + member.key.substr(0, 40) + "\""});
+  return DataError(sentence, {path, -1, member.value.offset(), data::quoted(member.key)});
 }
 
 /// Members named "0" … "n-1", each once, in any order: their places, or why not.

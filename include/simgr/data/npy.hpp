@@ -16,6 +16,7 @@
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/decimal.hpp>
+#include <simgr/data/utf8.hpp>
 
 namespace simgr::SIMGR_ABI::data {
 
@@ -53,7 +54,7 @@ public:
       }
       bool* seen = key == "descr" ? &type : key == "fortran_order" ? &order : &shape;
       if ((seen == &shape && key != "shape") || *seen) {
-        return "unexpected or repeated name '" + std::string(key.substr(0, 40)) + "'";
+        return "unexpected or repeated name '" + printable(key) + "'";
       }
       *seen = true;
       std::string sentence = seen == &type    ? parse_type(header)
@@ -103,9 +104,8 @@ private:
       return "'descr' is not a quoted type";
     }
     header.element_bytes = type == "<f2" ? 2 : type == "<f4" ? 4 : type == "<f8" ? 8 : 0;
-    return header.element_bytes != 0
-               ? ""
-               : "expected type <f2, <f4 or <f8, found " + std::string(type.substr(0, 40));
+    return header.element_bytes != 0 ? ""
+                                     : "expected type <f2, <f4 or <f8, found " + printable(type);
   }
   std::string parse_order(NpyHeader& header) {
     header.fortran = take("True");

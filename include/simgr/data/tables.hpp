@@ -164,8 +164,7 @@ inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3
       const auto column = static_cast<std::size_t>(columns[2]);
       const auto read = time_of(reader[column]);
       if (!read) {
-        return DataError("expected a time in seconds, found \"" +
-                             std::string(reader[column].substr(0, 40)) + "\"",
+        return DataError("expected a time in seconds, found " + data::quoted(reader[column]),
                          reader.where(reader.names()[column]));
       }
       time = *read;
@@ -218,7 +217,7 @@ inline Result<Interactions> try_read_table(const std::string& path,
       const std::string part = i == 0 ? "user" : "item";
       std::string sentence = "none of the columns is known to hold the " + part +
                              "; name it in TableOptions::" + part + "; the header has:";
-      for (const std::string& name : reader->names()) { sentence += " " + name; }
+      sentence += reader->shown_names();
       return DataError(sentence, {path, 1, -1, {}});
     }
     columns[i] = *column;
@@ -255,12 +254,12 @@ inline Result<Interactions> try_read_inter(const std::string& path, TableOptions
         colon == std::string_view::npos ? std::string_view() : name.substr(colon + 1);
     if (type != "token" && type != "float" && type != "token_seq" && type != "float_seq") {
       return DataError("expected name:type with type token, float, token_seq or float_seq",
-                       {path, 1, -1, std::string(name)});
+                       {path, 1, -1, printable(name)});
     }
     const std::string_view bare = name.substr(0, colon);
     if (type == "token_seq" && bare == wanted[1] + "_list") {
       return DataError("rows with whole histories are windows of sequences, not interactions",
-                       {path, 1, -1, std::string(name)});
+                       {path, 1, -1, printable(name)});
     }
     for (std::size_t part = 0; part < 3; ++part) {
       if (bare == wanted[part] && type.size() == 5) {

@@ -54,12 +54,12 @@ inline Index first_bad_utf8(std::string_view text) noexcept {
   return -1;
 }
 
-/// The start of a text as messages quote it, whatever it holds: in quotes, at most 40 bytes, tabs as
-/// \t and what is not printable ASCII as \xff.
-inline std::string quoted(std::string_view text) {
+/// The start of a text as messages show it, whatever it holds: at most `most` bytes, tabs as \t and
+/// what is not printable ASCII as \xff.
+inline std::string printable(std::string_view text, std::size_t most = 40) {
   constexpr char digits[] = "0123456789abcdef";
-  std::string shown = "\"";
-  for (const char c : text.substr(0, 40)) {
+  std::string shown;
+  for (const char c : text.substr(0, most)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte < 0x7f) {
       shown += c;
@@ -69,7 +69,11 @@ inline std::string quoted(std::string_view text) {
       shown += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
     }
   }
-  return shown + (text.size() > 40 ? "...\"" : "\"");
+  return shown + (text.size() > most ? "..." : "");
+}
+/// The same in quotes.
+inline std::string quoted(std::string_view text) {
+  return "\"" + printable(text) + "\"";
 }
 
 }  // namespace simgr::SIMGR_ABI::data
