@@ -7,49 +7,30 @@
 #include <string_view>
 
 #include <simgr/core/types.hpp>
+#include <simgr/text/words.hpp>
 
 namespace simgr::SIMGR_ABI::data {
 
-/// Where `text` stops being UTF-8, or -1. Overlong forms, surrogates and code points above
+/// Where `bytes` stop being UTF-8, or -1. Overlong forms, surrogates and code points above
 /// U+10FFFF are not UTF-8.
 ///
 /// Source  RFC 3629, section 4
-inline Index first_bad_utf8(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+inline Index first_bad_utf8(std::string_view bytes) noexcept {
   std::size_t i = 0;
-  while (i < text.size()) {
+  while (i < bytes.size()) {
     std::uint64_t word = 0;
-    if (i + 8 <= text.size()) {
-      std::memcpy(&word, text.data() + i, 8);
+    if (i + 8 <= bytes.size()) {
+      std::memcpy(&word, bytes.data() + i, 8);
       if ((word & 0x8080808080808080u) == 0) {
         i += 8;
         continue;
       }
     }
-    const unsigned char first = byte(i);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t length = first < 0xc2   ? 0
-                               : first < 0xe0 ? 2
-                               : first < 0xf0 ? 3
-                               : first < 0xf5 ? 4
-                                              : 0;
-    if (length == 0 || i + length > text.size()) {
+    const text::Utf8Step step = text::decode_utf8(bytes.substr(i));
+    if (step.value == text::broken && step.bytes == 1) {  // U+FFFD itself takes three
       return static_cast<Index>(i);
     }
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xc0) != 0x80) {
-        return static_cast<Index>(i);
-      }
-    }
-    const unsigned char second = byte(i + 1);
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-      return static_cast<Index>(i);
-    }
-    i += length;
+    i += step.bytes;
   }
   return -1;
 }
