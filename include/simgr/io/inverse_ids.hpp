@@ -2,10 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <vector>
 
+#include <simgr/tokenizer/collision.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
 namespace simgr::SIMGR_ABI::io {
@@ -19,17 +19,10 @@ class InverseIds {
 public:
   InverseIds() = default;
   explicit InverseIds(const SemanticIds& ids) : digits_(ids.digits()) {
-    items_.resize(static_cast<std::size_t>(ids.items()));
-    std::iota(items_.begin(), items_.end(), ItemId{0});
-    const auto tuple = [&](ItemId item) { return ids.codes.view().row(item).span(); };
-    std::sort(items_.begin(), items_.end(), [&](ItemId a, ItemId b) {
-      const auto x = tuple(a), y = tuple(b);
-      const auto [i, j] = std::mismatch(x.begin(), x.end(), y.begin());
-      return i == x.end() ? a < b : *i < *j;
-    });
+    items_ = tokenizer::group_ids(ids.codes).items;
     codes_.reserve(ids.codes.values.size());
     for (const ItemId item : items_) {
-      const auto codes = tuple(item);
+      const auto codes = ids.codes.view().row(item);
       codes_.insert(codes_.end(), codes.begin(), codes.end());
     }
   }
