@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/io/data_writer.hpp>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,26 @@ TEST_CASE("a matrix is written as numpy writes it and reads back bit for bit") {
   CHECK(back.rows == 3);
   CHECK(back.values == matrix.values);
   CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("views of any rank and of integers are written as numpy writes them") {
+  const simgr_test::TemporaryFolder folder;
+  const auto header_of = [&](const auto& view) {
+    simgr::io::write_npy(folder.file("v.npy"), view);
+    const std::string bytes = simgr_test::read_bytes(folder.file("v.npy"));
+    CHECK(bytes.size() == 128 + sizeof(*view.data()) * static_cast<std::size_t>(view.size()));
+    return bytes.substr(10, bytes.find('}') - 9);
+  };
+  const std::vector<std::int32_t> codes{1, 2, 3, 4, 5, 6};
+  const std::vector<double> numbers{0.1, 0.2, 0.3};
+  CHECK(header_of(simgr::Matrix<const std::int32_t>(codes.data(), {2, 3})) ==
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }");
+  CHECK(header_of(simgr::View<const std::int32_t, 3>(codes.data(), {1, 2, 3})) ==
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (1, 2, 3), }");
+  CHECK(header_of(simgr::Vector<const double>(numbers.data(), {3})) ==
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }");
+  CHECK(simgr_test::read_bytes(folder.file("v.npy")).substr(128, 8) ==
+        std::string(reinterpret_cast<const char*>(numbers.data()), 8));
 }
 
 TEST_CASE("a synthetic world goes through its files unchanged") {

@@ -19,7 +19,7 @@
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/data/npy.hpp>
-#include <simgr/io/atomic_file.hpp>
+#include <simgr/io/data_writer.hpp>
 
 // What users hold, at the boundary: the only header that includes xtensor. Nothing is copied unless
 // the name says so.
@@ -94,41 +94,7 @@ inline xt::xtensor<float, 2> read_npy(const std::string& path) {
   return try_read_npy(path).value_or_raise();
 }
 
-/// Writes `.npy` (version 1, C order, little-endian): the old file or the new one, never half.
-///
-/// @tparam T  float, double, std::int32_t or std::int64_t
-///
-/// Cost    one copy of the elements
-/// Errors  those of io::AtomicFile
-template <class T, std::size_t Rank>
-Failure try_write_npy(const std::string& path, View<T, Rank> view) {
-  using Element = std::remove_const_t<T>;
-  static_assert(std::is_floating_point_v<Element> || std::is_signed_v<Element>,
-                "simgr: .npy is written from float, double and signed integers");
-  std::string shape;
-  for (std::size_t axis = 0; axis < Rank; ++axis) {
-    shape += std::to_string(view.extent(axis)) + (Rank == 1 || axis + 1 < Rank ? "," : "");
-    shape += axis + 1 < Rank ? " " : "";
-  }
-  std::string header = std::string("{'descr': '<") + (std::is_integral_v<Element> ? "i" : "f") +
-                       std::to_string(sizeof(Element)) + "', 'fortran_order': False, 'shape': (" +
-                       shape + "), }";
-  constexpr std::size_t before = 10;  // magic, version and the length of the header
-  header.append(63 - (before + header.size()) % 64, ' ');
-  header += '\n';
-  std::string text("\x93NUMPY\x01\x00", 8);
-  text += static_cast<char>(header.size() % 256);
-  text += static_cast<char>(header.size() / 256);
-  text += header;
-  text.append(reinterpret_cast<const char*>(view.data()),
-              static_cast<std::size_t>(view.size()) * sizeof(Element));
-  return io::try_replace_file(path, text);
-}
-template <class T, std::size_t Rank>
-void write_npy(const std::string& path, View<T, Rank> view) {
-  if (const Failure failure = try_write_npy(path, view)) {
-    raise(*failure);
-  }
-}
+using io::try_write_npy;
+using io::write_npy;
 
 }  // namespace simgr::SIMGR_ABI::interop

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,31 +16,46 @@
 
 namespace simgr::SIMGR_ABI::io {
 
-/// Writes a matrix as `.npy`: float32, C order, the bytes numpy.save writes.
+/// Writes `.npy`: the bytes numpy.save writes (version 1, C order, little-endian).
+///
+/// @tparam T  float, double or a signed integer
 ///
 /// Errors  those of AtomicFile
-inline Failure try_write_npy(const std::string& path, MatrixArg<float> matrix) {
+template <class T, std::size_t Rank>
+Failure try_write_npy(const std::string& path, View<T, Rank> view) {
+  using Element = std::remove_const_t<T>;
+  static_assert(std::is_floating_point_v<Element> || std::is_signed_v<Element>,
+                "simgr: .npy is written from float, double and signed integers");
   auto file = AtomicFile<>::try_open(path);
   if (!file) {
     return file.error();
   }
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" +
-                       std::to_string(matrix.rows()) + ", " + std::to_string(matrix.cols()) +
-                       "), }";
-  header.append(63 - (header.size() + 10) % 64, ' ');
+  std::string shape;
+  for (std::size_t axis = 0; axis < Rank; ++axis) {
+    shape += (axis > 0 ? " " : "") + std::to_string(view.extent(axis)) +
+             (Rank == 1 || axis + 1 < Rank ? "," : "");
+  }
+  std::string header = std::string("{'descr': '<") + (std::is_integral_v<Element> ? "i" : "f") +
+                       std::to_string(sizeof(Element)) + "', 'fortran_order': False, 'shape': (" +
+                       shape + "), }";
+  constexpr std::size_t before = 10;  // magic, version and the length of the header
+  header.append(63 - (before + header.size()) % 64, ' ');
   header += '\n';
   std::string start("\x93NUMPY\x01\x00", 8);
-  start += static_cast<char>(header.size() & 255);
-  start += static_cast<char>(header.size() >> 8);
+  start += static_cast<char>(header.size() % 256);
+  start += static_cast<char>(header.size() / 256);
   for (const std::string_view part : {std::string_view(start), std::string_view(header)}) {
     if (Failure failure = file->write(part)) {
       return failure;
     }
   }
-  if (Failure failure = file->write(std::as_bytes(matrix.span()))) {
+  if (Failure failure = file->write(std::as_bytes(view.span()))) {
     return failure;
   }
   return file->commit();
+}
+inline Failure try_write_npy(const std::string& path, MatrixArg<float> matrix) {
+  return try_write_npy<const float, 2>(path, matrix);
 }
 
 /// Writes the uniform file that data::read_sequences reads, plain. Items are their dense ids, users
@@ -131,10 +147,14 @@ inline Failure try_write_items(const std::string& path, std::span<const data::It
   return file->commit();
 }
 
-inline void write_npy(const std::string& path, MatrixArg<float> matrix) {
-  if (Failure failure = try_write_npy(path, matrix)) {
+template <class T, std::size_t Rank>
+void write_npy(const std::string& path, View<T, Rank> view) {
+  if (Failure failure = try_write_npy(path, view)) {
     raise(*failure);
   }
+}
+inline void write_npy(const std::string& path, MatrixArg<float> matrix) {
+  write_npy<const float, 2>(path, matrix);
 }
 inline void write_sequences(const std::string& path, const data::Interactions& interactions) {
   if (Failure failure = try_write_sequences(path, interactions)) {
