@@ -12,6 +12,8 @@
 using simgr::Index;
 using simgr::cpu::ThreadPool;
 
+TEST_SUITE_BEGIN("threads");
+
 TEST_CASE("every index runs exactly once on any number of threads") {
   for (const Index threads : {1, 2, 3, 5}) {
     ThreadPool pool(threads);
@@ -107,3 +109,5 @@ TEST_CASE("a number of threads that cannot be is refused") {
   CHECK_THROWS_AS(ThreadPool(-3), simgr::ConfigError);
   CHECK_THROWS_AS(ThreadPool(100000), simgr::ConfigError);
 }
+
+TEST_SUITE_END();
