@@ -89,9 +89,8 @@ struct TilesOfProducts {
   void tile(simgr::cpu::Context&, Index first, Index count, simgr::Matrix<float> scores) const {
     for (Index i = 0; i < count; ++i) {
       for (Index item = 0; item < p.items; ++item) {
-        scores(i, item) =
-            simgr::cpu::exact_product(p.queries.data() + (first + i) * p.width,
-                                      p.candidates.data() + item * p.width, p.width);
+        scores(i, item) = simgr::cpu::exact_product(p.queries.data() + (first + i) * p.width,
+                                                    p.candidates.data() + item * p.width, p.width);
       }
     }
   }
