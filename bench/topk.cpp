@@ -41,10 +41,12 @@ double median_of(int rounds, F&& f) {
   return times[times.size() / 2];
 }
 
-std::vector<float> normal_values(Index count, unsigned seed) {
+/// In memory from an arena, as a model holds its weights.
+simgr::Matrix<const float> normal_values(simgr::Arena& arena, Index rows, Index width,
+                                         unsigned seed) {
   std::mt19937 rng(seed);
   std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<std::size_t>(count));
+  const auto values = arena.take<float, 2>({rows, width});
   for (float& value : values) { value = normal(rng); }
   return values;
 }
@@ -52,10 +54,9 @@ std::vector<float> normal_values(Index count, unsigned seed) {
 volatile float sink;
 
 void measure(Index items, Index width, Index rows, int rounds) {
-  const auto candidates = normal_values(items * width, 1);
-  const auto queries = normal_values(rows * width, 2);
-  const simgr::Matrix<const float> c(candidates.data(), {items, width});
-  const simgr::Matrix<const float> q(queries.data(), {rows, width});
+  simgr::Arena held(static_cast<std::size_t>((items + rows) * width) * sizeof(float) + 4096);
+  const auto c = normal_values(held, items, width, 1), q = normal_values(held, rows, width, 2);
+  const float* const candidates = c.data();
   constexpr Index k = 10;
   std::vector<simgr::ItemId> ids(static_cast<std::size_t>(rows * k));
   std::vector<float> scores(ids.size());
@@ -71,7 +72,7 @@ void measure(Index items, Index width, Index rows, int rounds) {
   const double read = median_of(rounds, [&] {
     float lane[64] = {};
     for (Index i = 0; i + 64 <= items * width; i += 64) {
-      for (Index l = 0; l < 64; ++l) { lane[l] += candidates[static_cast<std::size_t>(i + l)]; }
+      for (Index l = 0; l < 64; ++l) { lane[l] += candidates[i + l]; }
     }
     for (Index l = 1; l < 64; ++l) { lane[0] += lane[l]; }
     sink = lane[0];

@@ -177,43 +177,42 @@ inline void multiply_panel(const float* rows, const float* panel, Index width, f
   });
 }
 
-/// out[i] = row · items[i]; returns a bound on the sum of squares of any item. Streams the items
-/// one after another: sixteen rows side by side fetch at two thirds of the speed.
+/// out[i] = row · items[i]; returns a bound on the sum of squares of any item. Two items at a time
+/// share what is loaded of the row; more side by side fetch at two thirds of the speed of memory.
+/// The processor's own prefetching is faster here than what was tried by hand.
 inline float multiply_row(const float* row, const float* items, Index count, Index width,
                           float* out) noexcept {
-  constexpr Index step = 4 * lane_count, ahead = 1024;  // floats fetched before they are read
-  Lanes squares[4] = {};
+  constexpr Index step = 4 * lane_count, beside = 2;
+  Lanes squares[beside] = {};
   for (Index first = 0; first < count; first += lane_count) {
     const Index here = std::min(lane_count, count - first);
-    Lanes sums[lane_count] = {};
-    for (Index i = 0; i < here; ++i) {
-      const float* item = items + (first + i) * width;
-      Lanes part[4] = {};
+    Lanes sums[lane_count];
+    for (Index i = 0; i < lane_count; i += beside) {
+      const float* item[beside];  // beyond the last item: the last, to no effect
+      Lanes part[beside] = {};
+      unrolled<beside>(
+          [&](auto b) { item[b] = items + (first + std::min(i + b, here - 1)) * width; });
+      const auto add = [&](Index j, Index columns) __attribute__((always_inline)) {
+        Lanes x;
+        columns == lane_count ? load(x, row + j) : load_part(x, row + j, columns);
+        unrolled<beside>([&](auto b) {
+          Lanes y;
+          columns == lane_count ? load(y, item[b] + j) : load_part(y, item[b] + j, columns);
+          part[b] += x * y;
+          squares[b] += y * y;
+        });
+      };
       Index j = 0;
       for (; j + step <= width; j += step) {
-        unrolled<4>([&](auto l) {
-          __builtin_prefetch(item + j + l * lane_count + ahead);
-          Lanes x, y;
-          load(x, row + j + l * lane_count);
-          load(y, item + j + l * lane_count);
-          part[l] += x * y;
-          squares[l] += y * y;
-        });
+        unrolled<4>([&](auto l) { add(j + l * lane_count, lane_count); });
       }
-      for (; j < width; j += lane_count) {
-        const Index columns = std::min(lane_count, width - j);
-        Lanes x, y;
-        load_part(x, row + j, columns);
-        load_part(y, item + j, columns);
-        part[0] += x * y;
-        squares[0] += y * y;
-      }
-      sums[i] = (part[0] + part[1]) + (part[2] + part[3]);
+      for (; j < width; j += lane_count) { add(j, std::min(lane_count, width - j)); }
+      unrolled<beside>([&](auto b) { sums[i + b] = part[b]; });
     }
     sum_lanes(sums);
     std::memcpy(out + first, &sums[0], static_cast<std::size_t>(here) * sizeof(float));
   }
-  const Lanes all = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+  const Lanes all = squares[0] + squares[1];
   float sum = 0;
   for (Index i = 0; i < lane_count; ++i) { sum += all[i]; }
   return sum;
