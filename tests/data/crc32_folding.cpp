@@ -18,7 +18,7 @@ TEST_CASE("folded bytes have the CRC-32 that zlib computes, from any start and o
   std::array<unsigned char, 64> rest{};
   std::size_t folded = 0;
   for (std::size_t count = 0; count < 1000; ++count) {
-    const std::size_t from = rng.below(3000);
+    const auto from = static_cast<std::size_t>(rng.below(3000));
     const auto before = static_cast<std::uint32_t>(crc32_z(0, bytes, from));
     std::uint32_t checksum = before;
     const std::size_t taken = simgr::data::fold_crc32(before, bytes + from, count, rest);
