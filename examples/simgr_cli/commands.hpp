@@ -27,6 +27,12 @@ struct TrainingOptions {
   std::vector<Setting> settings() const;
 };
 
+struct ImportOptions {
+  std::string table, out, user, item, time;
+};
+/// Makes a data folder from a table with one interaction a row.
+void import_table(const ImportOptions& options);
+
 struct FitOptions {
   std::string model, data, out, log;
   IdSource ids;

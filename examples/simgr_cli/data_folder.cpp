@@ -32,7 +32,8 @@ DataFolder read_folder(const std::string& path, Index items) {
   folder.path = path;
   std::error_code error;
   if (!std::filesystem::is_directory(path, error)) {
-    throw simgr::IoError("this is no folder", {.file = path});
+    throw simgr::IoError("this is no folder; 'simgr import' makes one from a table",
+                         {.file = path});
   }
   const std::string sequences = plain_or_packed(path + "/sequences.tsv");
   if (sequences.empty()) {
@@ -64,7 +65,9 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
     path = plain_or_packed(folder.path + "/text_embeddings_minilm/embeddings.npy");
   }
   if (!path.empty()) {
-    return simgr::data::read_npy(path, {.rows = folder.items()});
+    auto vectors = simgr::data::read_npy(path, {.rows = folder.items()});
+    std::fprintf(stderr, "semantic ids from the vectors of %s\n", path.c_str());
+    return vectors;
   }
   if (static_cast<Index>(folder.texts.size()) == folder.items()) {
     std::vector<std::string> texts;
@@ -76,9 +79,10 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
       return simgr::text::text_vectors(texts, {}, pool);
     }
   }
-  throw simgr::DataError("there are no texts to make semantic ids from: give --text-vectors FILE "
-                         "or --ids FILE",
-                         {.file = folder.path});
+  throw simgr::DataError(
+      "there are no texts to make semantic ids from: give the items of items.jsonl a "
+      "title or text, or give --text-vectors FILE or --ids FILE",
+      {.file = folder.path});
 }
 
 simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,

@@ -132,6 +132,27 @@ int after_output(int code) {
               1);
 }
 
+void add_import(CLI::App& app, ImportOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("import", "make a data folder from a table, such as a CSV");
+  command->footer(
+      "One interaction a row: comma, tab or semicolon, with a header, plain or gzip. Histories "
+      "are\nsorted by time; names become keys, which 'simgr recommend' takes and prints.\n\n"
+      "Example:\n  simgr import purchases.csv --user customer --item product --time when --out "
+      "shop\n  simgr fit sasrec --data shop --out model.simgr");
+  command->add_option("TABLE", options.table, "the file")->required()->type_name("");
+  command->add_option("--out", options.out, "the folder, made where it is not there")
+      ->type_name("DIR")
+      ->required();
+  const auto column = [&](const char* name, std::string& value, const char* meaning) {
+    command->add_option(name, value, meaning)->type_name("COLUMN");
+  };
+  column("--user", options.user, "default: user, user_id, customer_id, reviewerID …");
+  column("--item", options.item, "default: item, item_id, product_id, asin …");
+  column("--time", options.time, "in seconds; default: time, timestamp …, where there is one");
+  command->callback([&] { import_table(options); });
+}
+
 void add_fit(CLI::App& app, FitOptions& options) {
   CLI::App* command = app.add_subcommand("fit", "train a model and save it");
   command->footer(list_of_models() +
@@ -285,6 +306,8 @@ int run(int argc, char** argv) {
   add_threads(*quickstart_command, quickstart_options.threads);
   quickstart_command->callback([&] { quickstart(quickstart_options); });
 
+  ImportOptions import_options;
+  add_import(app, import_options);
   TokenizeOptions tokenize_options;
   add_tokenize(app, tokenize_options);
   FitOptions fit_options;

@@ -85,6 +85,45 @@ TEST_CASE("fit, evaluate, recommend and inspect: the whole chain for models of e
   }
 }
 
+TEST_CASE("import makes a data folder from a table, and recommend speaks its names") {
+  const TemporaryFolder folder;
+  const std::string table = folder.file("purchases.csv"), shop = folder.file("shop");
+  std::string rows = "when,customer,product\n";
+  for (int user = 0; user < 20; ++user) {
+    for (int i = 3; i >= 0; --i) {  // the latest row first: time decides
+      rows += std::to_string(100 * user + i) + ",anna " + std::to_string(user) + ",tea " +
+              std::to_string((user + i) % 6) + "\n";
+    }
+  }
+  simgr_test::write_bytes(table, rows);
+  const std::vector<std::string> import = {"import",  table,    "--user", "customer", "--item",
+                                           "product", "--time", "when",   "--out",    shop};
+  const auto made = run_simgr(folder, import);
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  CHECK(made.out.starts_with("20 users, 6 items, 80 interactions, sorted by time\n"));
+  const std::string sequences = simgr_test::read_bytes(shop + "/sequences.tsv");
+  CHECK(sequences.starts_with("user\titems\ttimes\n0\t3 2 1 0\t0 1 2 3\n"));
+  const std::string file = folder.file("m");
+  REQUIRE(run_simgr(folder, {"fit", "popularity", "--data", shop, "--out", file}).code == 0);
+  const auto listed = run_simgr(folder, {"recommend", file, "--history", "tea 3, tea 4"});
+  CHECK(listed.code == 0);
+  CHECK(listed.out.find("\ttea 5\t") != std::string::npos);
+  CHECK(listed.out.find("\ttea 3\t") == std::string::npos);
+  const auto again = run_simgr(folder, import);
+  CHECK(again.code == 1);
+  CHECK(again.err.find("sequences.tsv: this is there already; it is not replaced") !=
+        std::string::npos);
+  auto other = import;
+  other[3] = "client";
+  other.back() = folder.file("other");
+  const auto wrong = run_simgr(folder, other);
+  CHECK(wrong.code == 1);
+  CHECK(wrong.err.find("there is no column \"client\"; the header has: when customer product") !=
+        std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(other.back()));
+}
+
 TEST_CASE("evaluate says so when the data are other than those of the fit") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data"), file = folder.file("m");

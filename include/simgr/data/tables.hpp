@@ -216,7 +216,7 @@ inline Result<Interactions> try_read_table(const std::string& path,
     if (*column < 0 && i < 2) {
       const std::string part = i == 0 ? "user" : "item";
       std::string sentence = "none of the columns is known to hold the " + part +
-                             "; name it in TableOptions::" + part + "; the header has:";
+                             "; say which one does; the header has:";
       sentence += reader->shown_names();
       return DataError(sentence, {path, 1, -1, {}});
     }
