@@ -125,8 +125,8 @@ TEST_CASE("the file names the types of its model, the same however they were wri
   small_model().save(folder.file("m"));
   const auto file = simgr::io::Checkpoint::read(folder.file("m"));
   CHECK(file.text("simgr.type") ==
-        "TransformerEncoder<PooledDigitEmbedding<DigitMean<1>>, Causal, PreNorm, GeluTanh> > "
-        "PositionPooler<0> > ScaledCosine<PooledDigits<DigitMean<1>>>");
+        "TransformerEncoder<PooledDigitEmbedding<DigitSum<1>>, Causal, PreNorm, GeluTanh> > "
+        "PositionPooler<0> > ScaledCosine<PooledDigits<DigitSum<1>>>");
   CHECK(file.text("simgr.loss") == "ItemCrossEntropy<FullCatalogue>");
   using Spelled =
       simgr::Recommender<simgr::TransformerEncoder<simgr::PooledDigitEmbedding<simgr::Mean>,
