@@ -191,14 +191,13 @@ private:
   }
 
   void count_popularity() {
-    std::vector<Index> counts(static_cast<std::size_t>(model_.items()), 0);
     for (const ItemId item : split_.train.values) {
       if (item < 0 || item >= model_.items()) {
         SIMGR_THROW(DataError("split.train: item " + std::to_string(item) + " is not one of 0 to " +
                               std::to_string(model_.items() - 1)));
       }
-      ++counts[static_cast<std::size_t>(item)];
     }
+    std::vector<Index> counts = data::popularity(split_.train, model_.items());
     // An item that is never a target still needs a finite share: one half of an interaction.
     const double total =
         static_cast<double>(split_.train.tokens()) + 0.5 * static_cast<double>(model_.items());
