@@ -2,6 +2,8 @@
 #include <simgr/data/sequences.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -156,5 +158,23 @@ TEST_CASE("a file cut at any byte gives an error or the beginning of the data") 
   const std::string packed = simgr_test::gzip(text);
   for (std::size_t cut = 0; cut < packed.size(); ++cut) {
     CHECK_FALSE(read(folder, packed.substr(0, cut)).ok());
+  }
+}
+
+TEST_CASE(
+    "a sparse file of a terabyte is refused for what it holds, without room for what it claims") {
+  const TemporaryFolder folder;
+  for (const char* text : {"user\titems\n0\t1 2 3\n", "user\titems\ttimes\n0\t1 2 3\t4 5 6\n"}) {
+    simgr_test::write_bytes(folder.file("s.tsv"), text);
+    std::error_code error;
+    std::filesystem::resize_file(folder.file("s.tsv"), std::uintmax_t{1} << 40, error);
+    if (error) {
+      MESSAGE("no sparse files here: ", error.message());
+      return;
+    }
+    const auto result = simgr::data::try_read_sequences(folder.file("s.tsv"));
+    REQUIRE_FALSE(result.ok());
+    const std::string sentence = result.error().what();
+    CHECK_MESSAGE(sentence.find("s.tsv") != std::string::npos, sentence);
   }
 }

@@ -211,10 +211,12 @@ private:
     times.insert(times.end(), times_.begin(), times_.begin() + static_cast<Index>(count));
     count = 0;
   }
-  /// Makes room for `blocks` times what there is, and an eighth.
+  /// Makes room for `blocks` times what there is, and an eighth. The size of a file is a claim, a
+  /// sparse one costs nothing: beyond 2^27 values room grows with what was read.
   void reserve(double blocks) {
     const auto room = [&](auto& values) {
-      values.reserve(static_cast<std::size_t>(1.125 * blocks * static_cast<double>(values.size())));
+      const double wanted = 1.125 * blocks * static_cast<double>(values.size());
+      values.reserve(static_cast<std::size_t>(std::min(wanted, 0x1p27)));
     };
     room(result_.histories.values);
     room(result_.histories.offsets);
