@@ -225,7 +225,8 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
       ->add_option("--text-vectors", options.text_vectors,
                    "item vectors, .npy[.gz]; default as in 'simgr fit'")
       ->type_name("FILE");
-  one_of(command->add_option("--method", options.method, "how ids are made"), {"residual-kmeans"});
+  one_of(command->add_option("--method", options.method, "how ids are made"),
+         {"residual-kmeans", "random"});
   number(command->add_option("--levels", options.levels, "digits of an id"), 1, 64)
       ->capture_default_str();
   number(command->add_option("--codes", options.codes, "codes of a digit"), 1, 1 << 20)

@@ -5,20 +5,23 @@
 
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/tokenizer/collision.hpp>
+#include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
 
 namespace simgr_cli {
 
-void tokenize(const TokenizeOptions& options) {
-  namespace tokenizer = simgr::tokenizer;
+namespace {
+
+namespace tokenizer = simgr::tokenizer;
+
+/// Ids of residual k-means; prints the collisions before they are resolved, and after.
+simgr::SemanticIds ids_from_texts(const TokenizeOptions& options, const DataFolder& folder) {
   tokenizer::ResidualKMeansConfig config{.levels = options.levels,
                                          .codes = options.codes,
                                          .iterations = options.iterations,
                                          .seed = static_cast<std::uint64_t>(options.seed)};
   simgr::set_field(config, "collision", options.collision);
-  require_output(options.out, Output::ids);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
-  const DataFolder folder = read_folder(options.data);
   const auto vectors = text_vectors_of(folder, options.text_vectors, pool);
   auto found = tokenizer::fit_residual_kmeans(vectors, config, {}, pool);
   std::cout << tokenizer::to_text(tokenizer::collision_report(found.ids));
@@ -29,7 +32,31 @@ void tokenize(const TokenizeOptions& options) {
                       : "with items moved to the nearest free id: ")
               << tokenizer::to_text(tokenizer::collision_report(found.ids));
   }
-  simgr::io::write_semantic_ids(options.out, found.ids);
+  return found.ids;
+}
+
+/// Ids that know nothing of the items: the control of every result with semantic ids.
+simgr::SemanticIds ids_by_chance(const TokenizeOptions& options, const DataFolder& folder) {
+  if (options.collision == "nearest-free") {
+    throw UsageError("--method random: --collision takes digit or keep");
+  }
+  tokenizer::RandomIdsConfig config{.levels = options.levels,
+                                    .codes = options.codes,
+                                    .seed = static_cast<std::uint64_t>(options.seed)};
+  simgr::set_field(config, "collision", options.collision);
+  simgr::SemanticIds ids = tokenizer::random_ids(folder.items(), config);
+  std::cout << tokenizer::to_text(tokenizer::collision_report(ids));
+  return ids;
+}
+
+}  // namespace
+
+void tokenize(const TokenizeOptions& options) {
+  require_output(options.out, Output::ids);
+  const DataFolder folder = read_folder(options.data);
+  simgr::io::write_semantic_ids(options.out, options.method == "random"
+                                                 ? ids_by_chance(options, folder)
+                                                 : ids_from_texts(options, folder));
   std::cout << "saved " << options.out << "\n";
 }
 
