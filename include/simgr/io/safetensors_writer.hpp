@@ -102,7 +102,8 @@ inline Result<std::string> try_format_safetensors_header(std::span<const TensorV
     text += data::json_quote(tensor.name) + ":{\"dtype\":\"" + std::string(name_of(tensor.dtype)) +
             "\",\"shape\":[";
     for (std::size_t axis = 0; axis < tensor.shape.size(); ++axis) {
-      text += (axis > 0 ? "," : "") + std::to_string(tensor.shape[axis]);
+      text += axis > 0 ? "," : "";
+      text += std::to_string(tensor.shape[axis]);
     }
     text += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}";
     begin = end;
