@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,12 @@ struct Composition {
   };
   /// The first broken rule, or empty.
   static std::string check(const Config& c) {
+    if constexpr (encodes_items && !requires { requires L::full_catalogue; }) {
+      if (c.candidates.refresh == 0) {
+        return "candidates.refresh: expected at least 1, because this loss picks its own negatives "
+               "from a bank of all items, found 0";
+      }
+    }
     const std::string sentence = out_of_range(c);
     return sentence.empty() ? E::check(c.encoder) : sentence;
   }
@@ -117,8 +124,7 @@ struct Composition {
     typename S::template KeyCache<T, Space> item_keys;
   };
 
-  /// @param bank  keys of the whole catalogue, where candidates are encoded items; ignored
-  /// otherwise
+  /// @param bank  keys of the whole catalogue, where candidates are encoded items; ignored otherwise
   template <class T, class Space, class Ctx>
   static void prepare(const Config& c, const Params<T, Space>& p, const ItemsView<Space>& items,
                       Matrix<const T, Space> bank, Shared<T, Space>& shared, Ctx& ctx) {
@@ -144,7 +150,8 @@ struct Composition {
     gradient.rows =
         Embedding::rows_gradient(c.encoder.embedding_shape(), grad.encoder.embedding, ctx);
     if constexpr (encodes_items) {
-      gradient.keys = ctx.template take<T>(c.encoder.catalogue.items, c.encoder.width);
+      const Index rows = c.candidates.refresh == 0 ? 0 : c.encoder.catalogue.items;
+      gradient.keys = ctx.template take<T>(rows, c.encoder.width);
       fill(ctx, gradient.keys, T(0));
     } else {
       gradient.vectors =
@@ -242,8 +249,7 @@ struct Composition {
     }
   }
 
-  /// Keys of items `ids` into `keys` [ids, width]: the slow way, item by item, for banks and new
-  /// items.
+  /// Keys of items `ids` into `keys` [ids, width]: item by item, for banks and new items.
   template <class T, class Space, class Ctx>
   static void encode_keys(const Config& c, const Params<T, Space>& p, Matrix<const T, Space> rows,
                           const ItemsView<Space>& items, std::span<const ItemId> ids,
@@ -256,41 +262,84 @@ struct Composition {
   }
 
 private:
-  // The batch's targets are encoded afresh and take their places in a copy of the bank; only they
-  // carry gradient.
+  // Encodes the live items of a shard, and goes back through them alone.
   template <class Batch, class T, class Space, class Ctx>
   static double
   against_encoded_items(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
                         const Shared<T, Space>& shared, const SharedGradient<T, Space>& into,
                         const ItemsView<Space>& items, const Batch& batch, T weight,
                         ProductScores<T, Space>& scores, Cache<T, Space>& cache, Ctx& ctx) {
-    const auto memory = ctx.template take<ItemId>(static_cast<Index>(batch.targets.size()));
-    std::copy(batch.targets.begin(), batch.targets.end(), memory.begin());
-    std::sort(memory.begin(), memory.end());
-    const std::span<const ItemId> ids(memory.begin(), std::unique(memory.begin(), memory.end()));
-    const auto count = static_cast<Index>(ids.size());
-
+    const auto live =
+        Candidates::template choose_live<T, Space>(c.candidates_shape(), batch.targets, ctx);
     const Matrix<T, Space> vectors =
-        Candidates::encode(c.encoder, p.encoder, shared.rows, items, ids, cache.items, ctx);
-    const Matrix<const T, Space> live =
+        Candidates::encode(c.encoder, p.encoder, shared.rows, items, live.ids, cache.items, ctx);
+    const Matrix<const T, Space> keys =
         S::keys(c.similarity, p.similarity, vectors, cache.item_keys, ctx);
-    const Matrix<T, Space> keys = ctx.template take<T>(shared.keys.rows(), shared.keys.cols());
-    copy(ctx, shared.keys, keys, Write::assign);
-    for (Index i = 0; i < count; ++i) {
-      copy(ctx, live.row(i), keys.row(ids[static_cast<std::size_t>(i)]), Write::assign);
-    }
-    scores.keys = keys;
-    const double value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
-
-    const Matrix<T, Space> dlive = ctx.template take<T>(count, vectors.cols());
-    gather_rows(ctx, into.keys, ids, dlive);
-    const Matrix<T, Space> dvectors = ctx.template take<T>(count, vectors.cols());
+    const Matrix<T, Space> dvectors = ctx.template take<T>(vectors.rows(), vectors.cols());
     fill(ctx, dvectors, T(0));
     const Matrix<T, Space> dkeys = S::keys_gradient(c.similarity, dvectors, ctx);
-    copy(ctx, dlive, dkeys, Write::assign);
+    const double value = c.candidates.refresh == 0
+                             ? over_live(c, live, keys, dkeys, batch, weight, scores, ctx)
+                             : over_bank(c, live, keys, dkeys, batch, weight, scores, ctx);
     S::keys_backward(c.similarity, p.similarity, dkeys, dvectors, cache.item_keys, ctx);
     Candidates::encode_backward(c.encoder, p.encoder, grad.encoder, dvectors, into.rows,
                                 cache.items, ctx);
+    return value;
+  }
+
+  // The loss over live items, where each counts as often as it stands for one: a column more makes
+  // that part of the product,  (q, 1) · (k, log stands_for).
+  template <class Live, class Batch, class T, class Space, class Ctx>
+  static double over_live(const Config& c, const Live& live, Matrix<const T, Space> keys,
+                          Matrix<T, Space> dkeys, Batch batch, T weight,
+                          const ProductScores<T, Space>& scores, Ctx& ctx) {
+    const Index width = keys.cols();
+    const auto wider = [&](Index rows) { return ctx.template take<T>(rows, width + 1); };
+    const Matrix<T, Space> wide_keys = wider(keys.rows()), wide_dkeys = wider(keys.rows()),
+                           wide_queries = wider(scores.rows()),
+                           wide_dqueries = wider(scores.rows());
+    for (Index i = 0; i < keys.rows(); ++i) {
+      copy(ctx, keys.row(i), wide_keys.row(i).slice(0, width), Write::assign);
+      wide_keys(i, width) = std::log(live.stands_for[i]);
+    }
+    for (Index r = 0; r < scores.rows(); ++r) {
+      copy(ctx, scores.queries.row(r), wide_queries.row(r).slice(0, width), Write::assign);
+      wide_queries(r, width) = T(1);
+    }
+    fill(ctx, wide_dkeys, T(0));
+    const auto places = ctx.template take<ItemId>(scores.rows());
+    for (Index r = 0; r < scores.rows(); ++r) {
+      const auto place = std::lower_bound(live.ids.begin(), live.ids.end(),
+                                          batch.targets[static_cast<std::size_t>(r)]);
+      places[r] = static_cast<ItemId>(place - live.ids.begin());
+    }
+    batch.targets = places.span();
+    const ProductScores<T, Space> wide{wide_queries, wide_keys, wide_dqueries, wide_dkeys};
+    const double value = L::value_and_gradient(c.loss, wide, batch, weight, ctx);
+    for (Index i = 0; i < keys.rows(); ++i) {
+      copy(ctx, wide_dkeys.row(i).slice(0, width), dkeys.row(i), Write::assign);
+    }
+    for (Index r = 0; r < scores.rows(); ++r) {
+      copy(ctx, wide_dqueries.row(r).slice(0, width), scores.dqueries.row(r), Write::assign);
+    }
+    return value;
+  }
+
+  // The loss over the whole bank, in a copy of which live items take their places.
+  template <class Live, class Batch, class T, class Space, class Ctx>
+  static double over_bank(const Config& c, const Live& live, Matrix<const T, Space> keys,
+                          Matrix<T, Space> dkeys, const Batch& batch, T weight,
+                          ProductScores<T, Space>& scores, Ctx& ctx) {
+    const Matrix<T, Space> bank = ctx.template take<T>(scores.keys.rows(), scores.keys.cols());
+    copy(ctx, scores.keys, bank, Write::assign);
+    for (Index i = 0; i < keys.rows(); ++i) {
+      copy(ctx, keys.row(i), bank.row(live.ids[static_cast<std::size_t>(i)]), Write::assign);
+    }
+    scores.keys = bank;
+    const double value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
+    const Matrix<T, Space> dlive = ctx.template take<T>(keys.rows(), keys.cols());
+    gather_rows(ctx, scores.dkeys, live.ids, dlive);
+    scale_rows(ctx, live.stands_for, dlive, dkeys, Write::assign);
     return value;
   }
 };

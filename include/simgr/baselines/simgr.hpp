@@ -71,7 +71,7 @@ inline constexpr Defaults<Model> simgr_over_digits_defaults{
               .similarity = {.temperature = 0.07}},
     .fit = {.epochs = 12,
             .batch = 96,
-            .optimizer = {.rate = 1e-3},
+            .optimizer = {.rate = 2e-3},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 inline constexpr Defaults<SimGrEncoded> simgr_encoded_defaults =

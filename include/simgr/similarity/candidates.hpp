@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <span>
+
 #include <simgr/core/fields.hpp>
 #include <simgr/core/items_view.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/core/ragged.hpp>
+#include <simgr/core/rng.hpp>
 #include <simgr/nn/digit_pooler.hpp>
 
-// What a user state is compared with. Candidates are a tag with a member template Over<Encoder>
-// that holds
+// What a user state is compared with. Candidates are a tag with a member template Over<Encoder> that
+// holds
 //
 //   Config (with for_each_field), Params, Cache, for_each_parameter(Shape, …)
-//   vectors(shape, params, rows, items, cache, ctx)       -> candidate vectors [items, width], once
-//   a step gradient(shape, grad, drows, ctx)                     -> where their gradient is added
-//   up backward(shape, params, grad, rows, items, dvectors, drows, cache, ctx)   from there to
-//   parameters and rows
+//   vectors(shape, params, rows, items, cache, ctx)   once a step -> candidate vectors [items, width]
+//   gradient(shape, grad, drows, ctx)                 -> where the gradient of those is added up
+//   backward(shape, params, grad, rows, items, dvectors, drows, cache, ctx)
+//                                                     from there to parameters and rows
 //
 // `rows` are the rows of the encoder's embedding, `drows` their gradient. Candidates decide where
 // their gradient lands: tied ones hand out drows itself.
@@ -64,6 +68,8 @@ struct TiedItems {
 };
 
 /// A trained table of its own, apart from what the encoder reads.
+///
+/// Parameters  items [items, width]
 struct OwnItems {
   template <class E>
   struct Over {
@@ -175,12 +181,23 @@ struct PooledDigits {
 };
 
 /// SimGR's variant B: an item's digits go through the encoder that reads histories, and its vector
-/// is the mean of the final states. The whole catalogue through the encoder at every step would
-/// cost items · digits tokens, so the items that are targets in the batch are encoded afresh and
-/// carry gradient, and all others stand in a bank that was encoded every `refresh` steps: a softmax
-/// over the full catalogue with stale rows.
+/// is the mean of the final states.
 ///
-/// Cost  a step: targets · digits more tokens; a refresh: items · digits tokens forward
+/// The whole catalogue through the encoder at every step would cost items · digits tokens, so a
+/// shard encodes live items alone: its targets, and `drawn` of the others, uniformly without
+/// replacement. A drawn item stands for (items - targets) / drawn of those.
+///
+///   refresh = 0   the softmax is over live items, a drawn one counting as often as it stands for
+///                 one: its sum is, in expectation, that of the full softmax, and the gradient is the
+///                 exact one of this loss
+///   refresh > 0   the softmax is over a bank of all keys, encoded at most `refresh` steps ago, in
+///                 which live rows are fresh. The gradient of a drawn key counts as often as the item
+///                 stands for one, so that its expectation is the gradient through the keys of all
+///                 items, as far as a row of the bank is what the encoder would give now.
+///                 Targets are always fresh and most others are not: what users learn from that
+///                 difference is lost at the next refresh, so a bank trains worse than no bank
+///
+/// Cost  a shard: (targets + drawn) · digits more tokens; a refresh: items · digits tokens forward
 struct EncodedItems {
   template <class E>
   struct Over {
@@ -189,12 +206,14 @@ struct EncodedItems {
                   "digits are a "
                   "sequence it can read; with one row for each item use TiedItems or OwnItems");
     struct Config {
-      Index refresh = 100;  // steps between two encodings of the whole catalogue
+      Index refresh = 0;  // steps between two encodings of the whole catalogue; 0: no bank
+      Index drawn = 256;  // items besides the targets that each shard encodes
 
       template <class F, class C>
       static void for_each_field(C& c, F&& f) {
-        f(Field{"refresh", 1, 1 << 30, "steps between two encodings of the whole catalogue"},
+        f(Field{"refresh", 0, 1 << 30, "steps between two encodings of the bank; 0: no bank"},
           c.refresh);
+        f(Field{"drawn", 0, 1 << 30, "items besides the targets that each shard encodes"}, c.drawn);
       }
     };
     using Shape = CandidatesShape<Config>;
@@ -208,7 +227,46 @@ struct EncodedItems {
     template <class F, class... P>
     static void for_each_parameter(const Shape&, F&&, P&...) {}
 
-    /// Vectors of some items, each read as a history of its own.   ids [count] -> [count, width]
+    /// The items of a shard that are encoded, ascending, and how many items each stands for.
+    template <class T, class S = Host>
+    struct Live {
+      std::span<const ItemId> ids;
+      Vector<T, S> stands_for;  // [ids]
+    };
+    template <class T, class S, class Ctx>
+    static Live<T, S> choose_live(const Shape& shape, std::span<const ItemId> targets, Ctx& ctx) {
+      const Index items = shape.catalogue.items;
+      const auto sorted = ctx.template take<ItemId>(static_cast<Index>(targets.size()));
+      std::copy(targets.begin(), targets.end(), sorted.begin());
+      std::sort(sorted.begin(), sorted.end());
+      const ItemId* target = sorted.begin();
+      const ItemId* const end = std::unique(sorted.begin(), sorted.end());
+
+      // One pass over the items that are no targets takes each with probability wanted / left.
+      Index left = items - static_cast<Index>(end - target);
+      Index wanted = std::min(shape.own.drawn, left);
+      const T share = static_cast<T>(left) / static_cast<T>(std::max<Index>(wanted, 1));
+      const auto ids = ctx.template take<ItemId>(static_cast<Index>(end - target) + wanted);
+      const auto stands_for = ctx.template take<T>(ids.size());
+      Rng rng(ctx.seed ^ 0x6c69766520697465u, (ctx.step << 20) | ctx.next_stream());
+      Index count = 0;
+      for (ItemId item = 0; count < ids.size(); ++item) {
+        const bool is_target = target != end && *target == item;
+        if (is_target) {
+          ++target;
+        } else if (wanted == 0 || rng.below(left--) >= wanted) {
+          continue;
+        } else {
+          --wanted;
+        }
+        stands_for[count] = is_target ? T(1) : share;
+        ids[count++] = item;
+      }
+      return {std::span<const ItemId>(ids.span()), stands_for};
+    }
+
+    /// Vectors of some items, each read as a history of its own, without dropout: as they serve.
+    /// ids [count] -> [count, width]
     template <class T, class S, class Ctx>
     static Matrix<T, S> encode(const typename E::Config& c,
                                const typename E::template Params<T, S>& p, MatrixArg<T, S> rows,
@@ -218,7 +276,7 @@ struct EncodedItems {
       const auto offsets = ctx.template take<Index>(count + 1);
       for (Index i = 0; i <= count; ++i) { offsets[i] = i; }
       const Matrix<T, S> states =
-          E::forward(c, p, rows, items, {ids, Offsets(offsets.span())}, cache.encoder, ctx);
+          E::forward(still(c), p, rows, items, {ids, Offsets(offsets.span())}, cache.encoder, ctx);
       Matrix<T, S> vectors = ctx.template take<T>(count, c.width);
       mean_of_rows(ctx, states, c.catalogue.digits, vectors);
       return vectors;
@@ -231,7 +289,16 @@ struct EncodedItems {
       const Matrix<T, S> dstates =
           ctx.template take<T>(dvectors.rows() * c.catalogue.digits, c.width);
       mean_of_rows_backward(ctx, dvectors, c.catalogue.digits, dstates);
-      E::backward(c, p, grad, dstates, drows, cache.encoder, ctx);
+      E::backward(still(c), p, grad, dstates, drows, cache.encoder, ctx);
+    }
+
+  private:
+    // Keys differ little at first, and noise on each hides by how much.
+    static typename E::Config still(typename E::Config c) {
+      if constexpr (requires { c.dropout, c.attention_dropout; }) {
+        c.dropout = c.attention_dropout = 0;
+      }
+      return c;
     }
   };
 };

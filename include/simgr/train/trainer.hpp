@@ -301,6 +301,9 @@ private:
   /// Keys of the whole catalogue where candidates are encoded items, anew every `refresh` batches.
   void refresh_bank() {
     if constexpr (Parts::encodes_items) {
+      if (model_.config().candidates.refresh == 0) {
+        return;
+      }
       if (progress_.batches % model_.config().candidates.refresh == 0 || bank_.empty()) {
         model_.refresh();
         bank_ = OwnedMatrix<float>(model_.items(), model_.width());
