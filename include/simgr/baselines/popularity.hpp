@@ -5,7 +5,8 @@
 
 namespace simgr::SIMGR_ABI::baselines {
 
-/// Everybody gets the items with the most training interactions: the line that every other model must be above.
+/// Everybody gets the items with the most training interactions: the line that every other model
+/// must be above.
 using Popularity = train::Popularity;
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -14,9 +14,10 @@
 namespace simgr::SIMGR_ABI::baselines {
 
 /// SASRec with softmax cross-entropy: causal self-attention over item ids; every position predicts
-/// the next item by inner product with the same item table, against the whole catalogue. Source:
-/// Kang & McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, sections III-A to III-D;
-/// the loss as in RecBole and later comparisons (Klenitskiy & Vasilev, RecSys 2023).
+/// the next item by inner product with the same item table, against the whole catalogue.
+///
+/// Source  Kang & McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, sections III-A to
+///         III-D; the loss as in RecBole and later comparisons (Klenitskiy & Vasilev, RecSys 2023)
 using SasRec = Recommender<TransformerEncoder<ItemEmbedding, Causal>,  // history -> [tokens, width]
                            EveryPosition,                              //         -> [tokens, width]
                            InnerProduct<TiedItems>,                    //         -> [tokens, items]
@@ -24,7 +25,9 @@ using SasRec = Recommender<TransformerEncoder<ItemEmbedding, Causal>,  // histor
 
 /// SASRec as its authors have it: their block, which normalises only the query, rectified linear
 /// units, embeddings scaled by sqrt(width), and binary cross-entropy against one uniformly drawn
-/// item (sections III-B to III-E).
+/// item.
+///
+/// Source  Kang & McAuley 2018, sections III-B to III-E, and their published code
 using SasRecBce =
     Recommender<TransformerEncoder<ItemEmbedding, Causal, QueryNorm, Relu>, EveryPosition,
                 InnerProduct<TiedItems>, BinaryCrossEntropy<UniformNegatives<1>>>;

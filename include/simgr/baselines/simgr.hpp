@@ -16,17 +16,17 @@ namespace simgr::SIMGR_ABI::baselines {
 
 /// SimGR, variant A, from scratch: an item is its pooled semantic-id vectors, in histories and as a
 /// candidate alike; the item distribution is a softmax over temperature-scaled cosines with the
-/// whole catalogue. Source: "SimGR: Escaping the Pitfalls of Generative Decoding in LLM-based
-/// Recommendation", arXiv 2602.07847. The paper fine-tunes a language model and pools by the mean;
-/// the small transformer, cosine and the MLP over the digits are choices of this project (spec:
-/// from scratch the plain mean underfits).
-template <class DigitPooler>
-using SimGrWith =
-    Recommender<TransformerEncoder<PooledDigitEmbedding<DigitPooler>, Causal>,  // history ->
-                                                                                // [tokens, width]
-                EveryPosition,                            //         -> [tokens, width]
-                ScaledCosine<PooledDigits<DigitPooler>>,  //         -> [tokens, items]
-                ItemCrossEntropy<>>;
+/// whole catalogue. The paper fine-tunes a language model and pools by the mean; the small
+/// transformer, cosine and the MLP over the digits are ours: from scratch the plain mean underfits.
+///
+/// Source  "SimGR: Escaping the Pitfalls of Generative Decoding in LLM-based Recommendation",
+///         arXiv 2602.07847
+template <class Pooler>
+using SimGrWith = Recommender<
+    TransformerEncoder<PooledDigitEmbedding<Pooler>, Causal>,  // history -> [tokens, width]
+    EveryPosition,                                             //         -> [tokens, width]
+    ScaledCosine<PooledDigits<Pooler>>,                        //         -> [tokens, items]
+    ItemCrossEntropy<>>;
 using SimGr = SimGrWith<MeanPlusMlp>;
 
 /// SimGR with the paper's pooling rule, the plain mean.
@@ -42,8 +42,8 @@ using SimGrEncoded = Recommender<TransformerEncoder<SemanticEmbedding, Causal>, 
                                  ScaledCosine<EncodedItems>, ItemCrossEntropy<>>;
 
 /// For data of the size of Amazon Beauty, and ids of four digits and a disambiguation digit.
-template <class DigitPooler>
-inline constexpr Defaults<SimGrWith<DigitPooler>> simgr_with_defaults{
+template <class Pooler>
+inline constexpr Defaults<SimGrWith<Pooler>> simgr_with_defaults{
     .model = {.encoder = {.width = 64,
                           .layers = 2,
                           .heads = 2,

@@ -9,8 +9,7 @@ namespace simgr::SIMGR_ABI {
 /// An item is the pooled rows of its digits. The whole catalogue is pooled once a step; histories
 /// gather from it, and `PooledDigits` of the same pooler ranks against it.
 ///
-/// @tparam P   a digit pooler: Mean, Sum, MeanPlusMlp, DigitAttention, DigitGate, or one of your
-/// own
+/// @tparam P   a digit pooler: Mean, Sum, MeanPlusMlp, DigitAttention, DigitGate, or your own
 ///
 /// Parameters  digits [Σ codes, width] and the pooler's
 template <class P>

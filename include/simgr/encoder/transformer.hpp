@@ -14,11 +14,11 @@ namespace simgr::SIMGR_ABI {
 
 /// A stack of transformer blocks over the items of a history.
 ///
-///   x_t = dropout(norm?(scale · row(item_t) + position_t));   x = block(… block(x));   states =
-///   norm?(x)
+///   x_t = dropout(norm?(scale · row(item_t) + position_t));   x = block(… block(x));
+///   states = norm?(x)
 ///
-/// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding,
-/// PooledDigitEmbedding<P>
+/// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding or
+///                     PooledDigitEmbedding<P>
 /// @tparam Mask        Causal or Bidirectional
 /// @tparam Placement   PreNorm, PostNorm or QueryNorm
 /// @tparam F           activation of the feed-forward nets
@@ -27,8 +27,7 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  embedding, position [max_length · tokens_per_item, width], blocks.i, norms
 /// Positions   count from the first item of the history that is passed, from 0
 /// Errors      ConfigError if width % heads != 0; a history longer than max_length is a broken
-/// precondition: the
-///             batcher cuts it to its last max_length items
+///             precondition: the batcher cuts it to its last max_length items
 template <class Embedding, class Mask, class Placement = PreNorm, class F = GeluTanh>
 struct TransformerEncoder {
   using In = flow::History;
@@ -131,7 +130,8 @@ struct TransformerEncoder {
     return c.final_norm ? LayerNorm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx) : x;
   }
 
-  /// The states of the last positions alone, for serving: the last block computes nothing else. -> [sequences, width]
+  /// The states of the last positions alone, for serving: the last block computes nothing else.
+  /// -> [sequences, width]
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                                    const ItemsView<S>& items, RaggedView<ItemId> history,

@@ -8,8 +8,9 @@ namespace simgr::SIMGR_ABI {
 
 /// Two views of the same things, row by row: each row of `a` must find its own row of `b` among all.
 ///
-///   Σ_r −log softmax_c(cos(a_r, b_c) / temperature)[r],   or half of this and of the same from b to
-///   a where `symmetric`
+///   Σ_r −log softmax_c(cos(a_r, b_c) / temperature)[r]
+///
+/// or, where `symmetric`, half of this and half of the same from b to a.
 ///
 /// A term beside a model's loss (contrastive pre-training, aligning text and behaviour), not a loss
 /// of ItemScores.

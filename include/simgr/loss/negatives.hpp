@@ -37,7 +37,7 @@ struct FullCatalogue {};
 
 /// The targets of the batch are each other's negatives.
 /// @tparam log_q   subtract log(share of the item among training targets): popular items are
-/// negatives more often
+///                 negatives more often
 template <bool log_q = true>
 struct InBatch {};
 

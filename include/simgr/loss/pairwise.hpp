@@ -40,8 +40,9 @@ double over_drawn(const Scores& scores, const LossBatch& batch, T weight, Ctx& c
 }  // namespace detail
 
 /// −log σ(s_target) − Σ_j log(1 − σ(s_j)) over drawn items j.
-/// Source: Kang & McAuley 2018, equation 7 (one uniform negative); averaged over many: Tang & Wang
-/// 2018
+///
+/// Source  Kang & McAuley 2018, equation 7 (one uniform negative);
+///         averaged over many: Tang & Wang 2018
 template <class Negatives>
 struct BinaryCrossEntropy {
   using In = flow::ItemScores;
@@ -74,7 +75,8 @@ struct BinaryCrossEntropy {
 };
 
 /// −(1 / N) Σ_j log σ(s_target − s_j) over N drawn items j.
-/// Source: Rendle et al. 2009, section 4
+///
+/// Source  Rendle et al. 2009, section 4
 template <class Negatives>
 struct Bpr {
   using In = flow::ItemScores;
@@ -102,7 +104,8 @@ struct Bpr {
 /// −log Σ_j w_j σ(s_target − s_j) + λ Σ_j w_j s_j²,   w = softmax_j(s_j) over the other items j:
 /// those drawn for the row, or with InBatch<false> the other rows' targets. The gradient flows
 /// through w as well.
-/// Source: Hidasi & Karatzoglou 2018, equations 9 and 10
+///
+/// Source  Hidasi & Karatzoglou 2018, equations 9 and 10
 template <class Negatives>
 struct BprMax {
   using In = flow::ItemScores;

@@ -22,7 +22,7 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  query.weight, key.weight, value.weight [width, width]
 /// Cost        O(table rows · width² + items · digits² · width) a step;  O(digits²) for each pair
 /// Source      the plain form of cross-attention pooling; the paper names it as future work and
-/// gives no formula
+///             gives no formula
 struct CrossAttention {
   using Config = NoFields;
   static constexpr std::string_view name = "cross-attention";

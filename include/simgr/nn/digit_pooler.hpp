@@ -10,18 +10,17 @@
 #include <simgr/nn/linear.hpp>
 
 // Poolers of digits: from the rows of an item's digits to one vector, for the whole catalogue at
-// once.
+// once. A digit pooler is a type with
 //
-// A digit pooler is a type P with
-//
-//   struct Config { … };                                  numbers of its own; static for_each_field
+//   struct Config { … };                              numbers of its own; static for_each_field
 //   template <class T, class S> struct Params, Cache;
-//   for_each_parameter(DigitShape<P>, f, params...)       its own tensors; the digit table is not
-//   its own forward(shape, params, table, rows, cache, ctx)       -> item vectors [items, width]
-//   backward(shape, params, grad, table, rows, dvectors, dtable, cache, ctx)    both accumulate
+//   for_each_parameter(shape, f, params...)           its own tensors; the digit table is not its own
+//   forward(shape, params, table, rows, cache, ctx)   -> item vectors [items, width]
+//   backward(shape, params, grad, table, rows, dvectors, dtable, cache, ctx)
+//                                                     grad and dtable accumulate
 //
-// with table [Σ codes, width] and rows [items, digits] the table rows of each item. examples/ shows
-// one of your own.
+// with shape a DigitShape<Config>, table [Σ codes, width], and rows [items, digits] the table rows of
+// each item. examples/ shows one of your own.
 
 namespace simgr::SIMGR_ABI {
 
@@ -33,7 +32,9 @@ struct DigitShape {
 };
 
 /// e_i = (1 / digits) Σ_l table[rows(i, l)], or the plain sum.
-/// Source: SimGR's pooling rule, spec: mean pooling over an item's semantic-id embeddings.
+///
+/// Cost    O(items · digits · width)
+/// Source  SimGR's pooling rule: the mean over an item's semantic-id embeddings
 template <bool average>
 struct DigitSum {
   using Config = NoFields;
@@ -75,8 +76,8 @@ using Sum = DigitSum<false>;
 ///   e_i = mean_l x_il + W2 gelu(b1 + Σ_l W1 (scale x_il)) + b2,   x_il = table[rows(i, l)]
 ///
 /// W1 acts on the digit table, once for each of its rows and not for each item: the hidden layer of
-/// an item is then a sum of `digits` rows. One W1 serves all digits, because every digit has rows
-/// of its own in the table.
+/// an item is then a sum of `digits` rows. One W1 serves all digits, because every digit has rows of
+/// its own in the table.
 ///
 /// Parameters  up.weight [hidden, width], up.bias [hidden], down.weight [width, hidden],
 ///             down.bias [width], with hidden = `hidden` · width
@@ -206,8 +207,7 @@ struct DigitAttention {
   static Matrix<T, S> forward(const DigitShape<Config>& shape, const Params<T, S>& p,
                               MatrixArg<T, S> table, Matrix<const std::int32_t, S> rows,
                               Cache<T, S>& cache, Ctx& ctx) {
-    // The score of a digit depends on its table row alone: one product for the table, then a
-    // gather.
+    // The score of a digit depends on its table row alone: a product for the table, then a gather.
     const Matrix<T, S> scores = ctx.template take<T>(table.rows(), 1);
     gemm_nt(ctx, table, Matrix<T, S>(p.query.data(), {1, shape.width}), scores, Write::assign);
     scale(ctx, scores, factor<T>(shape));

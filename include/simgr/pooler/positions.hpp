@@ -8,20 +8,22 @@
 
 // From token states to user states. A pooler of states is a type with
 //
-//   In = flow::TokenStates, Out, Config (with for_each_field), Params, Cache,
-//   for_each_parameter(Shape, …) examples                  how training examples are cut from a
-//   user's sequence forward(shape, params, states, offsets, cache, ctx)  -> [rows, width]: training
-//   rows, or one row a sequence backward(shape, params, grad, dy, offsets, cache, ctx)  -> dstates
+//   In = flow::TokenStates, Out, Config (with for_each_field), Params, Cache
+//   for_each_parameter(PoolerShape, f, params...)
+//   examples                                          how training examples are cut from a user's
+//                                                     sequence
+//   forward(shape, params, states, offsets, cache, ctx)
+//                                                     -> [rows, width]: a row for each training
+//                                                     example, or for each sequence
+//   backward(shape, params, grad, dy, offsets, cache, ctx)      -> dstates
 //
-// `offsets` counts tokens; `tokens_per_item` of them make an item, and the last one has seen all of
-// it.
+// `offsets` counts tokens; `tokens_per_item` of them make an item, and the last one has seen all of it.
 
 namespace simgr::SIMGR_ABI {
 
 namespace detail {
 
-/// Token indices of the positions that are read: one per item of every sequence, or the last of
-/// each.
+/// Token indices of the positions that are read: one an item of every sequence, or the last of each.
 template <class Ctx>
 std::span<const std::int32_t> read_positions(Index tokens_per_item, Offsets offsets, bool all,
                                              Ctx& ctx) {

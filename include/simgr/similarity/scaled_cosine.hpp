@@ -14,9 +14,10 @@ namespace simgr::SIMGR_ABI {
 /// @tparam C   candidates: TiedItems, OwnItems, PooledDigits<P>, EncodedItems
 ///
 /// Parameters  log_inverse_temperature [1], where `learned`
-/// Gradients   dx = (dn - n (n · dn)) / |x| for both sides;  d log(1/temperature) = Σ_rows query ·
-/// dquery Source      spec/simgr.md §4.3, §4.4: temperature-scaled similarity (the paper); cosine
-/// and 0.07 (inferred)
+/// Gradients   dx = (dn - n (n · dn)) / |x| for both sides;
+///             d log(1/temperature) = Σ_rows query · dquery
+/// Source      spec/simgr.md §4.3, §4.4: temperature-scaled similarity (the paper); cosine and .07
+///             (inferred)
 template <class C>
 struct ScaledCosine {
   using In = flow::UserStates;
