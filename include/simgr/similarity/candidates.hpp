@@ -295,7 +295,7 @@ struct EncodedItems {
   private:
     // Keys differ little at first, and noise on each hides by how much.
     static typename E::Config still(typename E::Config c) {
-      if constexpr (requires { c.dropout, c.attention_dropout; }) {
+      if constexpr (requires { c.dropout; }) {
         c.dropout = c.attention_dropout = 0;
       }
       return c;
