@@ -40,7 +40,9 @@ TEST_CASE("evaluate, recommend and inspect open what model.save wrote, and name 
   const simgr::baselines::SasRec::Config config{.encoder = {.width = 8, .layers = 1, .heads = 1}};
   simgr::baselines::SasRec({.keys = keys_of(30)}, config).save(file);
   check("sasrec");
-  simgr::baselines::SasRecBce({.keys = keys_of(30)}, {.encoder = config.encoder}).save(file);
+  simgr::baselines::SasRecBce({.keys = keys_of(30)},
+                              {.encoder = {.width = 8, .layers = 1, .heads = 1}})
+      .save(file);
   check("sasrec-bce");
 }
 
