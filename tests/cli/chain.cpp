@@ -36,7 +36,8 @@ TEST_CASE("fit, evaluate, recommend and inspect: the whole chain for models of e
     const std::string file = folder.file(model + ".simgr"), log = folder.file(model + ".jsonl");
     auto arguments = fit_arguments(model, data, file, "3", {"--log", log});
     if (model == "popularity") {
-      arguments = {"fit", model, "--data", data, "--out", file, "--log", log};
+      arguments = {"fit",   model, "--data", data, "--out",    file,
+                   "--log", log,   "--seed", "1",  "--epochs", "3"};
     }
     const auto fitted = run_simgr(folder, arguments);
     INFO(fitted.err);

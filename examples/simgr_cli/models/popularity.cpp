@@ -15,8 +15,11 @@ ModelKind popularity() {
   kind.type = Popularity::type();
   kind.settings = [] { return std::vector<simgr::FieldText>(); };
   kind.check = [](const std::vector<Setting>& settings) {
-    if (!settings.empty()) {
-      throw UsageError("popularity counts and has no settings, found " + settings.front().name);
+    for (const Setting& setting : settings) {
+      // Options that fit takes for every model, so that a script need not tell them apart.
+      if (setting.name != "epochs" && setting.name != "seed") {
+        throw UsageError("popularity counts and has no settings, found " + setting.name);
+      }
     }
   };
   kind.fit = [](simgr::Catalogue catalogue, const simgr::data::Split& split,
