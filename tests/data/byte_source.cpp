@@ -126,14 +126,16 @@ TEST_CASE("every member's checksum and length count, wherever blocks of the file
   std::vector<std::size_t> ends;
   simgr::Rng rng(11);
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t count = std::min(static_cast<std::size_t>(1 + rng.below(600)), text.size() - at);
+    const std::size_t count =
+        std::min(static_cast<std::size_t>(1 + rng.below(600)), text.size() - at);
     packed += gzip(text.substr(at, count));
     ends.push_back(packed.size());
     at += count;
   }
   CHECK(simgr::data::try_read_bytes(put(folder, packed)).value_or_raise() == text);
   for (std::size_t member = 0; member < ends.size(); member += 97) {
-    for (const std::size_t back : {std::size_t{1}, std::size_t{5}, std::size_t{8}}) {  // length, checksum
+    for (const std::size_t back :
+         {std::size_t{1}, std::size_t{5}, std::size_t{8}}) {  // length, checksum
       std::string changed = packed;
       changed[ends[member] - back] = static_cast<char>(changed[ends[member] - back] ^ 1);
       const auto found = simgr::data::try_read_bytes(put(folder, changed));
