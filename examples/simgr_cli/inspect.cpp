@@ -41,7 +41,8 @@ void print_catalogue(const simgr::Catalogue& catalogue) {
   std::printf(", %s\n", catalogue.popularity.empty() ? "popularity unknown" : "popularity");
 }
 
-void print_file(const std::string& file) {
+/// Returns whether this program can serve what the file holds.
+bool print_file(const std::string& file) {
   const auto checkpoint = simgr::io::Checkpoint::read(file);
   for (const simgr::io::MetadataEntry& entry : checkpoint.texts()) {
     if (!entry.key.starts_with("simgr.crc32c") && !entry.key.starts_with("simgr.header")) {
@@ -61,12 +62,16 @@ void print_file(const std::string& file) {
     }
   }
   std::printf("%td parameters in %td tensors\n", parameters, tensors);
+  return kind_of_file(checkpoint) != nullptr;
 }
 
 }  // namespace
 
 void inspect(const std::string& file) {
-  print_file(file);
+  if (!print_file(file)) {
+    std::printf("this program does not have a model of its type and cannot serve it\n");
+    return;
+  }
   const double before = status_megabytes("VmRSS");
   const auto model = open_model(file).model;
   const ItemId one = 0;

@@ -90,6 +90,8 @@ bool add_kind(ModelKind kind);
 std::vector<const ModelKind*> all_kinds();
 /// Errors  UsageError: no such model; the message lists them
 const ModelKind& kind_named(const std::string& name);
+/// The row of what a file holds, by the types it names; null: this program does not have them.
+const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint);
 /// A model file, opened as what it says it is.
 struct OpenedModel {
   const ModelKind* kind = nullptr;

@@ -39,16 +39,19 @@ const ModelKind& kind_named(const std::string& name) {
   throw UsageError("no model is named \"" + name + "\"; there are:" + names);
 }
 
-OpenedModel open_model(const std::string& path) {
-  const auto checkpoint = simgr::io::Checkpoint::read(path);
-  const auto text = [&](const char* key) {
-    const std::string* found = checkpoint.find_text(key);
-    return found == nullptr ? std::string() : *found;
-  };
+namespace {
+std::string text_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
+  const std::string* found = checkpoint.find_text(key);
+  return found == nullptr ? std::string() : *found;
+}
+}  // namespace
+
+const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint) {
   // A program's model.save() notes the types alone, and several kinds may be of one type: then the
   // first of them will do, unless the file has a name.
-  const std::string type = text(simgr::io::type_key), loss = text(simgr::io::loss_key),
-                    name = text(kind_key);
+  const std::string type = text_of(checkpoint, simgr::io::type_key),
+                    loss = text_of(checkpoint, simgr::io::loss_key),
+                    name = text_of(checkpoint, kind_key);
   const ModelKind* found = nullptr;
   for (const ModelKind* kind : all_kinds()) {
     const bool fits = type.empty() ? kind->name == name : kind->type == type && kind->loss == loss;
@@ -56,15 +59,23 @@ OpenedModel open_model(const std::string& path) {
       found = kind;
     }
   }
-  if (found == nullptr) {
+  return found;
+}
+
+OpenedModel open_model(const std::string& path) {
+  const auto checkpoint = simgr::io::Checkpoint::read(path);
+  const ModelKind* kind = kind_of_file(checkpoint);
+  if (kind == nullptr) {
+    const std::string type = text_of(checkpoint, simgr::io::type_key),
+                      loss = text_of(checkpoint, simgr::io::loss_key),
+                      name = type.empty() ? text_of(checkpoint, kind_key)
+                                          : type + (loss.empty() ? "" : " > " + loss);
     throw simgr::DataError(
-        type.empty() && name.empty()
-            ? "the file does not say which model it holds"
-            : "it holds a model of a type that this program does not have: " +
-                  (type.empty() ? name : type + (loss.empty() ? "" : " > " + loss)),
+        name.empty() ? "the file does not say which model it holds"
+                     : "it holds a model of a type that this program does not have: " + name,
         {.file = path});
   }
-  return {found, found->load(checkpoint), text(data_key)};
+  return {kind, kind->load(checkpoint), text_of(checkpoint, data_key)};
 }
 
 }  // namespace simgr_cli

@@ -57,6 +57,9 @@ TEST_CASE("a model of a type that the tool does not have is named in the message
   CHECK(run.code == 1);
   CHECK(run.err.find("of a type that this program does not have: TransformerEncoder<ItemEmbedding, "
                      "Causal, PreNorm, GeluTanh> > ") != std::string::npos);
+  const auto inspected = run_simgr(folder, {"inspect", file});
+  CHECK(inspected.code == 0);
+  CHECK(inspected.out.find("this program does not have a model of its type") != std::string::npos);
 }
 
 }  // namespace
