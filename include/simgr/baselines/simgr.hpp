@@ -51,9 +51,9 @@ inline constexpr Defaults<SimGrWith<Pooler>> simgr_with_defaults{
                           .dropout = 0.2,
                           .attention_dropout = 0.2},
               .similarity = {.temperature = 0.07}},
-    .fit = {.epochs = 24,
+    .fit = {.epochs = 30,
             .batch = 96,
-            .optimizer = {.rate = 2e-3},
+            .optimizer = {.rate = 3e-3},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 inline constexpr Defaults<SimGr> simgr_defaults = simgr_with_defaults<MeanPlusMlp>;
