@@ -14,7 +14,7 @@ using simgr_test::TemporaryFolder;
 
 namespace {
 
-std::string put(const TemporaryFolder& folder, const std::string& bytes) {
+std::string put_json(const TemporaryFolder& folder, const std::string& bytes) {
   simgr_test::write_bytes(folder.file("a.json"), bytes);
   return folder.file("a.json");
 }
@@ -39,7 +39,7 @@ TEST_CASE("reviews of 2014 and 2018, and of 2023, give histories in order of tim
       R"({"asin": "B2", "parent_asin": "B2", "user_id": "A2", "timestamp": 10001})"
       "\n";
   for (const std::string& bytes : {reviews_2014, reviews_2023, simgr_test::gzip(reviews_2014)}) {
-    const auto read = simgr::data::read_amazon_reviews(put(folder, bytes));
+    const auto read = simgr::data::read_amazon_reviews(put_json(folder, bytes));
     CHECK(read.user_keys == std::vector<std::string>{"A2", "A1"});
     CHECK(read.item_keys == std::vector<std::string>{"B1", "B2"});
     CHECK(read.histories.values == std::vector<ItemId>{1, 0, 0});
@@ -49,7 +49,7 @@ TEST_CASE("reviews of 2014 and 2018, and of 2023, give histories in order of tim
 
 TEST_CASE("metadata of 2014 are Python, of 2018 and 2023 JSON") {
   const TemporaryFolder folder;
-  const auto python = simgr::data::read_amazon_metadata(put(
+  const auto python = simgr::data::read_amazon_metadata(put_json(
       folder,
       R"({'asin': 'B1', 'title': "Girl's Tutu", 'price': 3.17, 'related': {'also_bought': ['x']}, 'salesRank': {'Toys': 211836}, 'brand': 'Coxlures', 'categories': [['Sports', 'Dance']], 'description': 'It\'s \u20ac'})"
       "\n"
@@ -59,7 +59,7 @@ TEST_CASE("metadata of 2014 are Python, of 2018 and 2023 JSON") {
   CHECK(python[0].title == "Girl's Tutu");
   CHECK(python[0].description == "It's \xe2\x82\xac");
   CHECK(python[0].categories.back() == std::vector<std::string>{"Sports", "Dance"});
-  const auto json = simgr::data::read_amazon_metadata(put(
+  const auto json = simgr::data::read_amazon_metadata(put_json(
       folder,
       R"({"category": ["A", "B"], "description": ["x", "y"], "title": "T", "brand": "Q", "asin": "B7"})"
       "\n"
@@ -111,7 +111,7 @@ TEST_CASE("broken reviews and metadata are refused with file and line") {
   const TemporaryFolder folder;
   for (const Case& c : reviews) {
     CAPTURE(c.bytes);
-    const auto result = simgr::data::try_read_amazon_reviews(put(folder, c.bytes));
+    const auto result = simgr::data::try_read_amazon_reviews(put_json(folder, c.bytes));
     REQUIRE_FALSE(result.ok());
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
@@ -127,7 +127,7 @@ TEST_CASE("broken reviews and metadata are refused with file and line") {
   };
   for (const Case& c : metadata) {
     CAPTURE(c.bytes);
-    const auto result = simgr::data::try_read_amazon_metadata(put(folder, c.bytes));
+    const auto result = simgr::data::try_read_amazon_metadata(put_json(folder, c.bytes));
     REQUIRE_FALSE(result.ok());
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
@@ -139,7 +139,8 @@ TEST_CASE("reviews cut at any byte are refused but at the ends of lines") {
   for (std::size_t cut = 0; cut < reviews_2014.size(); ++cut) {
     const bool ends = cut > 0 && (reviews_2014[cut] == '\n' || reviews_2014[cut - 1] == '\n');
     CAPTURE(cut);
-    CHECK(simgr::data::try_read_amazon_reviews(put(folder, reviews_2014.substr(0, cut))).ok() ==
-          ends);
+    CHECK(
+        simgr::data::try_read_amazon_reviews(put_json(folder, reviews_2014.substr(0, cut))).ok() ==
+        ends);
   }
 }

@@ -18,7 +18,7 @@ std::size_t count(const std::string& text, const std::string& part) {
   }
   return found;
 }
-bool contains(const std::string& text, const std::string& part) {
+bool page_has(const std::string& text, const std::string& part) {
   return count(text, part) != 0;
 }
 
@@ -70,11 +70,11 @@ TEST_CASE("A report names its models and shows their numbers") {
   for (const char* part : {"Beauty", "seen items kept", "12,101", "SASRec", "SimGR", "0.0812",
                            "<td class=\"best\">0.0822", "25.0 %", "test targets", "One command"}) {
     INFO(part);
-    CHECK(contains(page, part));
+    CHECK(page_has(page, part));
   }
   CHECK(first_unbalanced_tag(page) == "");
   CHECK(count(page, "<svg") == 7);
-  CHECK(contains(page, "0.0300 at 2"));  // the best epoch is marked
+  CHECK(page_has(page, "0.0300 at 2"));  // the best epoch is marked
 }
 
 TEST_CASE("A report needs nothing from outside and holds no script") {
@@ -83,11 +83,11 @@ TEST_CASE("A report needs nothing from outside and holds no script") {
   const std::string page = report.html();
   for (const char* part : {"<script", "http", "url(", "@import", "<link", "src="}) {
     INFO(part);
-    CHECK_FALSE(contains(page, part));
+    CHECK_FALSE(page_has(page, part));
   }
   for (const char* part : {"prefers-color-scheme:dark", "@media print", "<meta charset"}) {
     INFO(part);
-    CHECK(contains(page, part));
+    CHECK(page_has(page, part));
   }
 }
 
@@ -100,8 +100,8 @@ TEST_CASE("Names from outside cannot become markup") {
   auto m = model(evil, 0.1);
   report.add(m);
   const std::string page = report.html();
-  CHECK_FALSE(contains(page, "<script"));
-  CHECK_FALSE(contains(page, "\x01"));
+  CHECK_FALSE(page_has(page, "<script"));
+  CHECK_FALSE(page_has(page, "\x01"));
   CHECK(first_unbalanced_tag(page) == "");
   CHECK(escape_html("a<b>&\"'\n\x7f") == "a&lt;b&gt;&amp;&quot;&#39;\n\xEF\xBF\xBD");
   CHECK(escape_html("Größe – 名前") == "Größe – 名前");
@@ -118,9 +118,9 @@ TEST_CASE("What was not measured is a dash, never NaN") {
   broken.frequency.assign(4, 0);
   report.add(broken);
   const std::string page = report.html();
-  CHECK_FALSE(contains(page, "nan"));
-  CHECK_FALSE(contains(page, "inf\""));
-  CHECK(contains(page, "–"));
+  CHECK_FALSE(page_has(page, "nan"));
+  CHECK_FALSE(page_has(page, "inf\""));
+  CHECK(page_has(page, "–"));
   CHECK(first_unbalanced_tag(page) == "");
 }
 

@@ -26,7 +26,7 @@ simgr::SemanticIds three_items() {
 }
 
 /// What the reader says about this text: "accepted", or the message behind the path.
-std::string verdict(const TemporaryFolder& folder, std::string_view text) {
+std::string verdict_on_ids(const TemporaryFolder& folder, std::string_view text) {
   const std::string path = folder.file("ids");
   simgr_test::write_bytes(path, text);
   const auto result = simgr::io::try_read_semantic_ids(path);
@@ -110,7 +110,7 @@ TEST_CASE("broken id files are refused with the line and the reason") {
   };
   for (const auto& one : cases) {  // no names in brackets: clang cannot capture those
     CAPTURE(one.first);
-    const std::string said = verdict(folder, one.first);
+    const std::string said = verdict_on_ids(folder, one.first);
     CAPTURE(said);
     CHECK(said.find(one.second) != std::string::npos);
   }

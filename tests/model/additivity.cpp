@@ -18,9 +18,9 @@ using namespace simgr;
 namespace {
 
 const std::vector<std::int32_t> digits{0, 2, 1, 3, 0, 3, 1, 2};
-const ItemsView<> items{4, {digits.data(), {4, 2}}};
+const ItemsView<> four_items{4, {digits.data(), {4, 2}}};
 constexpr CatalogueSizes sizes{4, 2, 4};
-constexpr Index users = 3, width = 6;
+constexpr Index three_users = 3, width = 6;
 
 double largest_interaction(Matrix<const double> scores) {
   double largest = 0;
@@ -36,21 +36,21 @@ template <class S>
 double interaction(typename S::Config similarity = {}) {
   using Model = Composition<simgr_test::GivenStates, EveryPosition, S, ItemCrossEntropy<>>;
   typename Model::Config config{.similarity = similarity};
-  config.encoder = {width, users, {}, sizes};
+  config.encoder = {width, three_users, {}, sizes};
   const ParameterTable table = describe<Model>(config);
   std::vector<double> weights = simgr_test::random_values(table.block_size, 1);
   const auto params = bind<Model>(config, weights.data());
   Arena arena;
   cpu::Context ctx{arena};
   typename Model::template Shared<double> shared;
-  Model::prepare(config, params, items, {}, shared, ctx);
+  Model::prepare(config, params, four_items, {}, shared, ctx);
   typename S::template QueryCache<double> cache;
   const Matrix<const double> queries = S::queries(
       config.similarity, params.similarity, MatrixArg<double>(params.encoder.states), cache, ctx);
-  const Matrix<double> scores = ctx.take<double>(users, 4);
-  Model::scorer(config, params, params, shared, items, queries, Matrix<double>{}, Matrix<double>{},
-                ctx)
-      .tile(ctx, 0, users, scores);
+  const Matrix<double> scores = ctx.take<double>(three_users, 4);
+  Model::scorer(config, params, params, shared, four_items, queries, Matrix<double>{},
+                Matrix<double>{}, ctx)
+      .tile(ctx, 0, three_users, scores);
   return largest_interaction(scores);
 }
 
@@ -87,13 +87,14 @@ TEST_CASE("items read by the encoder are not additive") {
   Arena arena;
   cpu::Context ctx{arena};
   Model::Shared<double> shared;
-  Model::prepare(config, params, items, {}, shared, ctx);
+  Model::prepare(config, params, four_items, {}, shared, ctx);
   Model::Cache<double> cache;
-  const Matrix<double> keys = ctx.take<double>(4, width), scores = ctx.take<double>(users, 4);
+  const Matrix<double> keys = ctx.take<double>(4, width), scores = ctx.take<double>(three_users, 4);
   const std::vector<ItemId> all{0, 1, 2, 3};
-  Model::encode_keys(config, params, shared.rows, items, std::span<const ItemId>(all), keys, cache,
-                     ctx);
-  const std::vector<double> queries = simgr_test::random_values(users * width, 2);
-  gemm_nt(ctx, MatrixArg<double>(queries.data(), {users, width}), keys, scores, Write::assign);
+  Model::encode_keys(config, params, shared.rows, four_items, std::span<const ItemId>(all), keys,
+                     cache, ctx);
+  const std::vector<double> queries = simgr_test::random_values(three_users * width, 2);
+  gemm_nt(ctx, MatrixArg<double>(queries.data(), {three_users, width}), keys, scores,
+          Write::assign);
   CHECK(largest_interaction(scores) > 1e-2);
 }

@@ -1,5 +1,5 @@
-# Writes the program of the README, as it is printed there, to ${CMAKE_BINARY_DIR}/host.cpp, and beside it
-# the two small data files that it reads.
+# Writes the program of the README, as it is printed there, to ${CMAKE_BINARY_DIR}/host.cpp.
+include(${CMAKE_CURRENT_LIST_DIR}/data_files.cmake)
 file(READ ${simgr_source}/README.md text)
 string(FIND "${text}" "<!-- host -->" begin)
 string(SUBSTRING "${text}" ${begin} -1 text)
@@ -8,23 +8,3 @@ string(SUBSTRING "${text}" ${begin} -1 text)
 string(FIND "${text}" "```" end)
 string(SUBSTRING "${text}" 0 ${end} text)
 file(WRITE ${CMAKE_BINARY_DIR}/host.cpp "${text}")
-
-set(sequences "user\titems\n")
-foreach(user RANGE 1 300)
-  set(line "")
-  foreach(step RANGE 0 7)
-    math(EXPR item "(${user} * 37 + ${step} * (1 + ${user} % 3)) % 300")
-    string(APPEND line " ${item}")
-  endforeach()
-  string(STRIP "${line}" line)
-  string(APPEND sequences "${user}\t${line}\n")
-endforeach()
-file(WRITE ${CMAKE_BINARY_DIR}/sequences.tsv "${sequences}")
-
-set(items "")
-foreach(item RANGE 0 299)
-  math(EXPR group "${item} / 20")
-  math(EXPR shade "${item} % 7")
-  string(APPEND items "{\"id\": ${item}, \"title\": \"volume ${item} of series ${group} in shade ${shade}\"}\n")
-endforeach()
-file(WRITE ${CMAKE_BINARY_DIR}/items.jsonl "${items}")

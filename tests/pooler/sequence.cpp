@@ -7,7 +7,7 @@ using namespace simgr;
 
 namespace {
 
-const std::vector<Index> ragged{0, 3, 4, 8};
+const std::vector<Index> three_rows{0, 3, 4, 8};
 
 /// A pooler as the gradient check wants it: Config is the shape.
 template <class P>
@@ -52,17 +52,18 @@ std::vector<double> pooled(const std::vector<double>& x, Index width,
 
 TEST_CASE_TEMPLATE("poolers of whole sequences give the gradients of their forward pass", P,
                    SequenceMean, SequenceAttention, SequenceGate, SequenceCrossAttention) {
-  simgr_test::check_sequence_gradients<AsLayer<P>>({5, 1}, ragged, 5);
+  simgr_test::check_sequence_gradients<AsLayer<P>>({5, 1}, three_rows, 5);
 }
 
 TEST_CASE_TEMPLATE("a pooled row reads its own sequence and nothing else", P, SequenceMean,
                    SequenceAttention, SequenceGate, SequenceCrossAttention) {
   const std::vector<double> x = simgr_test::random_values(8 * 5, 9);
-  const std::vector<double> together = pooled<P>(x, 5, ragged);
+  const std::vector<double> together = pooled<P>(x, 5, three_rows);
   REQUIRE(together.size() == 15);
   for (std::size_t s = 0; s < 3; ++s) {
-    const std::vector<double> part(x.begin() + ragged[s] * 5, x.begin() + ragged[s + 1] * 5);
-    const std::vector<double> alone = pooled<P>(part, 5, {0, ragged[s + 1] - ragged[s]});
+    const std::vector<double> part(x.begin() + three_rows[s] * 5,
+                                   x.begin() + three_rows[s + 1] * 5);
+    const std::vector<double> alone = pooled<P>(part, 5, {0, three_rows[s + 1] - three_rows[s]});
     for (std::size_t j = 0; j < 5; ++j) {
       CHECK(alone[j] == doctest::Approx(together[5 * s + j]).epsilon(1e-13));
     }

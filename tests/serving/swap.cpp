@@ -14,12 +14,12 @@ namespace {
 
 using simgr::Index;
 using simgr::ItemId;
-using Model = simgr::baselines::SasRec;
+using Served = simgr::baselines::SasRec;
 
-std::shared_ptr<const Model> model_of(std::uint64_t seed) {
-  return std::make_shared<const Model>(
+std::shared_ptr<const Served> model_of(std::uint64_t seed) {
+  return std::make_shared<const Served>(
       simgr::Catalogue{.items = 50},
-      Model::Config{.encoder = {.width = 8, .layers = 1, .heads = 2, .max_length = 8}}, seed);
+      Served::Config{.encoder = {.width = 8, .layers = 1, .heads = 2, .max_length = 8}}, seed);
 }
 
 TEST_CASE("a slot gives what was put in last, and lets go of what was replaced") {
@@ -44,7 +44,7 @@ TEST_SUITE("threads") {
     for (std::uint64_t seed = 1; seed <= versions; ++seed) {
       expected.push_back(model_of(seed)->recommend(history, 5));
     }
-    simgr::ModelSlot<Model> slot(model_of(1));
+    simgr::ModelSlot<Served> slot(model_of(1));
     std::atomic<int> wrong = 0, begun = 0;
     std::atomic<bool> stop = false;
     const auto serve = [&] {

@@ -12,8 +12,8 @@ namespace {
 
 using simgr::Index;
 using simgr::ItemId;
-using Model = simgr::baselines::SimGrEncoded;
-using Trainer = simgr::train::Trainer<Model>;
+using Encoded = simgr::baselines::SimGrEncoded;
+using EncodedTrainer = simgr::train::Trainer<Encoded>;
 
 TEST_CASE("a run over encoded items, with a stale bank and without: same bits from every step, on "
           "two threads") {
@@ -34,7 +34,7 @@ TEST_CASE("a run over encoded items, with a stale bank and without: same bits fr
         catalogue.ids.codes.view()(i, 0) = static_cast<std::int32_t>(i % 4);
         catalogue.ids.codes.view()(i, 1) = static_cast<std::int32_t>(i / 4);
       }
-      return Model(
+      return Encoded(
           std::move(catalogue),
           {.encoder = {.width = 8, .layers = 1, .heads = 2, .max_length = 4, .dropout = 0.1},
            .candidates = {.refresh = refresh, .drawn = 3}});
@@ -42,24 +42,25 @@ TEST_CASE("a run over encoded items, with a stale bank and without: same bits fr
     const simgr::train::FitOptions options{.epochs = 3, .batch = 3, .optimizer = {.rate = 0.01}};
     simgr::train::Silent silent;
     simgr::cpu::ThreadPool one(1), two(2);
-    const auto run_to_end = [&](Model& model, Trainer& trainer, simgr::cpu::ThreadPool& pool) {
+    const auto run_to_end = [&](Encoded& model, EncodedTrainer& trainer,
+                                simgr::cpu::ThreadPool& pool) {
       while (trainer.step(silent, pool)) {}
       trainer.finish();
       return std::vector<float>(model.weights().begin(), model.weights().end());
     };
-    Model model = fresh();
-    Trainer trainer(model, split, options);
+    Encoded model = fresh();
+    EncodedTrainer trainer(model, split, options);
     const auto whole = run_to_end(model, trainer, one);
     for (Index stop = 0; stop < 9; ++stop) {
       CAPTURE(stop);
       {
-        Model first = fresh();
-        Trainer run(first, split, options);
+        Encoded first = fresh();
+        EncodedTrainer run(first, split, options);
         for (Index i = 0; i < stop; ++i) { run.step(silent, two); }
         simgr::train::save_training_state(run, folder.file("state"));
       }
-      Model second = fresh();
-      Trainer run(second, split, options);
+      Encoded second = fresh();
+      EncodedTrainer run(second, split, options);
       simgr::train::load_training_state(run, folder.file("state"));
       CHECK(run_to_end(second, run, two) == whole);
     }
