@@ -71,9 +71,9 @@ TEST_CASE("the place of the first bad byte is given, in long texts too") {
 }
 
 TEST_CASE("messages quote the start of a text, whatever it holds") {
-  using simgr::data::quoted;
-  CHECK(quoted("") == "\"\"");
-  CHECK(quoted("user\titems") == "\"user\\titems\"");
-  CHECK(quoted(std::string("a\0\xff\n", 4)) == "\"a\\x00\\xff\\x0a\"");
-  CHECK(quoted(std::string(41, 'x')) == "\"" + std::string(40, 'x') + "...\"");
+  using simgr::data::in_quotes;
+  CHECK(in_quotes("") == "\"\"");
+  CHECK(in_quotes("user\titems") == "\"user\\titems\"");
+  CHECK(in_quotes(std::string("a\0\xff\n", 4)) == "\"a\\x00\\xff\\x0a\"");
+  CHECK(in_quotes(std::string(41, 'x')) == "\"" + std::string(40, 'x') + "...\"");
 }

@@ -68,7 +68,7 @@ public:
     if (found != names_.end()) {
       return static_cast<std::size_t>(found - names_.begin());
     }
-    return DataError("there is no column " + data::quoted(name) +
+    return DataError("there is no column " + data::in_quotes(name) +
                          "; the header has:" + shown_names(),
                      {blocks_.path(), 1, -1, {}});
   }
@@ -229,7 +229,7 @@ private:
         return DataError("the name of column " + std::to_string(i + 1) + " is not UTF-8", where());
       }
       if (std::find(names.begin(), names.end(), name) != names.end()) {
-        return DataError("two columns are named " + data::quoted(name), where());
+        return DataError("two columns are named " + data::in_quotes(name), where());
       }
       if (names.size() == 4096) {
         return DataError("there are more than 4096 columns", where());

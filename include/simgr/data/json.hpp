@@ -202,7 +202,7 @@ public:
     if (keys.used <= few_keys) {
       for (std::size_t i = 0; i < keys.used; ++i) {
         if (keys.names[i] == text) {
-          return fail("the key " + data::quoted(text) + " stands twice in one object");
+          return fail("the key " + data::in_quotes(text) + " stands twice in one object");
         }
       }
     }
@@ -274,7 +274,7 @@ private:
               [&](std::size_t a, std::size_t b) { return keys.names[a] < keys.names[b]; });
     for (std::size_t i = 1; i < order.size(); ++i) {
       if (keys.names[order[i]] == keys.names[order[i - 1]]) {
-        return fail("the key " + data::quoted(keys.names[order[i]]) +
+        return fail("the key " + data::in_quotes(keys.names[order[i]]) +
                     " stands twice in one object");
       }
     }

@@ -41,7 +41,7 @@ inline Result<JsonValue> read_json_object(const std::string& path, const SourceL
 
 inline Error json_error(const std::string& path, const JsonMember& member,
                         const std::string& sentence) {
-  return DataError(sentence, {path, -1, member.value.offset(), data::quoted(member.key)});
+  return DataError(sentence, {path, -1, member.value.offset(), data::in_quotes(member.key)});
 }
 
 /// Members named "0" … "n-1", each once, in any order: their places, or why not.

@@ -40,7 +40,7 @@ public:
     timed_ = line == "user\titems\ttimes";
     if (!timed_ && line != "user\titems") {
       return fail("header",
-                  "expected user<TAB>items or user<TAB>items<TAB>times, found " + quoted(line));
+                  "expected user<TAB>items or user<TAB>items<TAB>times, found " + in_quotes(line));
     }
     if (!block.empty()) {
       block.remove_prefix(end + 1);
@@ -173,7 +173,7 @@ private:
     }
     if (!separator && delimiter != '\r') {
       const std::string_view found(scanner.begin(), static_cast<std::size_t>(scanner.digits() + 1));
-      return fail(column, "expected a number, found " + quoted(found));
+      return fail(column, "expected a number, found " + in_quotes(found));
     }
     if (digits.size() > 16 ||
         decimal(scanner.end(), static_cast<Index>(digits.size())) > largest_id) {

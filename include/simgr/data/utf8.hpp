@@ -53,7 +53,7 @@ inline std::string printable(std::string_view text, std::size_t most = 40) {
   return shown + (text.size() > most ? "..." : "");
 }
 /// The same in quotes.
-inline std::string quoted(std::string_view text) {
+inline std::string in_quotes(std::string_view text) {
   return "\"" + printable(text) + "\"";
 }
 

@@ -121,7 +121,7 @@ private:
           return {};
         }
       }
-      return here("unknown dtype " + data::quoted(event.text));
+      return here("unknown dtype " + data::in_quotes(event.text));
     }
     const bool list = field_ == FieldName::shape || field_ == FieldName::offsets;
     if (list && event.kind == Kind::begin_array) {

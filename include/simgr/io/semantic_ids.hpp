@@ -122,14 +122,15 @@ inline std::string parse_codes_per_digit(std::string_view text, std::vector<Inde
   }
   if (!text.starts_with(mark)) {
     return "expected item<TAB>digits or item<TAB>digits<TAB>codes_per_digit=…, found " +
-           data::quoted(text);
+           data::in_quotes(text);
   }
   text.remove_prefix(mark.size());
   while (!text.empty()) {
     const std::string_view part = next_part(text, ' ');
     const std::int64_t count = whole_number(part);
     if (count < 1 || count > SemanticIdRows::largest_code) {
-      return "codes_per_digit: expected numbers from 1 to 2147483646, found " + data::quoted(part);
+      return "codes_per_digit: expected numbers from 1 to 2147483646, found " +
+             data::in_quotes(part);
     }
     counts.push_back(static_cast<Index>(count));
   }
@@ -170,7 +171,8 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
       const std::string_view item = detail::next_part(rest, '\t');
       const std::string_view digits = detail::next_part(rest, '\t');
       if (item != "item" || digits != "digits") {
-        return wrong("expected the header item<TAB>digits, found " + data::quoted(lines->line()));
+        return wrong("expected the header item<TAB>digits, found " +
+                     data::in_quotes(lines->line()));
       }
       if (const std::string sentence = detail::parse_codes_per_digit(rest, claimed);
           !sentence.empty()) {
@@ -181,13 +183,13 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
     const std::string_view item = detail::next_part(rest, '\t');
     if (detail::whole_number(item) != rows.rows()) {
       return wrong("expected item " + std::to_string(rows.rows()) + ", found " +
-                   data::quoted(item));
+                   data::in_quotes(item));
     }
     std::string sentence;
     while (!rest.empty() && sentence.empty()) {
       const std::string_view code = detail::next_part(rest, ' ');
       sentence = rows.push(detail::whole_number(code));
-      sentence += sentence.empty() ? "" : ", found " + data::quoted(code);
+      sentence += sentence.empty() ? "" : ", found " + data::in_quotes(code);
     }
     sentence = sentence.empty() ? rows.end_row() : sentence;
     if (!sentence.empty()) {
