@@ -6,7 +6,7 @@
 Runs under the Python of requirements.txt; --recbole names that of requirements-recbole.txt (left out: its rows are, too).
 --only abcdef takes some of the parts. About ten minutes on an idle machine. Times are processor time where the programs
 give it. Epochs of ours: a whole one, first of a fresh process; of PyTorch: steps, scaled by their positions; of RecBole: one
-batch of 2,048 prefixes, scaled by the number of batches.
+batch of 2,048 prefixes, scaled by the number of batches. A SimGR epoch stands beside the peers' SASRec, which does less work.
 """
 import argparse
 import gzip
