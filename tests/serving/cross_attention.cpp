@@ -20,10 +20,10 @@ namespace {
 using simgr::Index;
 using simgr::ItemId;
 using simgr::Matrix;
-using Model = simgr::baselines::SimGrCrossAttention;
-using Parts = Model::Parts;
+using CrossModel = simgr::baselines::SimGrCrossAttention;
+using Parts = CrossModel::Parts;
 
-Model cross_attention_model(Index items = 40) {
+CrossModel cross_attention_model(Index items = 40) {
   simgr::Catalogue catalogue{.items = items};
   catalogue.ids.codes = simgr::OwnedMatrix<std::int32_t>(items, 2);
   catalogue.ids.codes_per_digit = {6, 9};
@@ -32,12 +32,12 @@ Model cross_attention_model(Index items = 40) {
     catalogue.ids.codes.view()(i, 1) = static_cast<std::int32_t>(i / 6);
     catalogue.popularity.push_back((i * 7) % 40);
   }
-  Model::Config config;
+  CrossModel::Config config;
   config.encoder.width = 8;
   config.encoder.layers = 1;
   config.encoder.max_length = 5;
   config.encoder.embedding.deviation = 1;  // so that weights of digits are far from even
-  return Model(std::move(catalogue), config, 3);
+  return CrossModel(std::move(catalogue), config, 3);
 }
 
 const std::vector<ItemId> first{9, 8, 7, 1, 2, 3, 4, 5}, second{3}, third{11, 0, 11};
@@ -46,14 +46,14 @@ simgr::Ragged<ItemId> some_histories() {
   for (const auto& history : {first, second, third}) { histories.push_back(history); }
   return histories;
 }
-std::vector<float> scores_of(const Model& model, simgr::RaggedView<ItemId> histories) {
+std::vector<float> scores_of(const CrossModel& model, simgr::RaggedView<ItemId> histories) {
   std::vector<float> scores(static_cast<std::size_t>(histories.sequences() * model.items()));
   model.score(histories, Matrix<float>(scores.data(), {histories.sequences(), model.items()}));
   return scores;
 }
 
 TEST_CASE("served scores of items that each user pools anew are the composition's tiles") {
-  const Model model = cross_attention_model();
+  const CrossModel model = cross_attention_model();
   const simgr::Ragged<ItemId> histories = some_histories();
   simgr::OwnedMatrix<float> queries(3, 8);
   model.encode(histories, queries.view());
@@ -72,7 +72,7 @@ TEST_CASE("served scores of items that each user pools anew are the composition'
 }
 
 TEST_CASE("their lists are all items by score, and the same in any batch") {
-  const Model model = cross_attention_model();
+  const CrossModel model = cross_attention_model();
   const simgr::Ragged<ItemId> histories = some_histories();
   const std::vector<ItemId> deny{4};
   const simgr::RecommendOptions options{.deny = deny};
@@ -106,7 +106,7 @@ TEST_CASE("their lists are all items by score, and the same in any batch") {
 
 TEST_CASE("their evaluation ranks as their lists do, and a saved model gives the same bits") {
   const simgr_test::TemporaryFolder folder;
-  const Model model = cross_attention_model();
+  const CrossModel model = cross_attention_model();
   simgr::data::Evaluation evaluation;
   evaluation.users = {0, 1, 2};
   evaluation.histories = some_histories();
@@ -122,12 +122,12 @@ TEST_CASE("their evaluation ranks as their lists do, and a saved model gives the
     CHECK(metrics.ranks[u] == static_cast<double>(place - list.begin() + 1));
   }
   model.save(folder.file("m"));
-  const Model loaded = Model::load(folder.file("m"));
+  const CrossModel loaded = CrossModel::load(folder.file("m"));
   CHECK(scores_of(loaded, evaluation.histories) == scores_of(model, evaluation.histories));
 }
 
 TEST_CASE("added items change no other score of theirs, to the bit, and are listed") {
-  Model model = cross_attention_model();
+  CrossModel model = cross_attention_model();
   const simgr::Ragged<ItemId> histories = some_histories();
   const std::vector<float> before = scores_of(model, histories);
   simgr::OwnedMatrix<std::int32_t> codes(2, 2);
@@ -146,7 +146,7 @@ TEST_CASE("added items change no other score of theirs, to the bit, and are list
 }
 
 TEST_CASE("their second recommendation allocates nothing") {
-  const Model model = cross_attention_model();
+  const CrossModel model = cross_attention_model();
   std::vector<simgr::Recommended> list(10);
   const auto warm = [&] {
     model.recommend(first, {}, list);

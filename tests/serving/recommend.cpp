@@ -14,9 +14,9 @@ namespace {
 
 using simgr::Index;
 using simgr::ItemId;
-using Model = simgr::baselines::SimGrMean;
+using MeanModel = simgr::baselines::SimGrMean;
 
-Model small_model(Index items = 40) {
+MeanModel small_model(Index items = 40) {
   simgr::Catalogue catalogue{.items = items};
   catalogue.ids.codes = simgr::OwnedMatrix<std::int32_t>(items, 2);
   catalogue.ids.codes_per_digit = {6, 9};
@@ -25,8 +25,8 @@ Model small_model(Index items = 40) {
     catalogue.ids.codes.view()(i, 1) = static_cast<std::int32_t>(i / 6);
     catalogue.popularity.push_back((i * 7) % 40);
   }
-  return Model(std::move(catalogue),
-               {.encoder = {.width = 8, .layers = 2, .heads = 2, .max_length = 5}});
+  return MeanModel(std::move(catalogue),
+                   {.encoder = {.width = 8, .layers = 2, .heads = 2, .max_length = 5}});
 }
 
 std::vector<ItemId> items_of(const std::vector<simgr::Recommended>& list) {
@@ -36,7 +36,7 @@ std::vector<ItemId> items_of(const std::vector<simgr::Recommended>& list) {
 }
 
 TEST_CASE("an id outside the catalogue is an error that names it") {
-  const Model model = small_model();
+  const MeanModel model = small_model();
   const std::vector<ItemId> above = {1, 40}, below = {-1};
   CHECK_THROWS_WITH_AS(model.recommend(above, 3), "history: item 40 is not one of 0 to 39",
                        simgr::DataError);
@@ -44,7 +44,7 @@ TEST_CASE("an id outside the catalogue is an error that names it") {
 }
 
 TEST_CASE("a list is as long as what there is: repeated items, k beyond the catalogue, k of 0") {
-  const Model model = small_model();
+  const MeanModel model = small_model();
   const std::vector<ItemId> history = {3, 3, 7, 3};
   const auto all = model.recommend(history, std::numeric_limits<Index>::max());
   CHECK(all.size() == 38);
@@ -55,7 +55,7 @@ TEST_CASE("a list is as long as what there is: repeated items, k beyond the cata
 }
 
 TEST_CASE("an empty history gets the most popular items, and the lists of the options hold") {
-  const Model model = small_model();
+  const MeanModel model = small_model();
   // popularity of i is 7 i mod 40: 39 for item 17, 38 for item 34, 37 for item 11
   CHECK(items_of(model.recommend({}, 3)) == std::vector<ItemId>{17, 34, 11});
   const std::vector<ItemId> deny = {34, 34}, allow = {34, 11, 0};
@@ -64,7 +64,7 @@ TEST_CASE("an empty history gets the most popular items, and the lists of the op
 }
 
 TEST_CASE("a history longer than the model reads counts from its end, in any batch") {
-  const Model model = small_model();
+  const MeanModel model = small_model();
   const std::vector<ItemId> longer = {9, 8, 7, 1, 2, 3, 4, 5}, last = {1, 2, 3, 4, 5};
   const auto keep = simgr::RecommendOptions{.seen = simgr::ranker::Seen::keep};
   CHECK(items_of(model.recommend(longer, 10, keep)) == items_of(model.recommend(last, 10, keep)));
@@ -84,7 +84,7 @@ TEST_CASE("a history longer than the model reads counts from its end, in any bat
 }
 
 TEST_CASE("added items change no other score, to the bit, and are listed") {
-  Model model = small_model();
+  MeanModel model = small_model();
   const std::vector<ItemId> history = {1, 2, 3};
   simgr::Ragged<ItemId> one;
   one.push_back(history);
@@ -102,7 +102,7 @@ TEST_CASE("added items change no other score, to the bit, and are listed") {
 }
 
 TEST_CASE("the second recommendation allocates nothing") {
-  const Model model = small_model();
+  const MeanModel model = small_model();
   const std::vector<ItemId> history = {1, 2, 3, 4}, shorter = {5};
   std::vector<simgr::Recommended> list(10);
   const auto warm = [&] {
