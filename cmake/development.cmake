@@ -19,11 +19,11 @@ target_link_options(simgr_dev INTERFACE ${SIMGR_DEV_FLAGS})
 target_compile_definitions(simgr_dev INTERFACE EIGEN_DONT_PARALLELIZE)
 target_link_libraries(simgr_dev INTERFACE simgr::simgr Threads::Threads)
 
-# As many compilers at once as fit into memory: one may take 1 GB.
+# As many compilers at once as fit into memory: one may take 1.5 GB.
 if(PROJECT_IS_TOP_LEVEL)
   cmake_host_system_information(RESULT memory QUERY TOTAL_PHYSICAL_MEMORY)  # MiB
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
-  math(EXPR jobs "${memory} / 1200")
+  math(EXPR jobs "${memory} / 1500")
   if(jobs GREATER cores)
     set(jobs ${cores})
   elseif(jobs LESS 1)
