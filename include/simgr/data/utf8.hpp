@@ -54,7 +54,10 @@ inline std::string printable(std::string_view text, std::size_t most = 40) {
 }
 /// The same in quotes.
 inline std::string in_quotes(std::string_view text) {
-  return "\"" + printable(text) + "\"";
+  std::string shown(1, '"');
+  shown += printable(text);
+  shown += '"';
+  return shown;
 }
 
 }  // namespace simgr::SIMGR_ABI::data
