@@ -14,15 +14,27 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define SIMGR_JOIN_(a, b, c, d) a##b##c##d
-#define SIMGR_JOIN(a, b, c, d) SIMGR_JOIN_(a, b, c, d)
+#define SIMGR_JOIN_(a, b, c, d, e) a##b##c##d##e
+#define SIMGR_JOIN(a, b, c, d, e) SIMGR_JOIN_(a, b, c, d, e)
 
-#if defined(__AVX512F__)
+#if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
+#define SIMGR_ABI_SIMD _avx512vbmi2
+#elif defined(__AVX512F__)
 #define SIMGR_ABI_SIMD _avx512
 #elif defined(__AVX2__)
 #define SIMGR_ABI_SIMD _avx2
+#elif defined(__AVX__)
+#define SIMGR_ABI_SIMD _avx
+#elif defined(__SSE4_1__)
+#define SIMGR_ABI_SIMD _sse4
 #else
 #define SIMGR_ABI_SIMD
+#endif
+
+#if defined(__PCLMUL__)
+#define SIMGR_ABI_CLMUL _clmul
+#else
+#define SIMGR_ABI_CLMUL
 #endif
 
 #if defined(SIMGR_CHECKED)
@@ -37,7 +49,8 @@
 #define SIMGR_ABI_ERRORS _noexcept
 #endif
 
-#define SIMGR_ABI inline SIMGR_JOIN(v0, SIMGR_ABI_SIMD, SIMGR_ABI_CHECKED, SIMGR_ABI_ERRORS)
+#define SIMGR_ABI                                                                                  \
+  inline SIMGR_JOIN(v0, SIMGR_ABI_SIMD, SIMGR_ABI_CLMUL, SIMGR_ABI_CHECKED, SIMGR_ABI_ERRORS)
 
 namespace simgr::SIMGR_ABI {
 

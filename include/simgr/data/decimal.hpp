@@ -107,8 +107,12 @@ inline std::int64_t decimal_by_words(const char* end, Index digits) noexcept {
 /// listed 512 bytes ahead: one branch in 80 numbers that is not to be foretold, not one in 10.
 class DecimalScanner {
 public:
-  DecimalScanner(const char* text, const char* stop) noexcept
-      : begin_(text), next_chunk_(text), stop_(stop) {}
+  DecimalScanner(const char* text, [[maybe_unused]] const char* stop) noexcept
+      : begin_(text), next_chunk_(text) {
+#if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
+    stop_ = stop;
+#endif
+  }
 
   /// Moves to the next byte that is no digit; there must be one before `stop`.
   [[gnu::always_inline]] void next() noexcept {
@@ -177,11 +181,12 @@ private:
 
   std::array<std::uint16_t, 512> ends_;  // [listed_], from chunk_
   std::size_t at_ = 0, listed_ = 0;
+  const char* stop_;
 #else
   std::uint64_t others_ = 0;
 #endif
   const char *begin_, *end_ = nullptr;
-  const char *chunk_ = nullptr, *next_chunk_, *stop_;
+  const char *chunk_ = nullptr, *next_chunk_;
 };
 
 /// The whole of `text` as a number, or nothing.
