@@ -3,8 +3,6 @@
 // Memory spaces do not mix: what reads host memory cannot be handed device memory.
 #include <simgr/core/view.hpp>
 
-void read(simgr::MatrixArg<float> matrix);
-
-void hand_over(simgr::Matrix<float, simgr::Device> matrix) {
-  read(matrix);
+simgr::MatrixArg<float> hand_over(simgr::Matrix<float, simgr::Device> matrix) {
+  return matrix;
 }
