@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <simgr/catalogue.hpp>
+#include <simgr/core/digit_products.hpp>
 #include <simgr/core/fields.hpp>
 #include <simgr/core/items_view.hpp>
 #include <simgr/core/parameter.hpp>
@@ -27,7 +28,7 @@ namespace simgr::SIMGR_ABI {
 ///   finish (once)    from the summed gradients of keys, vectors and rows to the parameters
 ///
 /// so the catalogue is pooled and normalised once a step and not once a shard.
-template <Encoder E, Pooler P, Similarity S, Loss L>
+template <Encoder E, Pooler P, Similarity S, Loss L, class RankerConfig = NoFields>
 struct Composition {
   static_assert(Feeds<E, P>,
                 "simgr: this Pooler cannot read what this Encoder writes; see simgr/flow.hpp");
@@ -36,16 +37,19 @@ struct Composition {
                 "DigitCodebooks, LastPosition needs TiedItems, OwnItems or EncodedItems");
   static_assert(Feeds<S, L>,
                 "simgr: this Loss cannot read these scores; item losses need ItemScores, "
-                "token losses need TokenScores");
+                "DigitCrossEntropy needs the DigitScores of DigitCodebooks");
 
   using Embedding = typename E::EmbeddingType;
   using Candidates = typename S::Candidates::template Over<E>;
   static constexpr bool encodes_items = Candidates::encodes_items;
   /// Whether a score is the product of a query and an item's key. Otherwise the similarity brings
   /// a scorer of its own, which gives whole tiles.
-  static constexpr bool scores_are_products = !requires { typename S::template Scores<float>; };
+  static constexpr bool scores_digits = std::same_as<typename S::Out, flow::DigitScores>;
+  static constexpr bool scores_are_products = !scores_digits && !requires {
+    typename S::template Scores<float>;
+  };
   static_assert(
-      scores_are_products || requires { requires L::full_catalogue; },
+      scores_are_products || scores_digits || requires { requires L::full_catalogue; },
       "simgr: CrossAttention makes an item's vector anew for each user, so its scores "
       "come in whole rows; use a loss over the FullCatalogue, such as "
       "ItemCrossEntropy<FullCatalogue>");
@@ -56,6 +60,7 @@ struct Composition {
     typename S::Config similarity{};
     typename Candidates::Config candidates{};
     typename L::Config loss{};
+    RankerConfig ranker{};
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
@@ -64,9 +69,15 @@ struct Composition {
       fields_of("similarity", c.similarity, f);
       fields_of("candidates", c.candidates, f);
       fields_of("loss", c.loss, f);
+      fields_of("ranker", c.ranker, f);
     }
     PoolerShape pooler_shape() const {
-      return {encoder.width, Embedding::tokens_per_item(encoder.catalogue)};
+      return {encoder.width, Embedding::tokens_per_item(encoder.catalogue),
+              encoder.catalogue.digits};
+    }
+    /// Numbers that a user is for the candidates: a vector, or one for each digit.
+    Index query_width() const noexcept {
+      return encoder.width * (scores_digits ? encoder.catalogue.digits : 1);
     }
     typename Candidates::Shape candidates_shape() const {
       return {encoder.width, encoder.catalogue, candidates};
@@ -133,10 +144,11 @@ struct Composition {
     if constexpr (encodes_items) {
       shared.keys = bank;
     } else {
-      shared.vectors = Candidates::vectors(c.candidates_shape(), p.candidates, shared.rows, items,
-                                           shared.candidates, ctx);
+      shared.vectors = Candidates::vectors(c.candidates_shape(), p.candidates,
+                                           read_by_candidates(p.encoder.embedding, shared.rows),
+                                           items, shared.candidates, ctx);
       shared.keys = S::keys(c.similarity, p.similarity, shared.vectors, shared.key_cache, ctx);
-      if constexpr (!scores_are_products) {
+      if constexpr (requires { S::terms(shared.candidates); }) {
         shared.terms = S::terms(shared.candidates);
       }
     }
@@ -155,7 +167,8 @@ struct Composition {
       fill(ctx, gradient.keys, T(0));
     } else {
       gradient.vectors =
-          Candidates::gradient(c.candidates_shape(), grad.candidates, gradient.rows, ctx);
+          Candidates::gradient(c.candidates_shape(), grad.candidates,
+                               read_by_candidates(grad.encoder.embedding, gradient.rows), ctx);
       gradient.keys = S::keys_gradient(c.similarity, gradient.vectors, ctx);
     }
     return gradient;
@@ -184,7 +197,7 @@ struct Composition {
     } else {
       value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
     }
-    if constexpr (!scores_are_products) {
+    if constexpr (requires { scores.finish(ctx); }) {
       scores.finish(ctx);
     }
     const Matrix<T, Space> dstates = S::queries_backward(
@@ -209,7 +222,8 @@ struct Composition {
                              grad.encoder.embedding, items, from.rows, shared.embedding, ctx);
   }
 
-  /// Queries of histories for serving: the last position of each.   -> [sequences, width]
+  /// Queries of histories for serving: the last position of each.
+  /// -> [sequences, width], or [sequences · digits, width]
   template <class T, class Space, class Ctx>
   static Matrix<const T, Space> queries(const Config& c, const Params<T, Space>& p,
                                         Matrix<const T, Space> rows, const ItemsView<Space>& items,
@@ -222,7 +236,15 @@ struct Composition {
           requires {
             E::forward_last(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
           }) {
-        return E::forward_last(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
+        const Matrix<T, Space> last =
+            E::forward_last(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
+        if constexpr (requires {
+                        P::of_positions(c.pooler_shape(), p.pooler, last, cache.pooler, ctx);
+                      }) {
+          return P::of_positions(c.pooler_shape(), p.pooler, last, cache.pooler, ctx);
+        } else {
+          return last;
+        }
       } else {
         const Matrix<T, Space> tokens =
             E::forward(c.encoder, p.encoder, rows, items, history, cache.encoder, ctx);
@@ -233,8 +255,8 @@ struct Composition {
     return S::queries(c.similarity, p.similarity, states(), cache.queries, ctx);
   }
 
-  /// What a loss and a ranker read scores from: products of queries and keys, or the similarity's
-  /// own, with tile(ctx, first, count, scores). dqueries and dkeys may be empty where nothing goes
+  /// What a loss and a ranker read scores from: products of queries and keys, of items or of digits,
+  /// or the similarity's own, with tile(ctx, first, count, scores). dqueries and dkeys may be empty where nothing goes
   /// back.
   template <class T, class Space, class Ctx>
   static auto scorer(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
@@ -243,6 +265,9 @@ struct Composition {
                      Matrix<T, Space> dkeys, Ctx& ctx) {
     if constexpr (scores_are_products) {
       return ProductScores<T, Space>{queries, shared.keys, dqueries, dkeys};
+    } else if constexpr (scores_digits) {
+      return DigitProducts<T, Space>{queries, shared.keys, dqueries,
+                                     dkeys,   items,       c.candidates.support};
     } else {
       return S::scores(c.similarity, p.similarity, grad.similarity, items, shared.terms, queries,
                        shared.keys, dqueries, dkeys, ctx);
@@ -262,6 +287,16 @@ struct Composition {
   }
 
 private:
+  // What candidates are read from: the embedding's rows, or the digit table below them.
+  template <class EmbeddingParams, class Rows>
+  static Rows read_by_candidates(const EmbeddingParams& embedding, Rows rows) {
+    if constexpr (requires { Candidates::reads_digit_table; }) {
+      return embedding.table;
+    } else {
+      return rows;
+    }
+  }
+
   // Encodes the live items of a shard, and goes back through them alone.
   template <class Batch, class T, class Space, class Ctx>
   static double

@@ -23,8 +23,7 @@ struct TokenStates {};  // [tokens, width]
 struct UserStates {};   // [rows, width]
 struct DigitStates {};  // [rows, digits, width]
 struct ItemScores {};   // [rows, items]
-struct TokenScores {};  // [rows, vocabulary]
-struct DigitScores {};  // [rows, digits, codebook]
+struct DigitScores {};  // [rows, Σ codes]: each digit against its own codes
 
 }  // namespace flow
 
@@ -54,11 +53,36 @@ concept Similarity = Stage<S> && requires {
 template <class S>
 concept Loss = Stage<S> && std::floating_point<typename S::Out>;
 
-/// scores → lists.
+/// scores → lists. A type with In, Config (with for_each_field) and
+///
+///   rank(ctx, scores, filter, ids, best, found)
+///
+/// or, where lists are made with something that follows from the weights, with a State besides:
+///
+///   prepare(ctx, config, scores)                 -> State; `scores` has no rows
+///   rank(ctx, config, state, scores, filter, ids, best, found)
 template <class S>
 concept Ranker = requires {
   typename S::In;
+  typename S::Config;
 };
+
+namespace detail {
+template <class R>
+struct RankerState {
+  struct Type {};
+};
+template <class R>
+  requires requires {
+    typename R::State;
+  }
+struct RankerState<R> {
+  using Type = typename R::State;
+};
+}  // namespace detail
+/// What a ranker keeps between lists, or nothing.
+template <class R>
+using StateOf = typename detail::RankerState<R>::Type;
 
 /// One user's training sequence i_1 … i_n as examples:
 ///
@@ -70,6 +94,7 @@ enum class Examples { every_position, every_prefix };
 struct PoolerShape {
   Index width = 0;
   Index tokens_per_item = 1;
+  Index digits = 0;  // of an item's semantic id; 0 without ids
 };
 
 /// Whether the second stage reads what the first one writes.

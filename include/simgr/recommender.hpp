@@ -50,18 +50,19 @@ struct ModelFile;
 /// number of threads, takes its scratch memory from a pool without locks, and allocates nothing
 /// once warm.
 ///
-/// @tparam R      Exhaustive: all candidates, best first
+/// @tparam R      Exhaustive: all candidates, best first; GraphDecoding
 /// @tparam Tasks  what it is trained to predict
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R = ranker::Exhaustive,
           class Tasks = TaskMix<NextItem>>
 class Recommender {
 public:
-  using Parts = Composition<E, P, S, L>;
+  using Parts = Composition<E, P, S, L, typename R::Config>;
   using Config = typename Parts::Config;
   using EncoderType = E;
   using PoolerType = P;
   using SimilarityType = S;
   using LossType = L;
+  using RankerType = R;
   /// Whether items can be added after training: no tensor has a row for each item.
   static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
     Parts::Candidates::own_rows;
@@ -91,7 +92,8 @@ public:
   Recommender& operator=(Recommender&&) noexcept = default;
 
   Index items() const noexcept { return catalogue_.items; }
-  Index width() const noexcept { return config_.encoder.width; }
+  /// Numbers of a query: the width of the encoder, for each digit where digits are scored.
+  Index query_width() const noexcept { return config_.query_width(); }
   const Catalogue& catalogue() const noexcept { return catalogue_; }
   /// From the host's names of items to ids and back.
   const ItemKeys& item_keys() const noexcept { return item_keys_; }
@@ -118,7 +120,7 @@ public:
 
   /// Query vectors of histories: score_queries() makes scores of them, and where scores are
   /// products, those with keys() are the scores. Histories longer than max_length are read from
-  /// their end; an empty history gives zeros.   out [sequences, width]
+  /// their end; an empty history gives zeros.   out [sequences, query_width]
   void encode(RaggedView<ItemId> histories, Matrix<float> out) const {
     const auto scratch = scratch_->take();
     encode(histories, out, *scratch);
@@ -128,11 +130,11 @@ public:
     const auto scratch = scratch_->take();
     Arena::Scope scope(scratch->arena);
     cpu::Context ctx{scratch->arena};
-    const Matrix<float> queries = ctx.take<float>(histories.sequences(), width());
+    const Matrix<float> queries = ctx.take<float>(histories.sequences(), query_width());
     encode(histories, queries, *scratch);
     scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
   }
-  /// The same for query vectors.   queries [rows, width], out [rows, items]
+  /// The same for query vectors.   queries [rows, query_width], out [rows, items]
   void score_queries(MatrixArg<float> queries, Matrix<float> out) const {
     const auto scratch = scratch_->take();
     Arena::Scope scope(scratch->arena);
@@ -168,7 +170,7 @@ public:
     Arena::Scope scope(scratch->arena);
     cpu::Context ctx{scratch->arena};
     const Index rows = histories.sequences();
-    const Matrix<float> queries = ctx.take<float>(rows, width());
+    const Matrix<float> queries = ctx.take<float>(rows, query_width());
     encode(histories, queries, *scratch);
     const Index places = std::min(k, items());
     const Matrix<ItemId> ids = ctx.take<ItemId>(rows, places);
@@ -180,15 +182,20 @@ public:
     };
     const ranker::ItemFilter filter{options.seen, histories, one_list(options.deny, deny),
                                     one_list(options.allow, allow)};
-    R::rank(ctx, scorer(queries, ctx), filter, ids, scores, found);
+    if constexpr (requires { typename R::State; }) {
+      R::rank(ctx, config_.ranker, ranker_, scorer(queries, ctx), filter, ids, scores, found);
+    } else {
+      R::rank(ctx, scorer(queries, ctx), filter, ids, scores, found);
+    }
     for (Index row = 0; row < rows; ++row) {
       if (histories[row].empty()) {  // of an unknown user: the popular items, in the same protocol
         ranker::ItemFilter of_row = filter;
         of_row.histories = {{}, none};
         const float one = 1;
         const Matrix<const float> query(&one, {1, 1});
-        R::rank(ctx, ProductScores<float>{query, popularity_.view(), {}, {}}, of_row,
-                ids.slice(row, 1), scores.slice(row, 1), found.slice(row, 1));
+        ranker::Exhaustive::rank(ctx, ProductScores<float>{query, popularity_.view(), {}, {}},
+                                 of_row, ids.slice(row, 1), scores.slice(row, 1),
+                                 found.slice(row, 1));
       }
       for (Index place = 0; place < found[row]; ++place) {
         list[static_cast<std::size_t>(row * k + place)] = {ids(row, place), scores(row, place)};
@@ -228,13 +235,16 @@ public:
     complete_catalogue();
     config_.encoder.catalogue.items = items();
     compute_bank(first);
+    prepare_ranker();
   }
 
   // What trainers and files work on.
   std::span<float> weights() noexcept { return weights_.span(); }
   std::span<const float> weights() const noexcept { return weights_.span(); }
   const typename Parts::template Params<float>& params() const noexcept { return params_; }
-  ItemsView<> items_view() const noexcept { return {catalogue_.items, digit_rows_.view()}; }
+  ItemsView<> items_view() const noexcept {
+    return {catalogue_.items, digit_rows_.view(), digit_starts_};
+  }
   Matrix<const float> keys() const noexcept requires Parts::scores_are_products {  // [items, width]
     return keys_;
   }
@@ -242,8 +252,13 @@ public:
     catalogue_.popularity = std::move(popularity);
     complete_catalogue();
   }
-  /// Computes rows and keys anew: to be called when weights have changed.
-  void refresh() { compute_bank(0); }
+  /// Computes anew what serves: to be called when weights have changed.
+  void refresh() {
+    refresh_scores();
+    prepare_ranker();
+  }
+  /// Rows and keys alone, which is all that scores need; lists may still follow older weights.
+  void refresh_scores() { compute_bank(0); }
 
 private:
   struct Scratch {
@@ -253,19 +268,23 @@ private:
     std::vector<Index> offsets;
   };
 
+  // Queries are a row for each user; of digits, one for each digit of each user.
   auto scorer(MatrixArg<float> queries, cpu::Context& ctx) const {
+    queries = MatrixArg<float>(queries.data(), {queries.size() / width(), width()});
     typename Parts::template Shared<float> bank;
     bank.keys = keys_;
     bank.terms = terms_;
     return Parts::scorer(config_, params_, params_, bank, items_view(), queries, Matrix<float>{},
                          Matrix<float>{}, ctx);
   }
+  Index width() const noexcept { return config_.encoder.width; }
   void encode(RaggedView<ItemId> histories, Matrix<float> out, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
   void complete_catalogue();
   void lay_out();
   void compute_bank(Index first);
+  void prepare_ranker();
 
   Catalogue catalogue_;
   ItemKeys item_keys_;  // of catalogue_.keys
@@ -275,9 +294,11 @@ private:
   Vector<float> weights_;
   typename Parts::template Params<float> params_;
   OwnedMatrix<std::int32_t> digit_rows_;                         // [items, digits]
+  std::vector<Index> digit_starts_;                              // [digits + 1]
   OwnedMatrix<float> rows_memory_, keys_memory_, terms_memory_;  // empty where weights serve
   Matrix<const float> rows_, keys_, terms_;
   OwnedMatrix<float> popularity_;  // [items, 1]
+  [[no_unique_address]] StateOf<R> ranker_;
   std::unique_ptr<ScratchPool<Scratch>> scratch_ = std::make_unique<ScratchPool<Scratch>>();
 };
 
@@ -303,147 +324,6 @@ using with_tasks = typename detail::WithTasks<M, TaskMix<Tasks...>>::Type;
 template <class M, Ranker R>
 using with_ranker = typename detail::WithRanker<M, R>::Type;
 
-template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
-  settle_size(catalogue_);
-  if (Parts::Embedding::needs_ids && catalogue_.ids.empty()) {
-    SIMGR_THROW(ConfigError(
-        "catalogue.ids: this model reads semantic ids and the catalogue has none; make them with "
-        "simgr::tokenizer::residual_kmeans(text_vectors, …)"));
-  }
-  const SemanticIds& ids = catalogue_.ids;
-  digit_rows_ = OwnedMatrix<std::int32_t>(ids.items(), ids.digits());
-  for (Index l = 0; l < ids.digits(); ++l) {
-    const Index first = ids.first_row(l);
-    for (Index i = 0; i < ids.items(); ++i) {
-      const std::int32_t code = ids.codes.view()(i, l);
-      require_code(ids, i, l, code);
-      digit_rows_.view()(i, l) = static_cast<std::int32_t>(first + code);
-    }
-  }
-  item_keys_ = ItemKeys(catalogue_.keys);
-  popularity_ = OwnedMatrix<float>(catalogue_.items, 1);
-  for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
-    popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);
-  }
-}
-
-template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::require_code(const SemanticIds& ids, Index item,
-                                                     Index digit, std::int32_t code) {
-  const Index codes = ids.codes_per_digit[static_cast<std::size_t>(digit)];
-  if (code < 0 || code >= codes) {
-    SIMGR_THROW(DataError("catalogue.ids: digit " + std::to_string(digit) + " of item " +
-                          std::to_string(item) + ": expected 0 to " + std::to_string(codes - 1) +
-                          ", found " + std::to_string(code)));
-  }
-}
-
-// From catalogue and config to a block of weights that hold nothing yet.
-template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::lay_out() {
-  complete_catalogue();
-  config_.encoder.catalogue = {catalogue_.items, catalogue_.ids.digits(),
-                               catalogue_.ids.table_rows()};
-  if (const std::string sentence = Parts::check(config_); !sentence.empty()) {
-    SIMGR_THROW(ConfigError(sentence));
-  }
-  table_ = describe<Parts>(config_);
-  weights_memory_ =
-      Arena(static_cast<std::size_t>(table_.block_size) * sizeof(float) + Arena::alignment);
-  weights_ = weights_memory_.take<float, 1>({table_.block_size});
-  params_ = bind<Parts>(config_, weights_.data());
-}
-
-// Rows and keys of items first …; those before stay as they are, to the bit.
-template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
-  Arena arena;
-  cpu::Context ctx{arena};
-  const Index count = items() - first;
-  const ItemsView<> added{count,
-                          digit_rows_.view().slice(first, digit_rows_.rows == 0 ? 0 : count)};
-  Config config = config_;
-  config.encoder.catalogue.items = count;
-  typename Parts::template Shared<float> shared;
-  Parts::prepare(config, params_, added, {}, shared, ctx);
-  const auto keep = [&](Matrix<const float> view, OwnedMatrix<float>& memory,
-                        Index before) -> Matrix<const float> {
-    if (view.data() >= weights_.begin() && view.data() < weights_.end()) {
-      return view;
-    }
-    memory.values.resize(static_cast<std::size_t>(before * view.cols()));
-    memory.values.insert(memory.values.end(), view.begin(), view.end());
-    memory.rows = before + view.rows();
-    memory.cols = view.cols();
-    return std::as_const(memory).view();
-  };
-  rows_ = keep(shared.rows, rows_memory_, first);
-  if constexpr (Parts::encodes_items) {
-    const Matrix<float> keys = ctx.take<float>(count, width());
-    typename Parts::template Cache<float> cache;
-    std::vector<ItemId> ids;
-    constexpr Index at_a_time = 256;
-    for (Index begin = 0; begin < count; begin += at_a_time) {
-      ids.clear();
-      for (Index i = begin; i < std::min(count, begin + at_a_time); ++i) {
-        ids.push_back(static_cast<ItemId>(first + i));
-      }
-      Arena::Scope scope(arena);
-      Parts::encode_keys(config_, params_, rows_, items_view(), std::span<const ItemId>(ids),
-                         keys.slice(begin, static_cast<Index>(ids.size())), cache, ctx);
-    }
-    shared.keys = keys;
-  }
-  if constexpr (Parts::scores_are_products) {
-    keys_ = keep(shared.keys, keys_memory_, first);
-  } else {  // one key for each digit, which new items share, and terms for each item
-    keys_ = keep(shared.keys, keys_memory_, 0);
-    terms_ = keep(shared.terms, terms_memory_, first);
-  }
-}
-
-template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::encode(RaggedView<ItemId> histories, Matrix<float> out,
-                                               Scratch& scratch) const {
-  // Empty histories are left out and long ones are cut to their end.
-  scratch.values.clear();
-  scratch.offsets.assign(1, 0);
-  for (Index s = 0; s < histories.sequences(); ++s) {
-    const std::span<const ItemId> history = histories[s];
-    const std::size_t kept =
-        std::min(history.size(), static_cast<std::size_t>(config_.encoder.max_length));
-    if (kept == 0) {
-      continue;
-    }
-    scratch.values.insert(scratch.values.end(), history.end() - static_cast<std::ptrdiff_t>(kept),
-                          history.end());
-    scratch.offsets.push_back(static_cast<Index>(scratch.values.size()));
-  }
-  Arena::Scope scope(scratch.arena);
-  cpu::Context ctx{scratch.arena};
-  fill(ctx, out, 0.0f);
-  if (scratch.values.empty()) {
-    return;
-  }
-  const Matrix<const float> queries = Parts::queries(
-      config_, params_, rows_, items_view(), {scratch.values, scratch.offsets}, scratch.cache, ctx);
-  Index next = 0;
-  for (Index s = 0; s < histories.sequences(); ++s) {
-    if (!histories[s].empty()) {
-      copy(ctx, queries.row(next++), out.row(s), Write::assign);
-    }
-  }
-}
-
-template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::require_known(RaggedView<ItemId> histories) const {
-  for (const ItemId item : histories.values) {
-    if (item < 0 || item >= items()) {
-      SIMGR_THROW(DataError("history: item " + std::to_string(item) + " is not one of 0 to " +
-                            std::to_string(items() - 1)));
-    }
-  }
-}
-
 }  // namespace simgr::SIMGR_ABI
+
+#include <simgr/recommender_bank.hpp>

@@ -7,8 +7,11 @@
 
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/popularity.hpp>
+#include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/baselines/simgr.hpp>
+#include <simgr/baselines/vq_rec.hpp>
+#include <simgr/core/digit_products.hpp>
 #include <simgr/core/type_name.hpp>
 #include <simgr/data/amazon.hpp>
 #include <simgr/data/batcher.hpp>
@@ -35,6 +38,7 @@
 #include <simgr/encoder/semantic_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/eval/evaluator.hpp>
+#include <simgr/eval/lists.hpp>
 #include <simgr/eval/metrics.hpp>
 #include <simgr/eval/model.hpp>
 #include <simgr/eval/report.hpp>
@@ -55,6 +59,7 @@
 #include <simgr/io/tensor.hpp>
 #include <simgr/item_keys.hpp>
 #include <simgr/loss/cross_entropy.hpp>
+#include <simgr/loss/digit_cross_entropy.hpp>
 #include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/negatives.hpp>
 #include <simgr/loss/pairwise.hpp>
@@ -69,13 +74,16 @@
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
 #include <simgr/nn/swiglu.hpp>
+#include <simgr/pooler/digit_heads.hpp>
 #include <simgr/pooler/positions.hpp>
 #include <simgr/pooler/sequence.hpp>
 #include <simgr/ranker/exhaustive.hpp>
+#include <simgr/ranker/graph_decoding.hpp>
 #include <simgr/ranker/seen_items.hpp>
 #include <simgr/serve.hpp>
 #include <simgr/similarity/candidates.hpp>
 #include <simgr/similarity/cross_attention.hpp>
+#include <simgr/similarity/digit_codebooks.hpp>
 #include <simgr/similarity/inner_product.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 #include <simgr/text/sparse_rows.hpp>

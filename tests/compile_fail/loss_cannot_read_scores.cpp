@@ -5,7 +5,7 @@
 using namespace simgr;
 
 struct TokenCrossEntropy : ItemCrossEntropy<> {
-  using In = flow::TokenScores;
+  using In = flow::DigitScores;
 };
 
 Recommender<TransformerEncoder<ItemEmbedding, Causal>, EveryPosition, InnerProduct<TiedItems>,

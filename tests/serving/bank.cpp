@@ -47,7 +47,7 @@ std::vector<float> key_of(const Model& model, ItemId item) {
   if constexpr (Parts::encodes_items) {
     Parts::prepare(model.config(), model.params(), model.items_view(), {}, shared, ctx);
     typename Parts::template Cache<float> cache;
-    const Matrix<float> key = ctx.template take<float>(1, model.width());
+    const Matrix<float> key = ctx.template take<float>(1, model.query_width());
     Parts::encode_keys(model.config(), model.params(), shared.rows, model.items_view(),
                        std::span<const ItemId>(&item, 1), key, cache, ctx);
     return {key.begin(), key.end()};
@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE("the bank that serves holds what the encoder gives for each i
   double apart = 0, length = 0;
   for (ItemId item = 0; item < model.items(); ++item) {
     const std::vector<float> key = key_of(model, item);
-    for (Index j = 0; j < model.width(); ++j) {
+    for (Index j = 0; j < model.query_width(); ++j) {
       const double banked = model.keys()(item, j);
       apart = std::max(apart, std::abs(key[static_cast<std::size_t>(j)] - banked));
       length += banked * banked;
@@ -90,7 +90,7 @@ TEST_CASE_TEMPLATE("an item more changes no row of the bank, to the bit", Model,
   REQUIRE(model.items() == 301);
   CHECK(std::equal(before.begin(), before.end(), model.keys().begin()));
   const std::vector<float> key = key_of(model, 300);
-  for (Index j = 0; j < model.width(); ++j) {
+  for (Index j = 0; j < model.query_width(); ++j) {
     CHECK(key[static_cast<std::size_t>(j)] == doctest::Approx(model.keys()(300, j)).epsilon(1e-4));
   }
 }

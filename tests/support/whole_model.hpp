@@ -14,6 +14,7 @@ using namespace simgr;
 struct ToyWorld {
   CatalogueSizes sizes{7, 3, 11};
   std::vector<std::int32_t> rows{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 8, 0, 5, 10, 1, 4, 9, 2, 7, 8};
+  std::vector<Index> starts{0, 4, 8, 11};
   std::vector<ItemId> history{3, 1, 4, 1, 5, 2, 6, 0};
   std::vector<Index> offsets{0, 3, 4, 8};
   std::vector<ItemId> next{1, 4, 6, 2, 2, 6, 0, 3};  // for each position
@@ -28,7 +29,9 @@ struct ToyWorld {
       cumulative.push_back(sum += share);
     }
   }
-  ItemsView<> items() const { return {sizes.items, {rows.data(), {sizes.items, sizes.digits}}}; }
+  ItemsView<> items() const {
+    return {sizes.items, {rows.data(), {sizes.items, sizes.digits}}, starts};
+  }
   LossBatch batch(Examples examples) const {
     const bool positions = examples == Examples::every_position;
     return {positions ? next : last, {history, offsets}, positions, log_popularity, cumulative};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include <simgr/core/view.hpp>
 
@@ -19,6 +20,7 @@ template <class S = Host>
 struct ItemsView {
   Index items = 0;
   Matrix<const std::int32_t, S> digit_rows;  // [items, digits], rows of the digit table; or empty
+  std::span<const Index> digit_starts{};     // [digits + 1]: where the rows of each digit begin
 };
 
 }  // namespace simgr::SIMGR_ABI

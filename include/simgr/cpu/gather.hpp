@@ -40,6 +40,18 @@ void sum_gathered_rows(Context&, MatrixArg<T> table, Matrix<const std::int32_t> 
   }
 }
 
+/// y(i) = factor Σ_l values(rows(i, l)).   values [table rows], rows [items, digits], y [items]
+template <class T>
+void sum_of_looked_up(Context&, VectorArg<T> values, Matrix<const std::int32_t> rows, T factor,
+                      Vector<T> y) noexcept {
+  for (Index i = 0; i < y.size(); ++i) {
+    const std::int32_t* const own = rows.data() + i * rows.cols();
+    T sum = 0;
+    for (Index l = 0; l < rows.cols(); ++l) { sum += values[own[l]]; }
+    y[i] = factor * sum;
+  }
+}
+
 /// table(rows(i, l), ·) += factor dy(i, ·) for every digit l.
 template <class T>
 void scatter_add_to_digits(Context&, MatrixArg<T> dy, Matrix<const std::int32_t> rows, T factor,

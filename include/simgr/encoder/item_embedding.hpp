@@ -18,6 +18,8 @@
 //   rows_gradient(shape, grad, ctx)                 -> where the gradient of the rows is added up
 //   rows_backward(shape, params, grad, items, drows, cache, ctx)
 //                                                   once a step: from there to the parameters
+//   params.table                                    the table of items or digits itself: what
+//                                                   DigitCodebooks are tied to
 //
 // Histories are gathers from `rows`.
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -10,33 +11,58 @@
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/eval/evaluator.hpp>
+#include <simgr/eval/lists.hpp>
+#include <simgr/ranker/exhaustive.hpp>
+#include <simgr/recommend_options.hpp>
 
 namespace simgr::SIMGR_ABI::eval {
 
-/// All metrics of a model on the full catalogue: its queries once, then one pass of products, or
-/// of the rows of scores it gives where those are no products. Ranks are the places that
-/// `recommend` serves. Seen items are kept unless the options say otherwise.
+namespace detail {
+
+template <class Model>
+inline constexpr bool serves_best_scores = true;
+template <class Model>
+  requires requires {
+    typename Model::RankerType;
+  }
+inline constexpr bool serves_best_scores<Model> =
+    std::is_same_v<typename Model::RankerType, ranker::Exhaustive>;
+
+/// Histories of users first … first + count - 1, with offsets of their own.
+struct SomeHistories {
+  std::vector<Index> offsets;
+  std::span<const ItemId> values;
+
+  SomeHistories(const data::Evaluation& evaluation, Index first, Index count) {
+    const auto from = evaluation.histories.offsets.begin() + first;
+    offsets.assign(from, from + count + 1);
+    values = std::span<const ItemId>(evaluation.histories.values)
+                 .subspan(static_cast<std::size_t>(offsets.front()),
+                          static_cast<std::size_t>(offsets.back() - offsets.front()));
+    for (Index i = count; i >= 0; --i) { offsets[static_cast<std::size_t>(i)] -= offsets.front(); }
+  }
+  RaggedView<ItemId> view() const { return {values, offsets}; }
+};
+
+}  // namespace detail
+
+/// All metrics of the scores of a model on the full catalogue, whatever ranker makes its lists: its
+/// queries once, then one pass of products, or of the rows of scores it gives where those are no
+/// products. Seen items are kept unless the options say otherwise.
 ///
-/// Cost    one encoding and one row of products a user; memory [users, width] floats and the tiles
-///         of evaluate
+/// Cost    one encoding and one row of products a user; memory [users, query_width] floats and the
+///         tiles of evaluate
 /// Errors  those of evaluate
 template <class Model, Executor E = const Serial>
-Metrics evaluate_model(const Model& model, const data::Evaluation& evaluation,
-                       const EvaluateOptions& options = {}, E&& executor = Serial{}) {
+Metrics evaluate_scores(const Model& model, const data::Evaluation& evaluation,
+                        const EvaluateOptions& options = {}, E&& executor = Serial{}) {
   const auto users = static_cast<Index>(evaluation.targets.size());
-  OwnedMatrix<float> queries(users, model.width());
+  OwnedMatrix<float> queries(users, model.query_width());
   constexpr Index at_a_time = 256;
   executor.for_each((users + at_a_time - 1) / at_a_time, [&](Index part) {
     const Index first = part * at_a_time, count = std::min(at_a_time, users - first);
-    const auto offsets =
-        std::span<const Index>(evaluation.histories.offsets)
-            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count) + 1);
-    std::vector<Index> local(offsets.begin(), offsets.end());
-    for (Index& offset : local) { offset -= offsets.front(); }
-    const auto values = std::span<const ItemId>(evaluation.histories.values)
-                            .subspan(static_cast<std::size_t>(offsets.front()),
-                                     static_cast<std::size_t>(local.back()));
-    model.encode(RaggedView<ItemId>{values, local}, queries.view().slice(first, count));
+    model.encode(detail::SomeHistories(evaluation, first, count).view(),
+                 queries.view().slice(first, count));
   });
   if constexpr (requires { model.keys(); }) {
     return evaluate(evaluation, model.catalogue().popularity, options, queries.view(), model.keys(),
@@ -48,6 +74,34 @@ Metrics evaluate_model(const Model& model, const data::Evaluation& evaluation,
         evaluation, model.items(), model.catalogue().popularity, by_row,
         [&](Index first, Index count, Matrix<float> out) {
           model.score_queries(std::as_const(queries).view().slice(first, count), out);
+        },
+        executor);
+  }
+}
+
+/// All metrics of what a model serves: ranks are places in the lists of `recommend`. Where those
+/// hold the best of all scores the scores are ranked, so that MRR and ties are known; other rankers
+/// are asked for their lists. Seen items are kept unless the options say otherwise.
+///
+/// Cost    that of evaluate_scores, or of the lists
+/// Errors  those of evaluate
+template <class Model, Executor E = const Serial>
+Metrics evaluate_model(const Model& model, const data::Evaluation& evaluation,
+                       const EvaluateOptions& options = {}, E&& executor = Serial{}) {
+  if constexpr (detail::serves_best_scores<Model>) {
+    return evaluate_scores(model, evaluation, options, executor);
+  } else {
+    return evaluate_lists(
+        evaluation, model.items(), model.catalogue().popularity, options,
+        [&](Index first, Index count, Matrix<ItemId> ids, Matrix<float> scores,
+            Vector<Index> found) {
+          const detail::SomeHistories histories(evaluation, first, count);
+          std::vector<Recommended> lists(static_cast<std::size_t>(ids.size()));
+          model.recommend(histories.view(), ids.cols(), {.seen = options.seen}, lists, found);
+          for (std::size_t i = 0; i < lists.size(); ++i) {
+            ids.data()[i] = lists[i].item;
+            scores.data()[i] = lists[i].score;
+          }
         },
         executor);
   }

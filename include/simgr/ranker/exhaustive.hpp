@@ -5,6 +5,7 @@
 
 #include <simgr/core/arena.hpp>
 #include <simgr/core/executor.hpp>
+#include <simgr/core/fields.hpp>
 #include <simgr/core/product_scores.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/flow.hpp>
@@ -62,6 +63,7 @@ void rank_tiles(Ctx& ctx, const Scores& scores, const ItemFilter& filter, Matrix
 /// scores  ProductScores, or whatever has rows(), candidates() and tile(ctx, first, count, scores)
 struct Exhaustive {
   using In = flow::ItemScores;
+  using Config = NoFields;
 
   template <class Ctx, class Scores>
   static void rank(Ctx& ctx, const Scores& scores, const ItemFilter& filter, Matrix<ItemId> ids,

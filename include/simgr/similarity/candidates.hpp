@@ -9,10 +9,14 @@
 #include <simgr/core/parameter.hpp>
 #include <simgr/core/ragged.hpp>
 #include <simgr/core/rng.hpp>
+#include <simgr/flow.hpp>
 #include <simgr/nn/digit_pooler.hpp>
 
-// What a user state is compared with. Candidates are a tag with a member template Over<Encoder> that
-// holds
+// What a state is compared with. Candidates are a tag with
+//
+//   States, Scores      flow tags: whether states of users or of digits are compared with them, and
+//                       what scores come of it
+//   Over<Encoder>       a member template that holds
 //
 //   Config (with for_each_field), Params, Cache, for_each_parameter(Shape, …)
 //   vectors(shape, params, rows, items, cache, ctx)   once a step -> candidate vectors [items, width]
@@ -34,6 +38,8 @@ struct CandidatesShape {
 
 /// The item vectors that the encoder reads are the ones it is compared with.
 struct TiedItems {
+  using States = flow::UserStates;
+  using Scores = flow::ItemScores;
   template <class E>
   struct Over {
     static_assert(
@@ -71,6 +77,8 @@ struct TiedItems {
 ///
 /// Parameters  items [items, width]
 struct OwnItems {
+  using States = flow::UserStates;
+  using Scores = flow::ItemScores;
   template <class E>
   struct Over {
     struct Config {
@@ -118,6 +126,8 @@ struct OwnItems {
 /// @tparam P   a digit pooler
 template <class P>
 struct PooledDigits {
+  using States = flow::UserStates;
+  using Scores = flow::ItemScores;
   template <class E>
   struct Over {
     static_assert(E::EmbeddingType::needs_ids,
@@ -199,6 +209,8 @@ struct PooledDigits {
 ///
 /// Cost  a shard: (targets + drawn) · digits more tokens; a refresh: items · digits tokens forward
 struct EncodedItems {
+  using States = flow::UserStates;
+  using Scores = flow::ItemScores;
   template <class E>
   struct Over {
     static_assert(!E::EmbeddingType::row_per_item,

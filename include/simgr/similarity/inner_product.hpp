@@ -54,11 +54,11 @@ struct StatesAndVectors {
 
 /// s(u, i) = h_u · e_i
 ///
-/// @tparam C   candidates: TiedItems, OwnItems, PooledDigits<P>, EncodedItems
+/// @tparam C   candidates: TiedItems, OwnItems, PooledDigits<P>, EncodedItems, DigitCodebooks
 template <class C>
 struct InnerProduct : StatesAndVectors {
-  using In = flow::UserStates;
-  using Out = flow::ItemScores;
+  using In = typename C::States;
+  using Out = typename C::Scores;
   using Candidates = C;
   using Config = NoFields;
 

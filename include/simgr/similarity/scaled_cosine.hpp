@@ -11,7 +11,7 @@ namespace simgr::SIMGR_ABI {
 
 /// s(u, i) = cos(h_u, e_i) / temperature.   Queries are h / (|h| temperature), keys are e / |e|.
 ///
-/// @tparam C   candidates: TiedItems, OwnItems, PooledDigits<P>, EncodedItems
+/// @tparam C   candidates: TiedItems, OwnItems, PooledDigits<P>, EncodedItems, DigitCodebooks
 ///
 /// Parameters  log_inverse_temperature [1], where `learned`
 /// Gradients   dx = (dn - n (n · dn)) / |x| for both sides;
@@ -20,8 +20,8 @@ namespace simgr::SIMGR_ABI {
 ///             (inferred)
 template <class C>
 struct ScaledCosine {
-  using In = flow::UserStates;
-  using Out = flow::ItemScores;
+  using In = typename C::States;
+  using Out = typename C::Scores;
   using Candidates = C;
   struct Config {
     double temperature = 0.07;

@@ -50,7 +50,7 @@ public:
   Popularity& operator=(Popularity&&) noexcept = default;
 
   Index items() const noexcept { return catalogue_.items; }
-  Index width() const noexcept { return 1; }
+  Index query_width() const noexcept { return 1; }
   const Catalogue& catalogue() const noexcept { return catalogue_; }
   const ItemKeys& item_keys() const noexcept { return item_keys_; }
   Config config() const noexcept { return {}; }

@@ -305,7 +305,7 @@ private:
         return;
       }
       if (progress_.batches % model_.config().candidates.refresh == 0 || bank_.empty()) {
-        model_.refresh();
+        model_.refresh_scores();
         bank_ = OwnedMatrix<float>(model_.items(), model_.width());
         std::copy(model_.keys().begin(), model_.keys().end(), bank_.values.begin());
       }
@@ -328,11 +328,12 @@ private:
     if (average_) {
       average_->exchange(model_.weights());
     }
-    model_.refresh();
-    const double ndcg = eval::evaluate_model(model_, split_.validation,
-                                             {.cutoffs = {10}, .shards = options_.shards}, executor)
-                            .at(10)
-                            .all.ndcg;
+    model_.refresh_scores();
+    const double ndcg =
+        eval::evaluate_scores(model_, split_.validation,
+                              {.cutoffs = {10}, .shards = options_.shards}, executor)
+            .at(10)
+            .all.ndcg;
     report.validation_ndcg10 = ndcg;
     report.best = stopping_.improves(progress_.epoch, ndcg);
     if (report.best) {

@@ -210,7 +210,7 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   }
   OwnedMatrix<float> bank;
   if (state.find("bank/keys") != nullptr) {
-    const Index shape[] = {model.items(), model.width()};
+    const Index shape[] = {model.items(), model.query_width()};
     auto keys = state.try_read<float>("bank/keys", shape);
     if (!keys) {
       return keys.error();

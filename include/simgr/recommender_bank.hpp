@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <simgr/recommender.hpp>
+
+// How a Recommender lays out what it owns: the checked catalogue, the block of weights, and the rows
+// and keys that serve. Declarations stand in recommender.hpp, which includes this file at its end.
+
+namespace simgr::SIMGR_ABI {
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
+  settle_size(catalogue_);
+  if (Parts::Embedding::needs_ids && catalogue_.ids.empty()) {
+    SIMGR_THROW(ConfigError(
+        "catalogue.ids: this model reads semantic ids and the catalogue has none; make them with "
+        "simgr::tokenizer::residual_kmeans(text_vectors, …)"));
+  }
+  const SemanticIds& ids = catalogue_.ids;
+  digit_rows_ = OwnedMatrix<std::int32_t>(ids.items(), ids.digits());
+  digit_starts_.assign(1, 0);
+  for (Index l = 0; l < ids.digits(); ++l) {
+    const Index first = digit_starts_.back();
+    digit_starts_.push_back(first + ids.codes_per_digit[static_cast<std::size_t>(l)]);
+    for (Index i = 0; i < ids.items(); ++i) {
+      const std::int32_t code = ids.codes.view()(i, l);
+      require_code(ids, i, l, code);
+      digit_rows_.view()(i, l) = static_cast<std::int32_t>(first + code);
+    }
+  }
+  item_keys_ = ItemKeys(catalogue_.keys);
+  popularity_ = OwnedMatrix<float>(catalogue_.items, 1);
+  for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
+    popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);
+  }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::require_code(const SemanticIds& ids, Index item,
+                                                     Index digit, std::int32_t code) {
+  const Index codes = ids.codes_per_digit[static_cast<std::size_t>(digit)];
+  if (code < 0 || code >= codes) {
+    SIMGR_THROW(DataError("catalogue.ids: digit " + std::to_string(digit) + " of item " +
+                          std::to_string(item) + ": expected 0 to " + std::to_string(codes - 1) +
+                          ", found " + std::to_string(code)));
+  }
+}
+
+// From catalogue and config to a block of weights that hold nothing yet.
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::lay_out() {
+  complete_catalogue();
+  config_.encoder.catalogue = {catalogue_.items, catalogue_.ids.digits(),
+                               catalogue_.ids.table_rows()};
+  if (const std::string sentence = Parts::check(config_); !sentence.empty()) {
+    SIMGR_THROW(ConfigError(sentence));
+  }
+  table_ = describe<Parts>(config_);
+  weights_memory_ =
+      Arena(static_cast<std::size_t>(table_.block_size) * sizeof(float) + Arena::alignment);
+  weights_ = weights_memory_.take<float, 1>({table_.block_size});
+  params_ = bind<Parts>(config_, weights_.data());
+}
+
+// Rows and keys of items first …; those before stay as they are, to the bit.
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
+  Arena arena;
+  cpu::Context ctx{arena};
+  const Index count = items() - first;
+  const ItemsView<> added{count, digit_rows_.view().slice(first, digit_rows_.rows == 0 ? 0 : count),
+                          digit_starts_};
+  Config config = config_;
+  config.encoder.catalogue.items = count;
+  typename Parts::template Shared<float> shared;
+  Parts::prepare(config, params_, added, {}, shared, ctx);
+  const auto keep = [&](Matrix<const float> view, OwnedMatrix<float>& memory,
+                        Index before) -> Matrix<const float> {
+    if (view.data() >= weights_.begin() && view.data() < weights_.end()) {
+      return view;
+    }
+    memory.values.resize(static_cast<std::size_t>(before * view.cols()));
+    memory.values.insert(memory.values.end(), view.begin(), view.end());
+    memory.rows = before + view.rows();
+    memory.cols = view.cols();
+    return std::as_const(memory).view();
+  };
+  rows_ = keep(shared.rows, rows_memory_, first);
+  if constexpr (Parts::encodes_items) {
+    const Matrix<float> keys = ctx.take<float>(count, width());
+    typename Parts::template Cache<float> cache;
+    std::vector<ItemId> ids;
+    constexpr Index at_a_time = 256;
+    for (Index begin = 0; begin < count; begin += at_a_time) {
+      ids.clear();
+      for (Index i = begin; i < std::min(count, begin + at_a_time); ++i) {
+        ids.push_back(static_cast<ItemId>(first + i));
+      }
+      Arena::Scope scope(arena);
+      Parts::encode_keys(config_, params_, rows_, items_view(), std::span<const ItemId>(ids),
+                         keys.slice(begin, static_cast<Index>(ids.size())), cache, ctx);
+    }
+    shared.keys = keys;
+  }
+  if constexpr (Parts::scores_are_products) {
+    keys_ = keep(shared.keys, keys_memory_, first);
+  } else if constexpr (Parts::scores_digits) {  // one for each code, which new items share
+    keys_ = keep(shared.keys, keys_memory_, 0);
+  } else {  // one key for each digit, which new items share, and terms for each item
+    keys_ = keep(shared.keys, keys_memory_, 0);
+    terms_ = keep(shared.terms, terms_memory_, first);
+  }
+}
+
+// What lists are made with besides scores: a trie, a graph.
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::prepare_ranker() {
+  if constexpr (requires { typename R::State; }) {
+    Arena arena;
+    cpu::Context ctx{arena};
+    ranker_ =
+        R::prepare(ctx, config_.ranker, scorer(Matrix<const float>(nullptr, {0, width()}), ctx));
+  }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::encode(RaggedView<ItemId> histories, Matrix<float> out,
+                                               Scratch& scratch) const {
+  // Empty histories are left out and long ones are cut to their end.
+  scratch.values.clear();
+  scratch.offsets.assign(1, 0);
+  for (Index s = 0; s < histories.sequences(); ++s) {
+    const std::span<const ItemId> history = histories[s];
+    const std::size_t kept =
+        std::min(history.size(), static_cast<std::size_t>(config_.encoder.max_length));
+    if (kept == 0) {
+      continue;
+    }
+    scratch.values.insert(scratch.values.end(), history.end() - static_cast<std::ptrdiff_t>(kept),
+                          history.end());
+    scratch.offsets.push_back(static_cast<Index>(scratch.values.size()));
+  }
+  Arena::Scope scope(scratch.arena);
+  cpu::Context ctx{scratch.arena};
+  fill(ctx, out, 0.0f);
+  if (scratch.values.empty()) {
+    return;
+  }
+  const Matrix<const float> by_state = Parts::queries(
+      config_, params_, rows_, items_view(), {scratch.values, scratch.offsets}, scratch.cache, ctx);
+  const Matrix<const float> queries(by_state.data(),
+                                    {by_state.size() / query_width(), query_width()});
+  Index next = 0;
+  for (Index s = 0; s < histories.sequences(); ++s) {
+    if (!histories[s].empty()) {
+      copy(ctx, queries.row(next++), out.row(s), Write::assign);
+    }
+  }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::require_known(RaggedView<ItemId> histories) const {
+  for (const ItemId item : histories.values) {
+    if (item < 0 || item >= items()) {
+      SIMGR_THROW(DataError("history: item " + std::to_string(item) + " is not one of 0 to " +
+                            std::to_string(items() - 1)));
+    }
+  }
+}
+
+}  // namespace simgr::SIMGR_ABI
