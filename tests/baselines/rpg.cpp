@@ -8,8 +8,11 @@
 
 #include <simgr/data/synthetic_catalogue.hpp>
 #include <simgr/eval/model.hpp>
+#include <simgr/io/model_file.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/train/trainer.hpp>
+
+#include <support/temporary_folder.hpp>
 
 namespace {
 
@@ -63,6 +66,22 @@ TEST_CASE("a graph in which everything is linked gives the lists of all scores")
     CHECK(expected[i].item == listed[i].item);
     CHECK(expected[i].score == doctest::Approx(listed[i].score));
   }
+}
+
+TEST_CASE("a model file serves under another ranker") {
+  const simgr_test::TemporaryFolder folder;
+  const SmallWorld world;
+  const auto graph =
+      model_of<baselines::RpgByGraph>(world, {.ranker = {.beam = 60, .neighbours = 60}});
+  graph.save(folder.file("graph.simgr"));
+  const auto all = baselines::Rpg::load(folder.file("graph.simgr"));
+  all.save(folder.file("all.simgr"));
+  const auto again = baselines::RpgByGraph::load(folder.file("all.simgr"));
+  CHECK(again.config().ranker.beam == 20);
+  const std::vector<ItemId> history{4, 5};
+  const auto first = graph.recommend(history, 5), second = all.recommend(history, 5);
+  REQUIRE(first.size() == second.size());
+  for (std::size_t i = 0; i < first.size(); ++i) { CHECK(first[i].item == second[i].item); }
 }
 
 TEST_CASE("lists of the graph are valid, unique, sorted, and the same for a user alone") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <string_view>
@@ -130,11 +131,20 @@ struct ModelFile {
 private:
   static Result<Config> try_config(const Checkpoint& checkpoint) {
     Config config;
+    const std::vector<FieldText> known = list_fields(config);
+    const auto of_another_ranker = [&](const std::string& name) {
+      return name.starts_with("ranker.") &&
+             std::none_of(known.begin(), known.end(),
+                          [&](const FieldText& field) { return field.name == name; });
+    };
     for (const MetadataEntry& entry : checkpoint.texts()) {
       if (!entry.key.starts_with(detail::config_prefix)) {
         continue;
       }
       const std::string name = entry.key.substr(detail::config_prefix.size());
+      if (of_another_ranker(name)) {
+        continue;  // weights serve under any ranker: with_ranker
+      }
       if (const Failure failure = try_set_field(config, name, entry.text)) {
         return ConfigError(failure->what(), {.file = checkpoint.file()});
       }
