@@ -96,6 +96,16 @@ TEST_CASE("k-means from given rows is Lloyd's algorithm") {
   }
 }
 
+TEST_CASE("k-means goes on from centroids as if it had not stopped") {
+  const auto x = random_rows(900, 5, 21);
+  const KMeans whole = kmeans(x, {.codes = 40, .iterations = 9});
+  const KMeans half = kmeans(x, {.codes = 40, .iterations = 4});
+  const KMeans rest = simgr::tokenizer::continue_kmeans(x, half.centroids, 5);
+  CHECK(rest.labels == whole.labels);
+  CHECK(rest.centroids.values == whole.centroids.values);
+  CHECK_THROWS_AS(simgr::tokenizer::continue_kmeans(x, random_rows(4, 6, 1), 5), simgr::ShapeError);
+}
+
 TEST_CASE("k-means gives the same bits on one thread and on two") {
   const auto x = random_rows(2503, 33, 4);
   const KMeans serial = kmeans(x, {.codes = 300, .iterations = 6, .seed = 9});

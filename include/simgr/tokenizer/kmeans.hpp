@@ -56,6 +56,12 @@ public:
     assign_all();
   }
 
+  /// The same from given centroids [codes, width].
+  void start_from(MatrixArg<float> centroids) {
+    std::copy(centroids.begin(), centroids.end(), centroids_.values.begin());
+    assign_all();
+  }
+
   /// k-means++: every next centroid is a row drawn with probability proportional to its squared
   /// distance to the nearest one so far. The distances are brought up to date in batches, one
   /// product for many centroids; a draw from the stale ones is kept with probability true / stale,
@@ -235,6 +241,15 @@ public:
     });
   }
 
+  void iterate(Index iterations) {
+    for (Index i = 0; i < iterations; ++i) {
+      update();
+      if (!assign()) {
+        break;
+      }
+    }
+  }
+
   KMeans finish() && {
     double inertia = 0;
     for (Index row = 0; row < x_.rows(); ++row) { inertia += distance_of(row); }
@@ -384,12 +399,27 @@ template <class E = Serial>
     } else {
       run.start_from(start_rows);
     }
-    for (Index i = 0; i < config.iterations; ++i) {
-      run.update();
-      if (!run.assign()) {
-        break;
-      }
+    run.iterate(config.iterations);
+    return std::move(run).finish();
+  }
+
+/// The same from given centroids [codes, width]: going on where another run ended.
+///
+/// Errors  ShapeError: centroids of another width;  DataError: vectors that check_vectors refuses
+template <class E = Serial>
+  requires Executor<std::remove_reference_t<E>> KMeans continue_kmeans(MatrixArg<float> vectors,
+                                                                       MatrixArg<float> centroids,
+                                                                       Index iterations,
+                                                                       E&& executor = E{}) {
+    check_vectors(vectors);
+    if (centroids.rows() < 1 || centroids.cols() != vectors.cols()) {
+      SIMGR_THROW(ShapeError("centroids: expected [codes, " + std::to_string(vectors.cols()) +
+                             "], found [" + std::to_string(centroids.rows()) + ", " +
+                             std::to_string(centroids.cols()) + "]"));
     }
+    detail::Lloyd<std::remove_reference_t<E>> run(vectors, centroids.rows(), executor);
+    run.start_from(centroids);
+    run.iterate(iterations);
     return std::move(run).finish();
   }
 

@@ -15,6 +15,7 @@
 #include <simgr/core/error.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/cpu/gemm.hpp>
+#include <simgr/cpu/nearest_products.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
@@ -203,11 +204,16 @@ public:
   /// The same, among these codes and what is found already (from lower codes).
   ///
   /// The scores stand as [codes, rows] too, so that the search runs along the rows, vector by
-  /// vector, while the tile is still in cache.
+  /// vector, while the tile is still in cache; those of short rows never leave the registers.
   template <class Ctx>
   void merge(Ctx& ctx, MatrixArg<float> x, const Nearest& found) const {
-    constexpr Index step = 256;
+    constexpr Index step = 256, short_width = 48;
     const Index rows = x.cols(), codes = centroids_.rows;
+    if (x.rows() <= short_width) {
+      cpu::merge_nearest_products(centroids_, half_.data(), codes_.data(), x, found.scores,
+                                  found.rivals, found.labels);
+      return;
+    }
     const Arena::Scope scope(ctx.arena);
     const Matrix<float> products = ctx.template take<float>(std::min(step, codes), rows);
     std::int32_t* const labels = found.labels.data();
