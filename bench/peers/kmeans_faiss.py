@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Residual k-means in faiss, one thread, on all rows: the peer of bench/kmeans.cpp.
+"""Residual k-means and OPQ in faiss, one thread, on all rows: the peer of bench/kmeans.cpp and bench/opq.cpp.
 
 Needs: pip install -r bench/peers/requirements.txt
-Runs the given bench_kmeans between its own rounds, so both sides see the same machine:
+Runs the given benches between its own rounds, so both sides see the same machine; one JSON line each:
 
-    python bench/peers/kmeans_faiss.py VECTORS.npy[.gz] [path/to/bench_kmeans] [rounds]
+    python bench/peers/kmeans_faiss.py VECTORS.npy[.gz] [path/to/bench_kmeans] [rounds] [path/to/bench_opq]
 
 Both sides: 4 levels of 256 codes, 20 Lloyd iterations, and the assignment whose residual the next
 level takes. faiss starts from random rows, simgr from k-means++, whose time is in its figure.
+OPQ: 32 x 256 codes, 50 rotations, 40 Lloyd iterations first, 4 between rotations, 25 at the end (faiss's
+defaults); one round. The OPQ line is there only where bench_opq is given.
 """
 import gzip
 import json
@@ -39,6 +41,29 @@ def faiss_round(vectors):
     return time.perf_counter() - wall, time.process_time() - processor, errors
 
 
+def faiss_opq(vectors):
+    wall, processor = time.perf_counter(), time.process_time()
+    rotation = faiss.OPQMatrix(vectors.shape[1], 32)
+    rotation.train(vectors)
+    rotated = rotation.apply(vectors)
+    quantizer = faiss.ProductQuantizer(vectors.shape[1], 32, 8)
+    quantizer.train(rotated)
+    decoded = quantizer.decode(quantizer.compute_codes(rotated))
+    error = float(((rotated - decoded) ** 2).sum(1).mean())
+    return time.perf_counter() - wall, time.process_time() - processor, error
+
+
+def compare_opq(vectors, path, bench):
+    wall, processor, error = faiss_opq(vectors)
+    line = json.loads(subprocess.run([bench, path, "1"], capture_output=True, text=True, check=True).stdout)
+    print(json.dumps({"peer": "faiss " + faiss.__version__, "shape": line["opq"], "faiss_seconds": wall,
+                      "faiss_processor_seconds": processor, "faiss_error": round(error, 5),
+                      "simgr_seconds": line["seconds"], "simgr_processor_seconds": line["processor_seconds"],
+                      "simgr_error": round(line["error"], 5),
+                      "simgr_error_over_faiss": round(line["error"] / error, 4),
+                      "simgr_speed_over_faiss": round(processor / line["processor_seconds"], 3)}))
+
+
 def main():
     path = sys.argv[1]
     bench = sys.argv[2] if len(sys.argv) > 2 else None
@@ -65,6 +90,8 @@ def main():
         report["simgr_speed_over_faiss"] = round(statistics.median(
             t[1] / o[1] for t, o in zip(theirs, ours)), 3)
     print(json.dumps(report))
+    if len(sys.argv) > 4:
+        compare_opq(vectors, path, sys.argv[4])
 
 
 main()

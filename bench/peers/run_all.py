@@ -143,9 +143,13 @@ def reading(options, folder):
     row("e", f".gz, gzread of the file (inflating from memory: {median(bare, 'cpu') * 1e3:.3g} ms)", mine * 1e3, other * 1e3,
         mine / other, 1.1, False, " ms")
     vectors = os.path.join(options.data, "text_embeddings_minilm", "embeddings.npy.gz")
-    found = peer("kmeans_faiss.py", vectors, os.path.join(options.bench, "bench_kmeans"), 3)[0]
+    found, opq = peer("kmeans_faiss.py", vectors, os.path.join(options.bench, "bench_kmeans"), 3,
+                      os.path.join(options.bench, "bench_opq"))
     row("e", "residual k-means 4 x 256, faiss", found["simgr_processor_seconds"], found["faiss_processor_seconds"],
         found["simgr_speed_over_faiss"], 0.9, True, " s")
+    row("e", "OPQ 32 x 256, faiss", opq["simgr_processor_seconds"], opq["faiss_processor_seconds"],
+        opq["simgr_speed_over_faiss"], 2, True, " s")
+    row("e", "... mean squared error", opq["simgr_error"], opq["faiss_error"], opq["simgr_error_over_faiss"], 1.01, False)
 
 
 def evaluation(options):

@@ -95,6 +95,7 @@
 #include <simgr/tokenizer/kmeans.hpp>
 #include <simgr/tokenizer/nearest_centroid.hpp>
 #include <simgr/tokenizer/nearest_free.hpp>
+#include <simgr/tokenizer/product_quantizer.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
 #include <simgr/tokenizer/residual_quantizer.hpp>

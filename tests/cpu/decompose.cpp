@@ -116,3 +116,41 @@ TEST_CASE("singular vectors rebuild tall and wide matrices") {
     CHECK(product_gap(v, transposed(v), identity(n)) < 1e-12);
   }
 }
+
+TEST_CASE("the nearest orthonormal matrix is the polar factor, also of a singular matrix") {
+  Dense rotation = random_matrix(9, 9, 6), stretch = identity(9), q(9, 9);
+  simgr::cpu::orthonormalise_columns<double>(rotation.view());
+  for (Index i = 0; i < 9; ++i) {  // symmetric, diagonally dominant: positive
+    for (Index j = 0; j < 9; ++j) {
+      stretch.view()(i, j) =
+          i == j ? 10.0 + static_cast<double>(i) : 0.05 * static_cast<double>(i + j);
+    }
+  }
+  Dense a(9, 9);
+  for (Index i = 0; i < 9; ++i) {
+    for (Index j = 0; j < 9; ++j) {
+      for (Index k = 0; k < 9; ++k) {
+        a.view()(i, j) += rotation.view()(i, k) * stretch.view()(k, j);
+      }
+    }
+  }
+  simgr::cpu::nearest_orthonormal<double>(a, q.view());
+  CHECK(product_gap(q, stretch, a) < 1e-12);
+
+  // Rank 2: still orthonormal, and the trace is that of the two singular values.
+  const Dense narrow = random_matrix(9, 2, 7), wide = random_matrix(2, 9, 8);
+  Dense u(9, 9), v(9, 9);
+  std::fill(a.values.begin(), a.values.end(), 0.0);
+  for (Index i = 0; i < 9; ++i) {
+    for (Index j = 0; j < 9; ++j) {
+      for (Index k = 0; k < 2; ++k) { a.view()(i, j) += narrow.view()(i, k) * wide.view()(k, j); }
+    }
+  }
+  simgr::cpu::nearest_orthonormal<double>(a, q.view());
+  CHECK(product_gap(transposed(q), q, identity(9)) < 1e-12);
+  std::vector<double> values(9);
+  simgr::cpu::thin_svd<double>(a, u.view(), {values.data(), {9}}, v.view());
+  double trace = 0;
+  for (std::size_t i = 0; i < a.values.size(); ++i) { trace += a.values[i] * q.values[i]; }
+  CHECK(trace == doctest::Approx(values[0] + values[1]).epsilon(1e-10));
+}
