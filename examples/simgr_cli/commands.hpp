@@ -56,11 +56,16 @@ struct RecommendCommand {
 void recommend(const RecommendCommand& options);
 
 struct TokenizeOptions {
-  std::string data, text_vectors, out, method = "residual-kmeans", collision = "digit";
-  Index levels = 4, codes = 256, iterations = 20;
-  std::int64_t seed = 1;
+  std::string data, text_vectors, ids, out, method = "residual-kmeans", collision, fit_on = "all";
+  std::optional<Index> levels, codes, iterations;
+  std::optional<std::int64_t> seed;
+  std::vector<std::string> set;  // name=value
+  Index whiten = 0;              // principal coordinates of variance 1; 0: the vectors as they are
   Index threads = 0;
+  bool json = false;
 };
+/// The values of --method.
+std::vector<std::string> tokenizer_names();
 void tokenize(const TokenizeOptions& options);
 
 struct CompareOptions {

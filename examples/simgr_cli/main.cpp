@@ -218,26 +218,50 @@ void add_recommend(CLI::App& app, RecommendCommand& options) {
 void add_tokenize(CLI::App& app, TokenizeOptions& options) {
   CLI::App* command =
       app.add_subcommand("tokenize", "make semantic ids and report collisions and usage");
-  command->footer("Example:\n  simgr tokenize --data data --levels 3 --codes 64 --out ids.tsv\n  "
-                  "simgr fit simgr --data data --ids ids.tsv --out model.simgr");
+  command->footer(
+      "The file is ids.tsv, or an index of LC-Rec's form where its name ends with .json.\n\n"
+      "Examples:\n  simgr tokenize --data data --levels 3 --codes 64 --out ids.tsv\n  simgr fit "
+      "simgr "
+      "--data data --ids ids.tsv --out model.simgr\n  simgr tokenize --data data --method opq "
+      "--digits "
+      "32 --fit-on training --out opq.tsv\n  simgr tokenize --data data --ids published.index.json "
+      "--out ids.tsv");
   add_data(*command, options.data);
   command
       ->add_option("--text-vectors", options.text_vectors,
                    "item vectors, .npy[.gz]; default as in 'simgr fit'")
       ->type_name("FILE");
-  one_of(command->add_option("--method", options.method, "how ids are made"),
-         {"residual-kmeans", "random"});
-  number(command->add_option("--levels", options.levels, "digits of an id"), 1, 64)
-      ->capture_default_str();
-  number(command->add_option("--codes", options.codes, "codes of a digit"), 1, 1 << 20)
-      ->capture_default_str();
-  number(command->add_option("--iterations", options.iterations, "of k-means"), 0, 1000000)
-      ->capture_default_str();
-  add_seed(*command, options.seed, "of k-means")->capture_default_str();
+  CLI::Option* method = one_of(command->add_option("--method", options.method, "how ids are made"),
+                               tokenizer_names());
+  command->add_option("--ids", options.ids, "report and convert these ids instead of making some")
+      ->type_name("FILE")
+      ->excludes(method);
+  number(command->add_option("--levels,--digits", options.levels,
+                             "digits of an id; default: of the method, mostly 4, opq 32"),
+         Index{1}, Index{4096});
+  number(command->add_option("--codes", options.codes, "codes of a digit; default: 256"), Index{1},
+         Index{1} << 20);
+  number(command->add_option("--iterations", options.iterations, "of k-means"), Index{0},
+         Index{1000000});
+  number(command->add_option("--whiten", options.whiten,
+                             "use this many principal coordinates of variance 1"),
+         Index{0}, Index{65536});
+  one_of(command->add_option("--fit-on", options.fit_on,
+                             "items that codebooks are fitted to: all, or those that occur in the "
+                             "training part"),
+         {"all", "training"});
+  add_seed(*command, options.seed, "of all draws");
   one_of(command->add_option("--collision", options.collision,
-                             "items with equal digits get one digit more, move to the nearest free "
-                             "id, or stay equal"),
-         {"digit", "nearest-free", "keep"});
+                             "items with equal digits stay equal, get one digit more (all, or "
+                             "those that need it), spread over last codes, or move to the nearest "
+                             "free id; default: digit, for opq and --ids keep"),
+         {"keep", "digit", "digit-if-shared", "sinkhorn", "nearest-free"});
+  command
+      ->add_option("--set", options.set,
+                   "any setting of the method by name; a wrong name lists the near ones")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  command->add_flag("--json", options.json, "the report as one JSON line");
   command->add_option("--out", options.out, "the file of ids")->type_name("FILE")->required();
   add_threads(*command, options.threads);
   command->callback([&] { tokenize(options); });

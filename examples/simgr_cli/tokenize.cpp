@@ -1,63 +1,277 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <functional>
 #include <iostream>
+#include <utility>
 
 #include <simgr_cli/commands.hpp>
+#include <simgr_cli/json_line.hpp>
 
 #include <simgr/io/semantic_ids.hpp>
-#include <simgr/tokenizer/collision.hpp>
+#include <simgr/tokenizer/neighbour_agreement.hpp>
+#include <simgr/tokenizer/product_quantizer.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
+#include <simgr/tokenizer/whitening.hpp>
 
 namespace simgr_cli {
 
 namespace {
 
 namespace tokenizer = simgr::tokenizer;
+using simgr::SemanticIds;
+using tokenizer::Collision;
+using Vectors = simgr::OwnedMatrix<float>;
 
-/// Ids of residual k-means; prints the collisions before they are resolved, and after.
-simgr::SemanticIds ids_from_texts(const TokenizeOptions& options, const DataFolder& folder) {
-  tokenizer::ResidualKMeansConfig config{.levels = options.levels,
-                                         .codes = options.codes,
-                                         .iterations = options.iterations,
-                                         .seed = static_cast<std::uint64_t>(options.seed)};
-  simgr::set_field(config, "collision", options.collision);
-  simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
-  const auto vectors = text_vectors_of(folder, options.text_vectors, pool);
-  auto found = tokenizer::fit_residual_kmeans(vectors, config, {}, pool);
-  std::cout << tokenizer::to_text(tokenizer::collision_report(found.ids));
-  if (config.collision != tokenizer::Collision::keep) {
-    found.ids = tokenizer::resolve_collisions(found, vectors, config.collision);
-    std::cout << (config.collision == tokenizer::Collision::digit
-                      ? "with one digit more: "
-                      : "with items moved to the nearest free id: ")
-              << tokenizer::to_text(tokenizer::collision_report(found.ids));
+/// What a method works on.
+struct Request {
+  const TokenizeOptions& options;
+  const DataFolder& folder;
+  simgr::cpu::ThreadPool& pool;
+  Vectors vectors{};  // [items, width]
+  Vectors fitted{};   // those that codebooks are fitted to; empty: all
+
+  const Vectors& to_fit() const { return fitted.empty() ? vectors : fitted; }
+};
+
+/// Ids with their collisions, and how to treat those.
+struct Made {
+  SemanticIds ids;
+  std::function<SemanticIds(Collision)> resolve;
+};
+
+/// A way to make ids.
+struct Method {
+  std::string name;
+  bool needs_vectors = true;
+  const char* collision = "digit";  // by default
+  Index levels = 4;                 // by default
+  std::function<Made(Request&)> make;
+};
+
+void set(auto& config, const std::string& name, const std::string& value) {
+  if (const simgr::Failure failure = simgr::try_set_field(config, name, value)) {
+    throw UsageError(std::string("--set ") + failure->what());
   }
-  return found.ids;
+}
+
+/// A Config with what the command line says; `levels` is the name of its number of digits.
+template <class Config>
+Config configured(const TokenizeOptions& options, const char* levels) {
+  Config config;
+  const auto take = [&](const char* name, const auto& value) {
+    if (value) {
+      set(config, name, std::to_string(*value));
+    }
+  };
+  take(levels, options.levels);
+  take("codes", options.codes);
+  take("iterations", options.iterations);
+  take("seed", options.seed);
+  for (const std::string& setting : options.set) {
+    const std::size_t sign = setting.find('=');
+    if (sign == std::string::npos) {
+      throw UsageError("--set takes NAME=VALUE, found " + setting);
+    }
+    set(config, setting.substr(0, sign), setting.substr(sign + 1));
+  }
+  return config;
+}
+
+/// The codes of all items under codebooks that look at `vectors`.
+template <class Quantizer>
+Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool) {
+  SemanticIds ids;
+  ids.codes = quantizer.encode(vectors, pool);
+  ids.codes_per_digit = quantizer.codes_per_level();
+  auto resolve = [ids, quantizer = std::move(quantizer),
+                  vectors = std::move(vectors)](Collision collision) {
+    return tokenizer::resolve_collisions(quantizer, vectors, ids, collision);
+  };
+  return {ids, std::move(resolve)};
+}
+
+Made by_residual_kmeans(Request& request) {
+  const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
+  auto found = tokenizer::fit_residual_kmeans(request.to_fit(), config, {}, request.pool);
+  return made_by(std::move(found.quantizer), request.vectors, request.pool);
+}
+
+Made by_opq(Request& request) {
+  const auto config = configured<tokenizer::ProductQuantizerConfig>(request.options, "digits");
+  const auto found = tokenizer::fit_product_quantizer(request.to_fit(), config, request.pool);
+  std::fprintf(stderr, "mean squared error %g\n", found.error.back());
+  return made_by(found.quantizer.as_residual(),
+                 found.quantizer.rotate(request.vectors, request.pool), request.pool);
 }
 
 /// Ids that know nothing of the items: the control of every result with semantic ids.
-simgr::SemanticIds ids_by_chance(const TokenizeOptions& options, const DataFolder& folder) {
-  if (options.collision == "nearest-free") {
-    throw UsageError("--method random: --collision takes digit or keep");
+Made by_chance(Request& request) {
+  auto config = configured<tokenizer::RandomIdsConfig>(request.options, "levels");
+  config.collision = Collision::keep;
+  SemanticIds ids = tokenizer::random_ids(request.folder.items(), config);
+  return {ids,
+          [ids](Collision collision) { return tokenizer::resolve_collisions(ids, collision); }};
+}
+
+/// Ids made elsewhere.
+Made from_file(Request& request) {
+  SemanticIds ids =
+      ids_of(request.folder, {.text_vectors = {}, .ids = request.options.ids}, request.pool);
+  return {ids,
+          [ids](Collision collision) { return tokenizer::resolve_collisions(ids, collision); }};
+}
+
+const std::vector<Method>& methods() {
+  static const std::vector<Method> all = {
+      {.name = "residual-kmeans", .make = by_residual_kmeans},
+      {.name = "opq", .collision = "keep", .levels = 32, .make = by_opq},
+      {.name = "random", .needs_vectors = false, .make = by_chance},
+      {.name = "file", .needs_vectors = false, .collision = "keep", .make = from_file},
+  };
+  return all;
+}
+
+/// Rows of the items that occur in the training part.
+Vectors training_rows(const DataFolder& folder, const Vectors& vectors) {
+  std::vector<bool> occurs(static_cast<std::size_t>(folder.items()));
+  for (const ItemId item : folder.split.train.values) {
+    occurs[static_cast<std::size_t>(item)] = true;
   }
-  tokenizer::RandomIdsConfig config{.levels = options.levels,
-                                    .codes = options.codes,
-                                    .seed = static_cast<std::uint64_t>(options.seed)};
-  simgr::set_field(config, "collision", options.collision);
-  simgr::SemanticIds ids = tokenizer::random_ids(folder.items(), config);
-  std::cout << tokenizer::to_text(tokenizer::collision_report(ids));
-  return ids;
+  Vectors rows(0, vectors.cols);
+  for (Index item = 0; item < folder.items(); ++item) {
+    if (occurs[static_cast<std::size_t>(item)]) {
+      const auto row = vectors.view().row(item);
+      rows.values.insert(rows.values.end(), row.begin(), row.end());
+      ++rows.rows;
+    }
+  }
+  std::fprintf(stderr, "fitted to %td of %td items\n", rows.rows, folder.items());
+  return rows;
+}
+
+/// Whitened where that is asked for.
+Vectors vectors_for(const TokenizeOptions& options, const DataFolder& folder,
+                    simgr::cpu::ThreadPool& pool) {
+  Vectors vectors = text_vectors_of(folder, options.text_vectors, pool);
+  return options.whiten > 0 ? tokenizer::whiten(vectors, options.whiten, pool) : vectors;
+}
+
+std::string json_of(const tokenizer::CollisionReport& report) {
+  JsonLine line;
+  line.add("items", report.items);
+  line.add("distinct", report.distinct);
+  line.add("collision_rate", report.collision_rate);
+  line.add("share_in_groups", report.share_in_groups);
+  line.add("largest_group", report.largest_group);
+  std::string digits;
+  for (const tokenizer::DigitUsage& usage : report.digits) {
+    JsonLine digit;
+    digit.add("codes", usage.codes);
+    digit.add("used", usage.used);
+    digit.add("entropy", usage.entropy);
+    digit.add("perplexity", usage.perplexity);
+    digit.add("prefixes", usage.prefixes);
+    digit.add("prefix_perplexity", usage.prefix_perplexity);
+    digits += (digits.empty() ? "" : ",") + digit.text();
+  }
+  line.add_raw("digits", "[" + digits + "]");
+  return line.text();
+}
+
+std::string json_of(const tokenizer::NeighbourAgreement& report) {
+  JsonLine line;
+  const auto list = [&](const char* name, const std::vector<double>& shares) {
+    std::string numbers;
+    for (const double share : shares) {
+      numbers += (numbers.empty() ? "" : ",") + simgr::detail::as_text(share);
+    }
+    line.add_raw(name, "[" + numbers + "]");
+  };
+  line.add("items", report.items);
+  line.add("neighbours", report.neighbours);
+  list("digit", report.digit);
+  list("prefix", report.prefix);
+  list("chance", report.chance);
+  return line.text();
+}
+
+/// Prints what ids are worth: before their collisions are treated, and after.
+void print_report(const TokenizeOptions& options, const SemanticIds& before, Collision collision,
+                  const SemanticIds& after, const Vectors& vectors, simgr::cpu::ThreadPool& pool) {
+  const auto first = tokenizer::collision_report(before), last = tokenizer::collision_report(after);
+  const std::string word(names_of(collision)[static_cast<std::size_t>(collision)]);
+  JsonLine line;
+  if (options.json) {
+    line.add("method", options.ids.empty() ? options.method : std::string("file"));
+    line.add("fit_on", options.fit_on);
+    line.add("collision", word);
+    line.add_raw("before", json_of(first));
+    line.add_raw("after", json_of(last));
+  } else {
+    std::cout << tokenizer::to_text(first);
+    if (collision != Collision::keep) {
+      std::cout << (collision == Collision::digit ? "with one digit more" : "collisions by " + word)
+                << ": " << tokenizer::to_text(last);
+    }
+  }
+  if (!vectors.empty()) {
+    const auto agreement = tokenizer::neighbour_agreement(after, vectors, 10, 2000, pool);
+    options.json ? line.add_raw("neighbours", json_of(agreement))
+                 : void(std::cout << tokenizer::to_text(agreement));
+  }
+  if (options.json) {
+    std::cout << line.text() << "\n";
+  }
+}
+
+/// ids.tsv, or an index of LC-Rec's form by its name.
+void write_ids(const TokenizeOptions& options, const SemanticIds& ids) {
+  options.out.ends_with(".json") ? simgr::io::write_lc_rec_index(options.out, ids)
+                                 : simgr::io::write_semantic_ids(options.out, ids);
+  (options.json ? std::cerr : std::cout) << "saved " << options.out << "\n";
 }
 
 }  // namespace
 
+std::vector<std::string> tokenizer_names() {
+  std::vector<std::string> names;
+  for (const Method& method : methods()) { names.push_back(method.name); }
+  names.pop_back();  // "file" is what --ids means
+  return names;
+}
+
 void tokenize(const TokenizeOptions& options) {
   require_output(options.out, Output::ids);
+  const auto& all = methods();
+  const std::string name = options.ids.empty() ? options.method : "file";
+  const Method& method = *std::find_if(
+      all.begin(), all.end(), [&](const Method& candidate) { return candidate.name == name; });
+  const auto words = names_of(Collision{});
+  const auto collision = static_cast<Collision>(
+      std::find(words.begin(), words.end(),
+                options.collision.empty() ? method.collision : options.collision) -
+      words.begin());
+  if (!method.needs_vectors && collision > Collision::digit_if_shared) {  // before any work
+    throw UsageError("these ids have no codebooks: --collision takes keep, digit or "
+                     "digit-if-shared");
+  }
+  if (options.out.ends_with(".json") && options.levels.value_or(method.levels) > 26) {
+    throw UsageError("--out: an index of LC-Rec's form has at most 26 digits, a to z; give a name "
+                     "that does not end with .json");
+  }
   const DataFolder folder = read_folder(options.data);
-  simgr::io::write_semantic_ids(options.out, options.method == "random"
-                                                 ? ids_by_chance(options, folder)
-                                                 : ids_from_texts(options, folder));
-  std::cout << "saved " << options.out << "\n";
+  simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
+  Request request{.options = options, .folder = folder, .pool = pool};
+  if (method.needs_vectors || !options.text_vectors.empty()) {
+    request.vectors = vectors_for(options, folder, pool);
+    if (options.fit_on == "training") {
+      request.fitted = training_rows(folder, request.vectors);
+    }
+  }
+  const Made made = method.make(request);
+  const SemanticIds ids = made.resolve(collision);
+  print_report(options, made.ids, collision, ids, request.vectors, pool);
+  write_ids(options, ids);
 }
 
 }  // namespace simgr_cli

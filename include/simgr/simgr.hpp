@@ -95,10 +95,13 @@
 #include <simgr/tokenizer/kmeans.hpp>
 #include <simgr/tokenizer/nearest_centroid.hpp>
 #include <simgr/tokenizer/nearest_free.hpp>
+#include <simgr/tokenizer/neighbour_agreement.hpp>
 #include <simgr/tokenizer/product_quantizer.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
 #include <simgr/tokenizer/residual_quantizer.hpp>
+#include <simgr/tokenizer/resolve_collisions.hpp>
+#include <simgr/tokenizer/sinkhorn.hpp>
 #include <simgr/tokenizer/whitening.hpp>
 #include <simgr/train/clip.hpp>
 #include <simgr/train/early_stopping.hpp>

@@ -223,6 +223,47 @@ TEST_CASE("tokenize writes ids that fit takes") {
   CHECK(fitted.code == 0);
 }
 
+TEST_CASE("tokenize makes ids by every method, writes an index and reads it back") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), index = folder.file("x.index.json"),
+                    ids = folder.file("ids.tsv");
+  simgr_test::write_data_folder(data);
+  const auto tokenized = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"tokenize", "--data", data};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_simgr(folder, words);
+  };
+  const auto made =
+      tokenized({"--method", "residual-kmeans", "--levels", "2", "--codes", "4", "--collision",
+                 "digit-if-shared", "--fit-on", "training", "--json", "--out", index});
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  for (const char* part : {"\"method\":\"residual-kmeans\"", "\"fit_on\":\"training\"",
+                           "\"before\":{", "\"collision_rate\":", "\"neighbours\":{"}) {
+    CAPTURE(part);
+    CHECK(made.out.find(part) != std::string::npos);
+  }
+  const auto copied = tokenized({"--ids", index, "--out", ids});
+  INFO(copied.err);
+  CHECK(copied.code == 0);
+  CHECK(copied.out.starts_with("30 items, 30 distinct ids"));
+  CHECK(tokenized({"--ids", ids, "--out", folder.file("again.json")}).code == 0);
+  CHECK(simgr_test::read_bytes(folder.file("again.json")) == simgr_test::read_bytes(index));
+  CHECK(tokenized({"--ids", index, "--out", index}).code == 1);  // perhaps somebody's own
+
+  simgr_test::write_bytes(folder.file("few.json"), R"({"0":["<a_1>"],"1":["<a_2>"]})");
+  const auto few = tokenized({"--ids", folder.file("few.json"), "--out", ids});
+  CHECK(few.code == 1);
+  CHECK(few.err.find("expected ids of 30 items, found 2") != std::string::npos);
+  const auto wrong = tokenized({"--set", "colision=keep", "--out", ids});
+  CHECK(wrong.code == 2);
+  CHECK(wrong.err.find("near names: collision") != std::string::npos);
+  CHECK(tokenized({"--method", "random", "--collision", "sinkhorn", "--out", ids}).code == 2);
+  const auto long_ids = tokenized({"--method", "opq", "--out", folder.file("opq.json")});
+  CHECK(long_ids.code == 2);
+  CHECK(long_ids.err.find("at most 26 digits") != std::string::npos);
+}
+
 TEST_CASE("a fit that is killed and resumed gives the file of the uninterrupted one") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data");

@@ -63,6 +63,23 @@ TEST_CASE("an LC-Rec index is read in any order") {
   CHECK(ids.codes_per_digit == std::vector<Index>{6, 8});
 }
 
+TEST_CASE("an LC-Rec index comes back as it was written") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("x.index.json");
+  simgr::io::write_lc_rec_index(path, three_items());
+  CHECK(simgr_test::read_bytes(path) ==
+        "{\n\"0\": [\"<a_5>\",\"<b_0>\"],\n\"1\": "
+        "[\"<a_2>\",\"<b_7>\"],\n\"2\": [\"<a_5>\",\"<b_0>\"]\n}\n");
+  const auto ids = simgr::io::read_semantic_ids(path);
+  CHECK(ids.codes.values == three_items().codes.values);
+  CHECK(ids.codes_per_digit == std::vector<Index>{6, 8});
+  simgr::SemanticIds wide;
+  wide.codes = simgr::OwnedMatrix<std::int32_t>(1, 27);
+  wide.codes_per_digit.assign(27, 1);
+  CHECK_THROWS_AS(simgr::io::write_lc_rec_index(path, wide), simgr::ConfigError);
+  CHECK(simgr::io::read_semantic_ids(path).items() == 3);
+}
+
 TEST_CASE("broken id files are refused with the line and the reason") {
   const TemporaryFolder folder;
   const std::pair<const char*, const char*> cases[] = {

@@ -38,7 +38,19 @@ TEST_CASE("the report counts collisions, groups and usage") {
   CHECK(report.digits[0].perplexity == doctest::Approx(std::exp(entropy)));
   CHECK(report.digits[1].codes == 4);
   CHECK(report.digits[1].used == 3);
+  CHECK(report.digits[0].prefixes == 3);
+  CHECK(report.digits[0].prefix_perplexity == doctest::Approx(std::exp(entropy)));
+  CHECK(report.digits[1].prefixes == 3);
   CHECK(to_text(report).find("6 items, 3 distinct ids: collision rate 50.00 %") == 0);
+}
+
+TEST_CASE("prefixes are counted level by level") {
+  const CollisionReport report =
+      collision_report(ids_of({0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 1, 1}, 3, {2, 2, 2}));
+  CHECK(report.digits[0].prefixes == 2);
+  CHECK(report.digits[1].prefixes == 3);
+  CHECK(report.digits[2].prefixes == 4);
+  CHECK(report.digits[2].prefix_perplexity == doctest::Approx(4));
 }
 
 TEST_CASE("a report of nothing is zeros") {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <simgr/tokenizer/residual_quantizer.hpp>
+
 using simgr::Index;
 using simgr::SemanticIds;
 using namespace simgr::tokenizer;

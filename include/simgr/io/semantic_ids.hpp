@@ -229,4 +229,31 @@ inline void write_semantic_ids(const std::string& path, const SemanticIds& ids) 
   }
 }
 
+/// Writes an index of LC-Rec's form, one line an item: "17": ["<a_3>","<b_250>"]. Read back, digits
+/// have as many codes as their largest and one.
+///
+/// Errors  ConfigError: more than 26 digits, which have no letters;  those of AtomicFile
+inline Failure try_write_lc_rec_index(const std::string& path, const SemanticIds& ids) {
+  if (ids.digits() > 26) {
+    return ConfigError("an index names digits a to z: expected at most 26, found " +
+                       std::to_string(ids.digits()));
+  }
+  std::string text = "{";
+  for (Index item = 0; item < ids.items(); ++item) {
+    text += (item > 0 ? ",\n\"" : "\n\"") + std::to_string(item) + "\": [";
+    for (Index digit = 0; digit < ids.digits(); ++digit) {
+      text += (digit > 0 ? ",\"<" : "\"<") + std::string(1, static_cast<char>('a' + digit)) + "_" +
+              std::to_string(ids.codes.view()(item, digit)) + ">\"";
+    }
+    text += "]";
+  }
+  return try_replace_file(path, text + "\n}\n");
+}
+
+inline void write_lc_rec_index(const std::string& path, const SemanticIds& ids) {
+  if (Failure failure = try_write_lc_rec_index(path, ids)) {
+    raise(*failure);
+  }
+}
+
 }  // namespace simgr::SIMGR_ABI::io

@@ -2,26 +2,55 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include <simgr/core/error.hpp>
 #include <simgr/tokenizer/collision.hpp>
-#include <simgr/tokenizer/residual_quantizer.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
+/// What a tokenizer must tell so that items can move to other ids: how far what is left over of a
+/// vector, after the digits of a prefix, is from every code of the next digit.
+template <class C>
+concept Codebooks = requires(const C& codebooks, std::span<const std::int32_t> prefix,
+                             std::int32_t code, Vector<float> rest, std::vector<float>& found) {
+  { codebooks.levels() } -> std::convertible_to<Index>;
+  codebooks.distances(prefix, rest, found);
+  codebooks.leave_over(prefix, code, rest);
+};
+
 namespace detail {
+
+inline Vector<float> as_vector(std::vector<float>& values) noexcept {
+  return {values.data(), {std::ssize(values)}};
+}
+
+/// Distances from a vector to the codes that may end an id with these digits.
+template <Codebooks C>
+void last_distances(const C& codebooks, VectorArg<float> vector,
+                    std::span<const std::int32_t> prefix, std::vector<float>& found) {
+  std::vector<float> rest(vector.begin(), vector.end());
+  for (std::size_t level = 0; level < prefix.size(); ++level) {
+    codebooks.distances(prefix.first(level), as_vector(rest), found);
+    codebooks.leave_over(prefix.first(level), prefix[level], as_vector(rest));
+  }
+  codebooks.distances(prefix, as_vector(rest), found);
+}
 
 /// Moves one item after another to the first free id in the order of nearness, depth first: the
 /// nearest code of every level, then the other last codes from near to far, then the second nearest
 /// code of the level above, and so on.
+template <Codebooks C>
 class FreeIdSearch {
 public:
-  FreeIdSearch(const ResidualQuantizer& quantizer, MatrixArg<float> vectors, SemanticIds& ids)
-      : quantizer_(quantizer), vectors_(vectors), ids_(ids),
+  FreeIdSearch(const C& codebooks, MatrixArg<float> vectors, SemanticIds& ids)
+      : codebooks_(codebooks), vectors_(vectors), ids_(ids),
         below_(static_cast<std::size_t>(ids.digits()) + 1, 1) {
     // Ids below a prefix; capped, it only has to tell full prefixes from the others.
     for (std::size_t l = below_.size() - 1; l-- > 0;) {
@@ -34,8 +63,7 @@ public:
   void occupy(ItemId item) { count_prefixes(ids_.codes.view().row(item)); }
   bool move(ItemId item) {
     std::vector<std::int32_t> id;
-    std::vector<float> residual(vectors_.row(item).begin(), vectors_.row(item).end());
-    if (!descend(std::move(residual), id)) {
+    if (!descend({vectors_.row(item).begin(), vectors_.row(item).end()}, id)) {
       return false;
     }
     std::copy(id.begin(), id.end(), ids_.codes.view().row(item).begin());
@@ -52,28 +80,24 @@ private:
       ++taken_[key(id.data(), l)];
     }
   }
-  bool descend(std::vector<float> residual, std::vector<std::int32_t>& id) {
-    const std::size_t level = id.size();
-    if (level == below_.size() - 1) {
+  bool descend(std::vector<float> rest, std::vector<std::int32_t>& id) {
+    if (id.size() == below_.size() - 1) {
       return true;
     }
-    const Matrix<float> row{residual.data(), {1, std::ssize(residual)}};
-    quantizer_.begin_level(row);
-    const auto codebook = quantizer_.codebooks[level].view();
+    std::vector<float> distances;
+    codebooks_.distances(id, as_vector(rest), distances);
     std::vector<std::pair<float, std::int32_t>> order;
-    for (Index c = 0; c < codebook.rows(); ++c) {
-      order.emplace_back(squared_distance(row.row(0), codebook.row(c)),
-                         static_cast<std::int32_t>(c));
+    for (const float distance : distances) {
+      order.emplace_back(distance, static_cast<std::int32_t>(order.size()));
     }
     std::sort(order.begin(), order.end());
     for (const auto& [distance, code] : order) {
       id.push_back(code);
       const auto found = taken_.find(key(id.data(), id.size()));
       if (found == taken_.end() || found->second < below_[id.size()]) {
-        std::vector<float> rest = residual;
-        quantizer_.subtract(static_cast<Index>(level), code,
-                            Vector<float>{rest.data(), {std::ssize(rest)}});
-        if (descend(std::move(rest), id)) {
+        std::vector<float> next = rest;
+        codebooks_.leave_over(std::span(id).first(id.size() - 1), code, as_vector(next));
+        if (descend(std::move(next), id)) {
           return true;
         }
       }
@@ -83,7 +107,7 @@ private:
   }
 
   static constexpr Index cap_ = Index{1} << 31;
-  const ResidualQuantizer& quantizer_;
+  const C& codebooks_;
   MatrixArg<float> vectors_;
   SemanticIds& ids_;
   std::vector<Index> below_;                      // [digits + 1], ids under a prefix of l digits
@@ -97,34 +121,32 @@ private:
 /// else another code of the level above, and so on. Ties go to the lower item; equal vectors are
 /// told apart too.
 ///
-/// Shapes  ids: the codes of vectors [items, width] under `quantizer`, without a further digit
+/// Shapes  ids: the codes of vectors [items, width] under `codebooks`, without a further digit
 /// Cost    O(moved items · levels · codes · width)
 /// Errors  ConfigError: more items than ids
-inline SemanticIds move_to_nearest_free(const ResidualQuantizer& quantizer,
-                                        MatrixArg<float> vectors, SemanticIds ids) {
-  SIMGR_ASSERT(vectors.rows() == ids.items() && ids.digits() == quantizer.levels(),
+template <Codebooks C>
+SemanticIds move_to_nearest_free(const C& codebooks, MatrixArg<float> vectors, SemanticIds ids) {
+  SIMGR_ASSERT(vectors.rows() == ids.items() && ids.digits() == codebooks.levels(),
                "move_to_nearest_free: shapes");
-  detail::FreeIdSearch search(quantizer, vectors, ids);
+  detail::FreeIdSearch<C> search(codebooks, vectors, ids);
   if (ids.items() > search.capacity()) {
     SIMGR_THROW(ConfigError("collision: " + std::to_string(ids.items()) +
                             " items do not fit into " + std::to_string(search.capacity()) +
                             " ids; raise levels or codes"));
   }
-  const auto left_over = [&](ItemId item) {
-    std::vector<float> residual(vectors.row(item).begin(), vectors.row(item).end());
-    const Matrix<float> row{residual.data(), {1, vectors.cols()}};
-    for (Index level = 0; level < quantizer.levels(); ++level) {
-      quantizer.begin_level(row);
-      quantizer.subtract(level, ids.codes.view()(item, level), row.row(0));
-    }
-    return squared_length(row.row(0));
-  };
+  const auto prefixes = static_cast<std::size_t>(ids.digits() - 1);
+  std::vector<float> distances;
   std::vector<std::pair<float, ItemId>> movers;
   const IdGroups groups = group_ids(ids.codes);
   for (Index g = 0; g < groups.groups(); ++g) {
     std::vector<std::pair<float, ItemId>> members;
     for (const ItemId item : groups.group(g)) {
-      members.emplace_back(groups.group(g).size() > 1 ? left_over(item) : 0.0f, item);
+      const auto id = std::as_const(ids.codes).view().row(item).span();
+      if (groups.group(g).size() > 1) {
+        detail::last_distances(codebooks, vectors.row(item), id.first(prefixes), distances);
+      }
+      members.emplace_back(
+          groups.group(g).size() > 1 ? distances[static_cast<std::size_t>(id.back())] : 0.0f, item);
     }
     std::sort(members.begin(), members.end());
     search.occupy(members.front().second);

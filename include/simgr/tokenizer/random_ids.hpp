@@ -15,14 +15,14 @@ struct RandomIdsConfig {
   Index levels = 4;
   Index codes = 256;
   std::uint64_t seed = 1;
-  Collision collision = Collision::digit;  // nearest_free has no meaning here
+  Collision collision = Collision::digit;  // there are no codebooks to move by
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
     f(Field{"levels", 1, 64, "digits of an id, the disambiguation digit not counted"}, c.levels);
     f(Field{"codes", 1, 1 << 20, "codes of a digit"}, c.codes);
     f(Field{"seed", 0, 1.9e19, "seed of the draws"}, c.seed);
-    f(Field{"collision", 0, 1, "items of one id stay, or get one digit more"}, c.collision);
+    f(Field{"collision", 0, 2, "items of one id stay, or get one digit more"}, c.collision);
   }
 };
 
@@ -44,7 +44,7 @@ inline SemanticIds random_ids(Index items, const RandomIdsConfig& config = {}) {
       code = static_cast<std::int32_t>(rng.below(config.codes));
     }
   }
-  return config.collision == Collision::digit ? append_digit(ids) : ids;
+  return resolve_collisions(ids, config.collision);
 }
 
 }  // namespace simgr::SIMGR_ABI::tokenizer

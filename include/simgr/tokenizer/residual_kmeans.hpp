@@ -8,9 +8,8 @@
 #include <vector>
 
 #include <simgr/core/fields.hpp>
-#include <simgr/tokenizer/collision.hpp>
-#include <simgr/tokenizer/nearest_free.hpp>
 #include <simgr/tokenizer/residual_quantizer.hpp>
+#include <simgr/tokenizer/resolve_collisions.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
@@ -31,7 +30,7 @@ struct ResidualKMeansConfig {
     f(Field{"seed", 0, 1.9e19, "seed of the k-means++ draws"}, c.seed);
     f(Field{"normalise_residuals", 0, 1, "divide the residuals by their lengths at every level"},
       c.normalise_residuals);
-    f(Field{"collision", 0, 2, "items of one id stay, get one digit more, or move"}, c.collision);
+    f(Field{"collision", 0, 4, "items of one id stay, get one digit more, or move"}, c.collision);
   }
 };
 
@@ -94,20 +93,6 @@ template <class E = Serial>
     return found;
   }
 
-/// The ids of `found`, made from these vectors, with collisions treated as asked.
-inline SemanticIds resolve_collisions(const ResidualKMeans& found, MatrixArg<float> vectors,
-                                      Collision collision) {
-  switch (collision) {
-  case Collision::digit:
-    return append_digit(found.ids);
-  case Collision::nearest_free:
-    return move_to_nearest_free(found.quantizer, vectors, found.ids);
-  case Collision::keep:
-    break;
-  }
-  return found.ids;
-}
-
 /// Semantic ids of item vectors [items, width]; ids that collide are treated as config.collision
 /// says, by default with one digit more. Everything else as fit_residual_kmeans, which returns the
 /// codebooks, too.
@@ -115,8 +100,8 @@ template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       SemanticIds residual_kmeans(MatrixArg<float> vectors, const ResidualKMeansConfig& config = {},
                                   E&& executor = E{}) {
-    return resolve_collisions(fit_residual_kmeans(vectors, config, {}, executor), vectors,
-                              config.collision);
+    const ResidualKMeans found = fit_residual_kmeans(vectors, config, {}, executor);
+    return resolve_collisions(found.quantizer, vectors, found.ids, config.collision);
   }
 
 }  // namespace simgr::SIMGR_ABI::tokenizer

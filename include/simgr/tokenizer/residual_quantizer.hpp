@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -76,6 +77,22 @@ struct ResidualQuantizer {
         for (float& value : residual.row(row)) { value /= length; }
       }
     }
+  }
+  /// Squared distances [codes] from what the digits of `prefix` left over of a vector to the codes
+  /// of the next level; `rest` becomes what that level sees.
+  void distances(std::span<const std::int32_t> prefix, Vector<float> rest,
+                 std::vector<float>& found) const {
+    begin_level({rest.data(), {1, rest.size()}});
+    const auto codebook = codebooks[prefix.size()].view();
+    found.resize(static_cast<std::size_t>(codebook.rows()));
+    for (Index code = 0; code < codebook.rows(); ++code) {
+      found[static_cast<std::size_t>(code)] = squared_distance(rest, codebook.row(code));
+    }
+  }
+  /// What the next digit leaves over of `rest`.
+  void leave_over(std::span<const std::int32_t> prefix, std::int32_t code,
+                  Vector<float> rest) const noexcept {
+    subtract(static_cast<Index>(prefix.size()), code, rest);
   }
   /// residual -= the centroid of `code`
   void subtract(Index level, std::int32_t code, Vector<float> residual) const noexcept {
