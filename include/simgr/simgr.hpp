@@ -101,6 +101,7 @@
 #include <simgr/tokenizer/residual_kmeans.hpp>
 #include <simgr/tokenizer/residual_quantizer.hpp>
 #include <simgr/tokenizer/resolve_collisions.hpp>
+#include <simgr/tokenizer/rq_vae.hpp>
 #include <simgr/tokenizer/sinkhorn.hpp>
 #include <simgr/tokenizer/whitening.hpp>
 #include <simgr/train/clip.hpp>
