@@ -77,9 +77,15 @@
 #include <simgr/pooler/digit_heads.hpp>
 #include <simgr/pooler/positions.hpp>
 #include <simgr/pooler/sequence.hpp>
+#include <simgr/ranker/child_scores.hpp>
+#include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/ranker/exhaustive.hpp>
+#include <simgr/ranker/free_beam.hpp>
 #include <simgr/ranker/graph_decoding.hpp>
+#include <simgr/ranker/listable_nodes.hpp>
 #include <simgr/ranker/seen_items.hpp>
+#include <simgr/ranker/trie_beam.hpp>
+#include <simgr/ranker/tuple_lists.hpp>
 #include <simgr/serve.hpp>
 #include <simgr/similarity/candidates.hpp>
 #include <simgr/similarity/cross_attention.hpp>
@@ -103,6 +109,7 @@
 #include <simgr/tokenizer/resolve_collisions.hpp>
 #include <simgr/tokenizer/rq_vae.hpp>
 #include <simgr/tokenizer/sinkhorn.hpp>
+#include <simgr/tokenizer/trie.hpp>
 #include <simgr/tokenizer/whitening.hpp>
 #include <simgr/train/clip.hpp>
 #include <simgr/train/early_stopping.hpp>

@@ -46,6 +46,8 @@ struct RowRule {
     return !set.empty() && std::binary_search(set.begin(), set.end(), id);
   }
   bool skips(ItemId id) const noexcept { return holds(skip, id); }
+  /// Whether `id` may be listed by its score.
+  bool lists(ItemId id) const noexcept { return !skips(id) && (!restricted || holds(only, id)); }
 };
 
 /// Memory that rule_of needs for a row, in ids.
