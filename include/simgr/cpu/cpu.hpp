@@ -15,3 +15,4 @@
 #include <simgr/cpu/rotary.hpp>
 #include <simgr/cpu/segment.hpp>
 #include <simgr/cpu/softmax.hpp>
+#include <simgr/cpu/tree_attention.hpp>
