@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
+#include <type_traits>
+
+#include <simgr/core/arena.hpp>
 #include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
+#include <simgr/core/token_tree.hpp>
 #include <simgr/nn/linear.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -90,24 +95,55 @@ struct SelfAttention {
     return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
   }
 
-  /// The last position of each sequence alone, for serving: no dropout, and nothing for backward.
+  // For serving: no dropout, and nothing for backward. What tokens are to be attended to later are
+  // their keys and values, side by side, which the caller keeps:  kv [tokens, 2 width].
+
+  /// All positions.   x_q, x, y [tokens, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
+                                MatrixArg<T, S> x, Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+    const Matrix<T, S> q = queries(c, p, x_q, ctx);
+    keys_and_values(c, p, x, kv, ctx);
+    const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.width);
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {  // probabilities of one at a time
+      Arena::Scope scope(ctx.arena);
+      const Offsets own = offsets.subspan(s, 2);
+      attention(ctx, Mask{}, Columns<const T, S>{q, 0}, Columns<const T, S>{kv, 0},
+                Columns<const T, S>{kv, c.width}, own, c.shape(), 0.0f, 0,
+                ctx.template take<T>(probability_count(own, c.heads)), mixed);
+    }
+    return project(c, p, mixed, ctx);
+  }
+  /// The last position of each sequence alone.
   ///
   /// Shapes  x_q, y [sequences, width];  x [tokens, width];  no sequence is empty
   template <class T, class S, class Ctx>
-  static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                                   MatrixArg<T, S> x, Offsets offsets, Cache<T, S>& cache,
-                                   Ctx& ctx) {
-    const Index width = c.width;
-    const Matrix<T, S> q = ctx.template take<T>(x_q.rows(), width);
-    const Matrix<T, S> kv = ctx.template take<T>(x.rows(), 2 * width);
-    gemm_nt(ctx, x_q, p.qkv.weight.slice(0, width), q, Write::assign);
-    add_to_rows(ctx, p.qkv.bias.slice(0, width), q);
-    gemm_nt(ctx, x, p.qkv.weight.slice(width, 2 * width), kv, Write::assign);
-    add_to_rows(ctx, p.qkv.bias.slice(width, 2 * width), kv);
-    const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), width);
-    attention_of_last(ctx, q, Columns<const T, S>{kv, 0}, Columns<const T, S>{kv, width}, offsets,
+  static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
+                                 MatrixArg<T, S> x, Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+    const Matrix<T, S> q = queries(c, p, x_q, ctx);
+    keys_and_values(c, p, x, kv, ctx);
+    const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.width);
+    attention_of_last(ctx, q, Columns<const T, S>{kv, 0}, Columns<const T, S>{kv, c.width}, offsets,
                       c.shape(), mixed);
-    return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
+    return project(c, p, mixed, ctx);
+  }
+  /// The last level of a token tree: each node as the last position of its history and path.
+  ///
+  /// @param history  keys and values of the histories [tokens, 2 width]
+  /// @param levels   those of each level of the tree; the last one is written
+  ///
+  /// Shapes  x_q, x, y [nodes, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> serve_nodes(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
+                                  MatrixArg<T, S> x, Matrix<T, S> history,
+                                  std::span<const Matrix<T, S>> levels, const TokenTree<S>& tree,
+                                  Ctx& ctx) requires std::is_same_v<Mask, Causal> {
+    const Matrix<T, S> q = queries(c, p, x_q, ctx);
+    keys_and_values(c, p, x, levels.back(), ctx);
+    const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.width);
+    attention_of_nodes(ctx, q, Columns<const T, S>{history, 0},
+                       Columns<const T, S>{history, c.width}, levels, tree, c.shape(), mixed);
+    return project(c, p, mixed, ctx);
   }
 
   /// Gradients of x_q and x. Where both came from one view, both members are the one matrix that
@@ -156,6 +192,27 @@ struct SelfAttention {
     gemm_nn(ctx, dq, p.qkv.weight.slice(0, width), gradient.queries_from, Write::assign);
     gemm_nn(ctx, dkv, p.qkv.weight.slice(width, 2 * width), gradient.x, Write::assign);
     return gradient;
+  }
+
+private:
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> queries(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x, Ctx& ctx) {
+    const Matrix<T, S> q = ctx.template take<T>(x.rows(), c.width);
+    gemm_nt(ctx, x, p.qkv.weight.slice(0, c.width), q, Write::assign);
+    add_to_rows(ctx, p.qkv.bias.slice(0, c.width), q);
+    return q;
+  }
+  template <class T, class S, class Ctx>
+  static void keys_and_values(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                              Matrix<T, S> kv, Ctx& ctx) {
+    gemm_nt(ctx, x, p.qkv.weight.slice(c.width, 2 * c.width), kv, Write::assign);
+    add_to_rows(ctx, p.qkv.bias.slice(c.width, 2 * c.width), kv);
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> project(const Config& c, const Params<T, S>& p, Matrix<T, S> mixed,
+                              Ctx& ctx) {
+    Linear::Cache<T, S> cache;
+    return c.projected ? Linear::forward(c.out(), p.out, mixed, cache, ctx) : mixed;
   }
 };
 

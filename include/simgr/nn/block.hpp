@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 #include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
+#include <simgr/core/token_tree.hpp>
 #include <simgr/nn/attention.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
@@ -99,43 +101,58 @@ struct TransformerBlock {
     }
   }
 
-  /// The last position of each sequence alone, for serving: keys and values of all tokens,
-  /// everything else of one.
+  /// Keys and values of a layer that tokens decoded later attend to.
+  template <class T, class S = Host>
+  struct Kept {
+    Matrix<T, S> history;              // [tokens, 2 width]
+    std::vector<Matrix<T, S>> levels;  // of a token tree, each [nodes, 2 width]
+  };
+
+  // For serving: no dropout, and nothing for backward.
+
+  /// All positions.   x, y [tokens, width];  kv [tokens, 2 width] is written
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                                Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+    return serve(
+        c, p, x, [](MatrixArg<T, S> rows) { return rows; },
+        [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
+          return Attention::serve_all(c.attention(), p.attention, x_q, all, offsets, kv, ctx);
+        },
+        ctx);
+  }
+  /// The last position of each sequence alone: keys and values of all tokens, everything else of
+  /// one.
   ///
   /// Shapes  x [tokens, width];  y [sequences, width];  last [sequences], the rows of the positions
+  ///         kv [tokens, 2 width] is written
   template <class T, class S, class Ctx>
-  static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                                   Offsets offsets, std::span<const std::int32_t> last,
-                                   Cache<T, S>& cache, Ctx& ctx) {
-    const auto at_last = [&](MatrixArg<T, S> rows) {
-      const Matrix<T, S> y = ctx.template take<T>(static_cast<Index>(last.size()), c.width);
-      gather_rows(ctx, rows, last, y);
-      return y;
-    };
-    const auto attend_last = [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all,
-                                 MatrixArg<T, S> residual) {
-      const Matrix<T, S> y = Attention::forward_last(c.attention(), p.attention, x_q, all, offsets,
-                                                     cache.attention, ctx);
-      copy(ctx, residual, y, Write::add);
-      return y;
-    };
-    if constexpr (std::is_same_v<Placement, PreNorm>) {
-      const Matrix<T, S> n = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
-      const Matrix<T, S> u = attend_last(at_last(n), n, at_last(x));
-      const Matrix<T, S> m = LayerNorm::forward(c.norm(), p.norm2, u, cache.norm2, ctx);
-      return feed_forward(c, p, m, u, cache, ctx);
-    } else if constexpr (std::is_same_v<Placement, PostNorm>) {
-      const Matrix<T, S> own = at_last(x);
-      const Matrix<T, S> sum = attend_last(own, x, own);
-      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm1, sum, cache.norm1, ctx);
-      const Matrix<T, S> out = feed_forward(c, p, u, u, cache, ctx);
-      return LayerNorm::forward(c.norm(), p.norm2, out, cache.norm2, ctx);
-    } else {
-      const Matrix<T, S> q = LayerNorm::forward(c.norm(), p.norm1, at_last(x), cache.norm1, ctx);
-      const Matrix<T, S> sum = attend_last(q, x, q);
-      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm2, sum, cache.norm2, ctx);
-      return feed_forward(c, p, u, u, cache, ctx);
-    }
+  static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                                 Offsets offsets, std::span<const std::int32_t> last,
+                                 Matrix<T, S> kv, Ctx& ctx) {
+    return serve(
+        c, p, x,
+        [&](MatrixArg<T, S> rows) -> MatrixArg<T, S> {
+          const Matrix<T, S> y = ctx.template take<T>(static_cast<Index>(last.size()), c.width);
+          gather_rows(ctx, rows, last, y);
+          return y;
+        },
+        [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
+          return Attention::serve_last(c.attention(), p.attention, x_q, all, offsets, kv, ctx);
+        },
+        ctx);
+  }
+  /// The last level of a token tree.   x, y [nodes, width];  its keys and values are written
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> serve_nodes(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
+                                  const TokenTree<S>& tree, const Kept<T, S>& kept, Ctx& ctx) {
+    return serve(
+        c, p, x, [](MatrixArg<T, S> rows) { return rows; },
+        [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
+          return Attention::serve_nodes(c.attention(), p.attention, x_q, all, kept.history,
+                                        std::span<const Matrix<T, S>>(kept.levels), tree, ctx);
+        },
+        ctx);
   }
 
   // forward: as the placement says.  A residual path adds its gradient to that of its branch.
@@ -178,6 +195,34 @@ struct TransformerBlock {
   }
 
 private:
+  /// The block of the rows that `pick` takes, with attention (of those rows, to all) given.
+  template <class T, class S, class Pick, class Attend, class Ctx>
+  static Matrix<T, S> serve(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x, Pick&& pick,
+                            Attend&& attend, Ctx& ctx) {
+    Cache<T, S> cache;  // of one call
+    const auto plus = [&](const Matrix<T, S>& y, MatrixArg<T, S> residual) {
+      copy(ctx, residual, y, Write::add);
+      return y;
+    };
+    if constexpr (std::is_same_v<Placement, PreNorm>) {
+      const Matrix<T, S> n = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
+      const Matrix<T, S> u = plus(attend(pick(n), n), pick(x));
+      const Matrix<T, S> m = LayerNorm::forward(c.norm(), p.norm2, u, cache.norm2, ctx);
+      return feed_forward(c, p, m, u, cache, ctx);
+    } else if constexpr (std::is_same_v<Placement, PostNorm>) {
+      const MatrixArg<T, S> own = pick(x);
+      const Matrix<T, S> sum = plus(attend(own, x), own);
+      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm1, sum, cache.norm1, ctx);
+      const Matrix<T, S> out = feed_forward(c, p, u, u, cache, ctx);
+      return LayerNorm::forward(c.norm(), p.norm2, out, cache.norm2, ctx);
+    } else {
+      const Matrix<T, S> q = LayerNorm::forward(c.norm(), p.norm1, pick(x), cache.norm1, ctx);
+      const Matrix<T, S> sum = plus(attend(q, x), q);
+      const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm2, sum, cache.norm2, ctx);
+      return feed_forward(c, p, u, u, cache, ctx);
+    }
+  }
+
   /// residual + dropout(attention)
   template <class T, class S, class Ctx>
   static Matrix<T, S> attend(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
