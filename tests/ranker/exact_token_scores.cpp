@@ -16,7 +16,7 @@ OwnedMatrix<float> exact_scores(const ExactTokenScores::Config& config, const Tr
   cpu::Context ctx{arena};
   OwnedMatrix<float> scores(decoder.rows(), trie.items());
   for (float& score : scores.values) { score = 1; }  // what nobody writes is seen
-  ExactTokenScores::score(config, trie, ctx, decoder, scores.view());
+  ExactTokenScores::score(ctx, config, trie, decoder, scores.view());
   return scores;
 }
 
@@ -83,6 +83,16 @@ TEST_CASE("The probabilities of unique items sum to one minus what falls on no i
   CHECK(leaked > .05);
   CHECK(mass(Support::level) == doctest::Approx(1 - leaked).epsilon(1e-6));
   CHECK(mass(Support::whole) < mass(Support::level));
+}
+
+TEST_CASE("Without another support, exact scores are over what the loss was over") {
+  const Trie trie(simgr_test::random_tuples(20, {4, 6}, 2));
+  simgr_test::ToyDecoder decoder{{3}, simgr_test::arbitrary_logit};
+  CHECK(exact_scores({}, trie, decoder).values ==
+        exact_scores({Support::level}, trie, decoder).values);
+  decoder.trained = DigitSupport::whole;
+  CHECK(exact_scores({}, trie, decoder).values ==
+        exact_scores({Support::whole}, trie, decoder).values);
 }
 
 TEST_CASE("Items of one tuple have one exact score, and histories do not touch each other") {

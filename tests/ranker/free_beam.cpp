@@ -50,7 +50,8 @@ TEST_CASE("An unconstrained beam loses places to tuples that are no item") {
   for (const bool whole : {false, true}) {
     Index dropped = 0;
     for (const Index width : {1, 6, 30}) {
-      const auto lists = simgr_test::rank_tokens<FreeBeam>({width, whole}, trie, decoder, 40);
+      const auto lists = simgr_test::rank_tokens<FreeBeam>(
+          {width, whole ? ranker::Support::whole : ranker::Support::level}, trie, decoder, 40);
       for (std::size_t row = 0; row < 3; ++row) {
         std::vector<ItemId> expected;
         for (const auto& tuple :

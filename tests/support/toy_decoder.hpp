@@ -29,6 +29,7 @@ struct ToyDecoder {
   std::vector<int> histories;
   std::function<double(int history, const Prefix& prefix, std::int32_t row)> logit;
   Index stepped = 0;
+  DigitSupport trained = DigitSupport::level;
 
   struct Node {
     int history;
@@ -37,6 +38,7 @@ struct ToyDecoder {
   std::vector<std::vector<Node>> nodes{};  // of each depth
 
   Index rows() const { return static_cast<Index>(histories.size()); }
+  DigitSupport support() const { return trained; }
 
   Matrix<const float> begin(cpu::Context& ctx) {
     nodes.assign(1, {});
@@ -163,7 +165,7 @@ Lists rank_tokens(const typename R::Config& config, const Trie& trie, Decoder& d
   const auto ids = ctx.take<ItemId>(rows, k);
   const auto best = ctx.take<float>(rows, k);
   const auto found = ctx.take<Index>(rows);
-  R::rank(config, trie, ctx, decoder, filter, ids, best, found);
+  R::rank(ctx, config, trie, decoder, filter, ids, best, found);
   Lists lists;
   for (Index row = 0; row < rows; ++row) {
     lists.ids.emplace_back(ids.row(row).data(), ids.row(row).data() + found[row]);

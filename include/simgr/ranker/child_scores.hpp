@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <simgr/core/arena.hpp>
+#include <simgr/core/digit_products.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/tokenizer/trie.hpp>
 
@@ -14,6 +15,7 @@
 // together. It is any type with
 //
 //   rows()                               histories
+//   support()                            DigitSupport of the loss it was trained with
 //   begin(ctx)                           -> queries [rows, width], which predict the first digit
 //   step(ctx, depth, parents, rows)      -> queries [nodes, width], which predict digit `depth`
 //                                        (from 0), for nodes of depth 1, 2, …: parents[n] is the
@@ -31,10 +33,25 @@ namespace simgr::SIMGR_ABI::ranker {
 /// What the probabilities of the digits of one place sum to one over. Masking by the trie comes
 /// before the softmax for `children`, and after it for the others: probability that falls on what
 /// is no item is then lost.
-enum class Support { whole, level, children };
+enum class Support {
+  trained,  // as in the loss: the model's `candidates.support`
+  level,    // the codes of the digit
+  whole,    // the codes of all digits
+  children  // of the prefix, in the trie
+};
 
-constexpr std::array<std::string_view, 3> names_of(Support) {
-  return {"whole", "level", "children"};
+constexpr std::array<std::string_view, 4> names_of(Support) noexcept {
+  return {"trained", "level", "whole", "children"};
+}
+
+/// The rows of the digit table that compete for digit `depth`; those of the level for `children`.
+template <class Decoder>
+Trie::Range competing_rows(const Decoder& decoder, const Trie& trie, Support support,
+                           Index depth) noexcept {
+  const bool whole = support == Support::whole ||
+                     (support == Support::trained && decoder.support() == DigitSupport::whole);
+  return whole ? Trie::Range{0, trie.table_rows()}
+               : Trie::Range{trie.first_row(depth), trie.first_row(depth + 1)};
 }
 
 /// Calls visit(n, child, log p) for every child of every node, in order:
@@ -48,9 +65,8 @@ void visit_children(Ctx& ctx, Decoder& decoder, const Trie& trie, Support suppor
                     std::span<const std::int32_t> nodes, Matrix<const float> queries,
                     Visit&& visit) {
   constexpr Index tile = Index{1} << 17;  // scores: half a megabyte
-  const Index first = support == Support::whole ? 0 : trie.first_row(depth);
-  const Index count =
-      support == Support::whole ? trie.table_rows() : trie.first_row(depth + 1) - first;
+  const Trie::Range competing = competing_rows(decoder, trie, support, depth);
+  const Index first = competing.begin, count = competing.size();
   const Index at_a_time = std::max<Index>(1, tile / count);
   for (Index begin = 0; begin < queries.rows(); begin += at_a_time) {
     Arena::Scope scope(ctx.arena);

@@ -29,18 +29,23 @@ struct ExactTokenScores {
   using In = flow::DigitScores;
 
   struct Config {
-    Support support = Support::level;  // of the softmax
-    Index tile = 1024;                 // nodes that go through the decoder together
+    Support support = Support::trained;  // of the softmax
+    Index tile = 256;                    // nodes that go through the decoder together
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
-      f(Field{"support", 0, 2, "what probabilities sum to one over"}, c.support);
+      f(Field{"support", 0, 3, "what probabilities sum to one over"}, c.support);
       f(Field{"tile", 1, 1 << 24, "prefixes that go through the decoder together"}, c.tile);
     }
   };
 
+  using State = Trie;
   template <class Ctx, class Decoder>
-  static void score(const Config& c, const Trie& trie, Ctx& ctx, Decoder& decoder,
+  static Trie prepare(Ctx&, const Config&, const Decoder& decoder) {
+    return Trie(decoder.items);
+  }
+  template <class Ctx, class Decoder>
+  static void score(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
                     Matrix<float> out) {
     Arena::Scope scope(ctx.arena);
     const Nodes roots = take_nodes(ctx, out.rows());
@@ -49,12 +54,12 @@ struct ExactTokenScores {
   }
 
   template <class Ctx, class Decoder>
-  static void rank(const Config& c, const Trie& trie, Ctx& ctx, Decoder& decoder,
+  static void rank(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
                    const ItemFilter& filter, Matrix<ItemId> ids, Matrix<float> best,
                    Vector<Index> found) {
     Arena::Scope scope(ctx.arena);
     const Matrix<float> scores = ctx.template take<float>(ids.rows(), trie.items());
-    score(c, trie, ctx, decoder, scores);
+    score(ctx, c, trie, decoder, scores);
     for (Index row = 0; row < ids.rows(); ++row) {
       Arena::Scope of_row(ctx.arena);
       const auto memory = ctx.template take<ItemId>(rule_memory(filter, row));

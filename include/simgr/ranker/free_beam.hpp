@@ -7,6 +7,7 @@
 #include <simgr/core/fields.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/child_scores.hpp>
+#include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/ranker/seen_items.hpp>
 #include <simgr/ranker/tuple_lists.hpp>
 
@@ -24,19 +25,29 @@ struct FreeBeam {
   using In = flow::DigitScores;
 
   struct Config {
-    Index width = 20;    // prefixes that go on
-    bool whole = false;  // candidates and softmax: the whole digit table, or the level's codes
+    Index width = 20;                    // prefixes that go on
+    Support support = Support::trained;  // candidates, and what the softmax is over
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
       f(Field{"width", 1, 1 << 16, "prefixes of each length that the beam keeps"}, c.width);
-      f(Field{"whole", 0, 1, "any code of any digit may come next, not only those of the level"},
-        c.whole);
+      f(Field{"support", 0, 2, "which codes may come next, and compete"}, c.support);
     }
   };
 
+  using State = Trie;
   template <class Ctx, class Decoder>
-  static void rank(const Config& c, const Trie& trie, Ctx& ctx, Decoder& decoder,
+  static Trie prepare(Ctx&, const Config&, const Decoder& decoder) {
+    return Trie(decoder.items);
+  }
+  /// Scores of all items: those that the beam finds for its own.   out [rows, items]
+  template <class Ctx, class Decoder>
+  static void score(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
+                    Matrix<float> out) {
+    ExactTokenScores::score(ctx, {.support = c.support}, trie, decoder, out);
+  }
+  template <class Ctx, class Decoder>
+  static void rank(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
                    const ItemFilter& filter, Matrix<ItemId> ids, Matrix<float> best,
                    Vector<Index> found) {
     const Index rows = ids.rows();
@@ -81,8 +92,8 @@ private:
   template <class Ctx, class Decoder>
   static Beam extend(const Config& c, const Trie& trie, Ctx& ctx, Decoder& decoder, Index depth,
                      const Beam& beam, Matrix<const float> queries) {
-    const Index first = c.whole ? 0 : trie.first_row(depth);
-    const Index count = c.whole ? trie.table_rows() : trie.first_row(depth + 1) - first;
+    const Trie::Range competing = competing_rows(decoder, trie, c.support, depth);
+    const Index first = competing.begin, count = competing.size();
     const Index rows = beam.nodes.size() / beam.width;
     const Beam longer = take_beam(ctx, rows, std::min(c.width, beam.width * count));
     for (Index row = 0; row < rows; ++row) {

@@ -7,6 +7,7 @@
 #include <simgr/core/fields.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/child_scores.hpp>
+#include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/ranker/listable_nodes.hpp>
 #include <simgr/ranker/tuple_lists.hpp>
 
@@ -33,18 +34,29 @@ struct TrieBeam {
   using In = flow::DigitScores;
 
   struct Config {
-    Index width = 20;                  // prefixes that go on
-    Support support = Support::level;  // of the softmax
+    Index width = 20;                    // prefixes that go on
+    Support support = Support::trained;  // of the softmax
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
       f(Field{"width", 1, 1 << 24, "prefixes of each length that the beam keeps"}, c.width);
-      f(Field{"support", 0, 2, "what probabilities sum to one over"}, c.support);
+      f(Field{"support", 0, 3, "what probabilities sum to one over"}, c.support);
     }
   };
 
+  using State = Trie;
   template <class Ctx, class Decoder>
-  static void rank(const Config& c, const Trie& trie, Ctx& ctx, Decoder& decoder,
+  static Trie prepare(Ctx&, const Config&, const Decoder& decoder) {
+    return Trie(decoder.items);
+  }
+  /// Scores of all items: those that the beam finds for its own.   out [rows, items]
+  template <class Ctx, class Decoder>
+  static void score(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
+                    Matrix<float> out) {
+    ExactTokenScores::score(ctx, {.support = c.support}, trie, decoder, out);
+  }
+  template <class Ctx, class Decoder>
+  static void rank(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
                    const ItemFilter& filter, Matrix<ItemId> ids, Matrix<float> best,
                    Vector<Index> found) {
     const Index rows = ids.rows();

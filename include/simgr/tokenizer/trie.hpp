@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <simgr/core/error.hpp>
+#include <simgr/core/items_view.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
@@ -41,12 +42,24 @@ public:
   /// @throws DataError    a code out of the range of its digit, with the item; more than 2^31 codes
   explicit Trie(const SemanticIds& ids) {
     require_sound(ids);
-    const Index digits = ids.digits(), items = ids.items();
-    const Matrix<const std::int32_t> codes = ids.codes.view();
-    for (Index l = 0; l <= digits; ++l) { first_rows_.push_back(ids.first_row(l)); }
+    OwnedMatrix<std::int32_t> rows = ids.codes;
+    std::vector<Index> starts;
+    for (Index l = 0; l <= ids.digits(); ++l) { starts.push_back(ids.first_row(l)); }
+    for (Index i = 0; i < ids.items(); ++i) {
+      for (Index l = 0; l < ids.digits(); ++l) {
+        rows.view()(i, l) += static_cast<std::int32_t>(starts[static_cast<std::size_t>(l)]);
+      }
+    }
+    *this = Trie(ItemsView<>{ids.items(), rows.view(), starts});
+  }
+  /// The same of ids that have been checked.
+  explicit Trie(const ItemsView<>& view)
+      : first_rows_(view.digit_starts.begin(), view.digit_starts.end()) {
+    const Matrix<const std::int32_t> rows = view.digit_rows;
+    const Index digits = rows.cols(), items = rows.rows();
     items_.resize(static_cast<std::size_t>(items));
     std::iota(items_.begin(), items_.end(), ItemId{0});
-    const auto row = [&](ItemId item) { return codes.row(item).span(); };
+    const auto row = [&](ItemId item) { return rows.row(item).span(); };
     std::sort(items_.begin(), items_.end(), [&](ItemId a, ItemId b) {
       const auto order = std::lexicographical_compare_three_way(row(a).begin(), row(a).end(),
                                                                 row(b).begin(), row(b).end());
@@ -65,9 +78,7 @@ public:
       }
       for (Index depth = shared + 1; depth <= digits; ++depth) {
         Level& level = levels_[static_cast<std::size_t>(depth)];
-        level.rows.push_back(
-            depth == 0 ? 0
-                       : static_cast<std::int32_t>(first_row(depth - 1) + codes(item, depth - 1)));
+        level.rows.push_back(depth == 0 ? 0 : rows(item, depth - 1));
         level.parents.push_back(depth == 0 ? 0 : static_cast<std::int32_t>(nodes(depth - 1) - 1));
         level.first_child.push_back(
             static_cast<std::int32_t>(depth == digits ? place : nodes(depth + 1)));
