@@ -14,7 +14,7 @@ LOWEST = {"core"}
 POLICIES = {"encoder", "pooler", "similarity", "loss", "ranker", "data"}
 BELOW_POLICIES = LOWEST | {"nn", "tokenizer", "text"}
 TOP = {"version", "flow", "task", "catalogue"}  # files at the top that anyone above nn may include
-BELOW_TRAINING = BELOW_POLICIES | POLICIES | TOP | {"cpu", "cuda", "recommender", "composition", "recommend_options", "scratch_pool", "item_keys", "recommender_bank"}
+BELOW_TRAINING = BELOW_POLICIES | POLICIES | TOP | {"cpu", "cuda", "recommender", "composition", "recommend_options", "scratch_pool", "item_keys", "recommender_bank", "recommender_decoding", "token_decoder"}
 TRAINING = {"train", "eval", "analysis", "io", "distributed"}
 
 # What each folder (or file at the top) may include besides itself. Missing here: anything.
@@ -37,7 +37,9 @@ MAY_INCLUDE = {
     # the CPU context and the ranker that is its default.
     "recommend_options": LOWEST | {"ranker"},
     "recommender_bank": {"recommender"},
-    "recommender": LOWEST | TOP | {"composition", "scratch_pool", "recommend_options", "item_keys", "cpu", "ranker", "recommender_bank"},
+    "recommender_decoding": {"recommender"},
+    "token_decoder": LOWEST,
+    "recommender": LOWEST | TOP | {"composition", "scratch_pool", "recommend_options", "item_keys", "cpu", "ranker", "recommender_bank", "recommender_decoding", "token_decoder"},
 }
 
 # Who may include a third-party library: the one folder or file that answers for it.

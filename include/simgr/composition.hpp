@@ -32,13 +32,24 @@ template <Encoder E, Pooler P, Similarity S, Loss L, class RankerConfig = NoFiel
 struct Composition {
   static_assert(Feeds<E, P>,
                 "simgr: this Pooler cannot read what this Encoder writes; see simgr/flow.hpp");
-  static_assert(Feeds<P, S>,
-                "simgr: this Similarity cannot read what this Pooler writes; DigitHeads needs "
-                "DigitCodebooks, LastPosition needs TiedItems, OwnItems or EncodedItems");
+  static_assert(
+      Feeds<P, S>,
+      "simgr: this Similarity cannot read what this Pooler writes; DigitHeads and EveryDigit "
+      "need DigitCodebooks, LastPosition needs TiedItems, OwnItems or EncodedItems");
   static_assert(Feeds<S, L>,
                 "simgr: this Loss cannot read these scores; item losses need ItemScores, "
                 "DigitCrossEntropy needs the DigitScores of DigitCodebooks");
 
+  /// Whether digits are predicted one after another, each knowing those before it.
+  static constexpr bool autoregressive = requires { requires P::teacher_forcing; };
+  static_assert(
+      !autoregressive || requires { requires E::spells_items; },
+      "simgr: EveryDigit predicts an item digit by digit and needs an Encoder that spells "
+      "items, such as TransformerEncoder<SemanticEmbedding, Causal>; for all digits at "
+      "once use DigitHeads");
+
+  using EncoderType = E;
+  using SimilarityType = S;
   using Embedding = typename E::EmbeddingType;
   using Candidates = typename S::Candidates::template Over<E>;
   static constexpr bool encodes_items = Candidates::encodes_items;
@@ -182,8 +193,16 @@ struct Composition {
                       const Shared<T, Space>& shared, const SharedGradient<T, Space>& into,
                       const ItemsView<Space>& items, const Batch& batch, T weight,
                       Cache<T, Space>& cache, Ctx& ctx) {
-    const Matrix<T, Space> tokens =
-        E::forward(c.encoder, p.encoder, shared.rows, items, batch.history, cache.encoder, ctx);
+    const auto read = [&]() -> Matrix<T, Space> {
+      if constexpr (autoregressive) {
+        return E::forward_targets(c.encoder, p.encoder, shared.rows, items, batch.history,
+                                  batch.targets, cache.encoder, ctx);
+      } else {
+        return E::forward(c.encoder, p.encoder, shared.rows, items, batch.history, cache.encoder,
+                          ctx);
+      }
+    };
+    const Matrix<T, Space> tokens = read();
     const Matrix<T, Space> states =
         P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
     const Matrix<const T, Space> queries =
@@ -204,7 +223,12 @@ struct Composition {
         c.similarity, p.similarity, grad.similarity, scores.dqueries, cache.queries, ctx);
     const Matrix<T, Space> dtokens = P::backward(c.pooler_shape(), p.pooler, grad.pooler, dstates,
                                                  cache.encoder.offsets, cache.pooler, ctx);
-    E::backward(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder, ctx);
+    if constexpr (autoregressive) {
+      E::backward_targets(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder,
+                          ctx);
+    } else {
+      E::backward(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder, ctx);
+    }
     return value;
   }
 
@@ -228,7 +252,7 @@ struct Composition {
   static Matrix<const T, Space> queries(const Config& c, const Params<T, Space>& p,
                                         Matrix<const T, Space> rows, const ItemsView<Space>& items,
                                         RaggedView<ItemId> history, Cache<T, Space>& cache,
-                                        Ctx& ctx) {
+                                        Ctx& ctx) requires(!autoregressive) {
     SIMGR_ASSERT(!ctx.training, "queries are for serving");
     const auto states = [&]() -> Matrix<T, Space> {
       if constexpr (

@@ -19,6 +19,7 @@
 #include <simgr/recommend_options.hpp>
 #include <simgr/scratch_pool.hpp>
 #include <simgr/task.hpp>
+#include <simgr/token_decoder.hpp>
 
 //  interactions ──► data ──► tokenizer ──► encoder ──► pooler ──► similarity ──┬─► loss ──► gradients ──► optimizer
 //   (user, item, t)  │        item ids or      │          │            ▲       │
@@ -42,6 +43,17 @@ template <class Model>
 struct ModelFile;
 }
 
+namespace detail {
+template <class Parts>
+struct DecodingState {
+  struct Type {};
+};
+template <class Parts>
+requires Parts::autoregressive struct DecodingState<Parts> {
+  using Type = typename TokenDecoder<Parts, float>::State;
+};
+}  // namespace detail
+
 /// A recommender is a sentence: an Encoder that reads histories, a Pooler that reads its states, a
 /// Similarity that compares them with its candidates, and a Loss that trains the scores.
 ///
@@ -63,6 +75,12 @@ public:
   using SimilarityType = S;
   using LossType = L;
   using RankerType = R;
+  /// Whether an item is spelt digit by digit: then a user is no vector, and lists are decoded.
+  static constexpr bool autoregressive = Parts::autoregressive;
+  static_assert(
+      autoregressive == requires { requires R::decodes; },
+      "simgr: TrieBeam, FreeBeam and ExactTokenScores rank what EveryDigit predicts digit "
+      "by digit, and nothing else does; other models are ranked by Exhaustive or GraphDecoding");
   /// Whether items can be added after training: no tensor has a row for each item.
   static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
     Parts::Candidates::own_rows;
@@ -121,7 +139,7 @@ public:
   /// Query vectors of histories: score_queries() makes scores of them, and where scores are
   /// products, those with keys() are the scores. Histories longer than max_length are read from
   /// their end; an empty history gives zeros.   out [sequences, query_width]
-  void encode(RaggedView<ItemId> histories, Matrix<float> out) const {
+  void encode(RaggedView<ItemId> histories, Matrix<float> out) const requires(!autoregressive) {
     const auto scratch = scratch_->take();
     encode(histories, out, *scratch);
   }
@@ -130,12 +148,16 @@ public:
     const auto scratch = scratch_->take();
     Arena::Scope scope(scratch->arena);
     cpu::Context ctx{scratch->arena};
-    const Matrix<float> queries = ctx.take<float>(histories.sequences(), query_width());
-    encode(histories, queries, *scratch);
-    scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
+    if constexpr (autoregressive) {
+      score_by_decoding(histories, out, ctx, *scratch);
+    } else {
+      const Matrix<float> queries = ctx.take<float>(histories.sequences(), query_width());
+      encode(histories, queries, *scratch);
+      scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
+    }
   }
   /// The same for query vectors.   queries [rows, query_width], out [rows, items]
-  void score_queries(MatrixArg<float> queries, Matrix<float> out) const {
+  void score_queries(MatrixArg<float> queries, Matrix<float> out) const requires(!autoregressive) {
     const auto scratch = scratch_->take();
     Arena::Scope scope(scratch->arena);
     cpu::Context ctx{scratch->arena};
@@ -170,8 +192,6 @@ public:
     Arena::Scope scope(scratch->arena);
     cpu::Context ctx{scratch->arena};
     const Index rows = histories.sequences();
-    const Matrix<float> queries = ctx.take<float>(rows, query_width());
-    encode(histories, queries, *scratch);
     const Index places = std::min(k, items());
     const Matrix<ItemId> ids = ctx.take<ItemId>(rows, places);
     const Matrix<float> scores = ctx.take<float>(rows, places);
@@ -182,10 +202,16 @@ public:
     };
     const ranker::ItemFilter filter{options.seen, histories, one_list(options.deny, deny),
                                     one_list(options.allow, allow)};
-    if constexpr (requires { typename R::State; }) {
-      R::rank(ctx, config_.ranker, ranker_, scorer(queries, ctx), filter, ids, scores, found);
+    if constexpr (autoregressive) {
+      rank_by_decoding(filter, ids, scores, found, ctx, *scratch);
     } else {
-      R::rank(ctx, scorer(queries, ctx), filter, ids, scores, found);
+      const Matrix<float> queries = ctx.take<float>(rows, query_width());
+      encode(histories, queries, *scratch);
+      if constexpr (requires { typename R::State; }) {
+        R::rank(ctx, config_.ranker, ranker_, scorer(queries, ctx), filter, ids, scores, found);
+      } else {
+        R::rank(ctx, scorer(queries, ctx), filter, ids, scores, found);
+      }
     }
     for (Index row = 0; row < rows; ++row) {
       if (histories[row].empty()) {  // of an unknown user: the popular items, in the same protocol
@@ -264,8 +290,9 @@ private:
   struct Scratch {
     Arena arena;
     typename Parts::template Cache<float> cache;
-    std::vector<ItemId> values;
+    std::vector<ItemId> values;  // of the histories that are read
     std::vector<Index> offsets;
+    [[no_unique_address]] typename detail::DecodingState<Parts>::Type decoding;
   };
 
   // Queries are a row for each user; of digits, one for each digit of each user.
@@ -279,6 +306,13 @@ private:
   }
   Index width() const noexcept { return config_.encoder.width; }
   void encode(RaggedView<ItemId> histories, Matrix<float> out, Scratch& scratch) const;
+  void read_ends(RaggedView<ItemId> histories, Index first, Index count, Scratch& scratch) const;
+  auto decoder(RaggedView<ItemId> histories,
+               typename detail::DecodingState<Parts>::Type& state) const;
+  void score_by_decoding(RaggedView<ItemId> histories, Matrix<float> out, cpu::Context& ctx,
+                         Scratch& scratch) const;
+  void rank_by_decoding(const ranker::ItemFilter& filter, Matrix<ItemId> ids, Matrix<float> scores,
+                        Vector<Index> found, cpu::Context& ctx, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
   void complete_catalogue();
@@ -327,3 +361,4 @@ using with_ranker = typename detail::WithRanker<M, R>::Type;
 }  // namespace simgr::SIMGR_ABI
 
 #include <simgr/recommender_bank.hpp>
+#include <simgr/recommender_decoding.hpp>

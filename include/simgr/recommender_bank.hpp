@@ -124,18 +124,24 @@ void Recommender<E, P, S, L, R, Tasks>::prepare_ranker() {
   if constexpr (requires { typename R::State; }) {
     Arena arena;
     cpu::Context ctx{arena};
-    ranker_ =
-        R::prepare(ctx, config_.ranker, scorer(Matrix<const float>(nullptr, {0, width()}), ctx));
+    if constexpr (autoregressive) {
+      typename detail::DecodingState<Parts>::Type state;
+      ranker_ = R::prepare(ctx, config_.ranker, decoder({}, state));
+    } else {
+      ranker_ =
+          R::prepare(ctx, config_.ranker, scorer(Matrix<const float>(nullptr, {0, width()}), ctx));
+    }
   }
 }
 
+// What an encoder reads of histories first … first + count - 1: empty ones are left out and long
+// ones are cut to their end.
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::encode(RaggedView<ItemId> histories, Matrix<float> out,
-                                               Scratch& scratch) const {
-  // Empty histories are left out and long ones are cut to their end.
+void Recommender<E, P, S, L, R, Tasks>::read_ends(RaggedView<ItemId> histories, Index first,
+                                                  Index count, Scratch& scratch) const {
   scratch.values.clear();
   scratch.offsets.assign(1, 0);
-  for (Index s = 0; s < histories.sequences(); ++s) {
+  for (Index s = first; s < first + count; ++s) {
     const std::span<const ItemId> history = histories[s];
     const std::size_t kept =
         std::min(history.size(), static_cast<std::size_t>(config_.encoder.max_length));
@@ -146,6 +152,12 @@ void Recommender<E, P, S, L, R, Tasks>::encode(RaggedView<ItemId> histories, Mat
                           history.end());
     scratch.offsets.push_back(static_cast<Index>(scratch.values.size()));
   }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::encode(RaggedView<ItemId> histories, Matrix<float> out,
+                                               Scratch& scratch) const {
+  read_ends(histories, 0, histories.sequences(), scratch);
   Arena::Scope scope(scratch.arena);
   cpu::Context ctx{scratch.arena};
   fill(ctx, out, 0.0f);

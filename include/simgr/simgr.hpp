@@ -6,6 +6,7 @@
 // <simgr/interop/xtensor.hpp>.
 
 #include <simgr/baselines/defaults.hpp>
+#include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
@@ -75,6 +76,7 @@
 #include <simgr/nn/rotary.hpp>
 #include <simgr/nn/swiglu.hpp>
 #include <simgr/pooler/digit_heads.hpp>
+#include <simgr/pooler/every_digit.hpp>
 #include <simgr/pooler/positions.hpp>
 #include <simgr/pooler/sequence.hpp>
 #include <simgr/ranker/child_scores.hpp>

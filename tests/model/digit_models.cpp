@@ -8,11 +8,12 @@
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/loss/digit_cross_entropy.hpp>
 #include <simgr/pooler/digit_heads.hpp>
+#include <simgr/pooler/every_digit.hpp>
 #include <simgr/similarity/digit_codebooks.hpp>
 #include <simgr/similarity/inner_product.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 
-// Models that score digits, each on its own.
+// Models that score digits.
 
 using namespace simgr;
 using simgr_test::tiny;
@@ -29,6 +30,14 @@ TEST_CASE("heads of all digits over digits as tokens give the gradient of every 
   using E = TransformerEncoder<SemanticEmbedding, Causal>;
   simgr_test::check_whole_model<E, DigitHeads<>, ScaledCosine<DigitCodebooks>, DigitCrossEntropy>(
       {.encoder = tiny<E>(), .similarity = {.temperature = .5, .learned = true}});
+}
+
+TEST_CASE("digits that are predicted one after another give the gradient of every weight") {
+  using E = TransformerEncoder<SemanticEmbedding, Causal>;
+  simgr_test::check_whole_model<E, EveryDigit, InnerProduct<DigitCodebooks>, DigitCrossEntropy>(
+      {.encoder = tiny<E>(), .candidates = {.support = DigitSupport::whole}});
+  simgr_test::check_whole_model<E, EveryDigit, ScaledCosine<DigitCodebooks>, DigitCrossEntropy>(
+      {.encoder = tiny<E>(), .similarity = {.temperature = .5}});
 }
 
 TEST_CASE("the probabilities of a digit sum to one, over its own codes or over all") {

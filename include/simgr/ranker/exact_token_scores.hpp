@@ -27,6 +27,7 @@ namespace simgr::SIMGR_ABI::ranker {
 /// Cost    rows · prefixes of 1 to digits - 1 digits through the decoder
 struct ExactTokenScores {
   using In = flow::DigitScores;
+  static constexpr bool decodes = true;
 
   struct Config {
     Support support = Support::trained;  // of the softmax

@@ -23,6 +23,7 @@ namespace simgr::SIMGR_ABI::ranker {
 /// Cost    that of TrieBeam, and width · support scores for each row and digit
 struct FreeBeam {
   using In = flow::DigitScores;
+  static constexpr bool decodes = true;
 
   struct Config {
     Index width = 20;                    // prefixes that go on

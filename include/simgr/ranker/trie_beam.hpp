@@ -32,6 +32,7 @@ namespace simgr::SIMGR_ABI::ranker {
 /// Cost    one step of the decoder for each digit but the first, over all prefixes of all rows
 struct TrieBeam {
   using In = flow::DigitScores;
+  static constexpr bool decodes = true;
 
   struct Config {
     Index width = 20;                    // prefixes that go on

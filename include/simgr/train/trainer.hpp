@@ -329,11 +329,7 @@ private:
       average_->exchange(model_.weights());
     }
     model_.refresh_scores();
-    const double ndcg =
-        eval::evaluate_scores(model_, split_.validation,
-                              {.cutoffs = {10}, .shards = options_.shards}, executor)
-            .at(10)
-            .all.ndcg;
+    const double ndcg = validate({.cutoffs = {10}, .shards = options_.shards}, executor);
     report.validation_ndcg10 = ndcg;
     report.best = stopping_.improves(progress_.epoch, ndcg);
     if (report.best) {
@@ -341,6 +337,16 @@ private:
     }
     if (average_) {
       average_->exchange(model_.weights());
+    }
+  }
+
+  /// By scores, which other lists approximate; where scoring all items takes long, by lists.
+  template <class X>
+  double validate(const eval::EvaluateOptions& options, X& executor) const {
+    if constexpr (Model::autoregressive) {
+      return eval::evaluate_model(model_, split_.validation, options, executor).at(10).all.ndcg;
+    } else {
+      return eval::evaluate_scores(model_, split_.validation, options, executor).at(10).all.ndcg;
     }
   }
 

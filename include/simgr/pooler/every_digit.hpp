@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/pooler/positions.hpp>
+
+namespace simgr::SIMGR_ABI {
+
+/// A state for each digit of the next item, one after another: the state of digit j has read the
+/// history and the digits before j. It marks a model as autoregressive: training forces the target's
+/// own digits (the encoder's forward_targets), serving decodes them (begin and step).
+///
+/// Shapes      states [rows · digits, width], the digits of a row together, as they are
+struct EveryDigit {
+  using In = flow::TokenStates;
+  using Out = flow::DigitStates;
+  using Config = NoFields;
+  static constexpr Examples examples = Examples::every_position;
+  static constexpr bool teacher_forcing = true;
+
+  template <class T, class S = Host>
+  struct Params {};
+  template <class T, class S = Host>
+  struct Cache {};
+  template <class F, class... P>
+  static void for_each_parameter(const PoolerShape&, F&&, P&...) {}
+
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward(const PoolerShape&, const Params<T, S>&, Matrix<T, S> states, Offsets,
+                              Cache<T, S>&, Ctx&) {
+    return states;
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> backward(const PoolerShape&, const Params<T, S>&, const Params<T, S>&,
+                               Matrix<T, S> dy, Offsets, const Cache<T, S>&, Ctx&) {
+    return dy;
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI
