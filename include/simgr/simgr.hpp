@@ -43,6 +43,7 @@
 #include <simgr/eval/metrics.hpp>
 #include <simgr/eval/model.hpp>
 #include <simgr/eval/report.hpp>
+#include <simgr/eval/significance.hpp>
 #include <simgr/eval/svg.hpp>
 #include <simgr/fwd.hpp>
 #include <simgr/io/atomic_file.hpp>
