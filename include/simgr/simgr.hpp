@@ -5,6 +5,8 @@
 // Not here, because each brings threads or a library of its own: <simgr/cpu/thread_pool.hpp> and
 // <simgr/interop/xtensor.hpp>.
 
+#include <simgr/analysis/decoding_bias.hpp>
+#include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/popularity.hpp>
