@@ -124,6 +124,33 @@ TEST_CASE("What was not measured is a dash, never NaN") {
   CHECK(first_unbalanced_tag(page) == "");
 }
 
+TEST_CASE("A section of the caller's own has charts, a legend and a table") {
+  Report report("t", "p");
+  ReportedSection section{
+      "Lists by <length>", "how & why", {}, {"model", "p"}, {{"a<b", "0.5"}, {"c"}}};
+  section.charts.push_back(
+      {"coverage <k>", "k", "share", true, false, {{"m<1", 0, {{1, 2}, {3, 4}}}}});
+  section.charts.push_back({"entropy", "k", "nats", true, false, {{"m<1", 0, {{1, 2}, {3, 4}}}}});
+  report.add(section);
+  const std::string page = report.html();
+  CHECK(first_unbalanced_tag(page) == "");
+  for (const char* part : {"Lists by &lt;length&gt;", "how &amp; why", "coverage &lt;k&gt;",
+                           "<th>a&lt;b</th><td>0.5</td>", "<th>c</th><td>–</td>"}) {
+    INFO(part);
+    CHECK(page_has(page, part));
+  }
+  CHECK(count(page, "m&lt;1</li>") == 1);  // once in the legend of both charts
+}
+
+TEST_CASE("Intervals stand across the bars of accuracy, and only where they were computed") {
+  Report report("t", "p");
+  auto with = model("a", 0.2);
+  with.hr_interval = {0.1, 0.3};
+  report.add(with);
+  report.add(model("b", 0.1));
+  CHECK(count(report.html(), "class=\"whisker\"") == 3);  // one bar, one line and its two ends
+}
+
 TEST_CASE("An empty report is a page") {
   const std::string page = Report("empty", "").html();
   CHECK(first_unbalanced_tag(page) == "");

@@ -67,13 +67,18 @@ TEST_CASE("Logarithmic axes tick at powers of ten") {
 }
 
 TEST_CASE("A chart of one point, of equal values and of none is drawn") {
-  LineChart chart{"l", "x", "y", false, {{"a", 0, {{3, 0.5}}, false}}};
+  LineChart chart{"l", "x", "y", false, false, {{"a", 0, {{3, 0.5}}, false}}};
   CHECK(draw(chart).find("<circle") != std::string::npos);
   chart.series[0].points = {{1, 0.5}, {2, 0.5}};
   CHECK(draw(chart).find("nan") == std::string::npos);
   chart.series[0].points = {{1, std::nan("")}};
   CHECK(draw(chart).find("nothing to show") != std::string::npos);
-  chart.logarithmic = true;
+  chart.logarithmic_x = true;
+  chart.series[0].points = {{0, 2}};
+  CHECK(draw(chart).find("nothing to show") != std::string::npos);
+  chart.series[0].points = {{1, 0}};
+  CHECK(draw(chart).find("<circle") != std::string::npos);
+  chart.logarithmic_y = true;
   chart.series[0].points = {{1, 0}, {0, 2}};
   CHECK(draw(chart).find("nothing to show") != std::string::npos);
   chart.series[0].points = {{1, 0}, {2, 4}};
@@ -87,4 +92,22 @@ TEST_CASE("Bars of any value stay on the page, and long names are cut between le
   CHECK(svg.find("200.0 %") != std::string::npos);
   CHECK(svg.find(">xxxxxxxxxxxxxxxxxx…<") != std::string::npos);
   CHECK(draw_bars("l", {}, false, 2).find("</svg>") != std::string::npos);
+}
+
+TEST_CASE("An interval lies across the end of its bar, where there is one") {
+  const std::string svg = draw_bars("l", {{"a", 2, 0, 1, 4}, {"b", 3, 1}}, false, 1);
+  // The highest end, 4, is at 440; 150 is zero.
+  CHECK(svg.find("class=\"whisker\" x1=\"222.5\" y1=\"15.5\" x2=\"440.0\"") != std::string::npos);
+  CHECK(svg.find("width=\"145.0\"") != std::string::npos);
+  CHECK(svg.find("y1=\"45.5\"") == std::string::npos);  // the second bar has none
+}
+
+TEST_CASE("A logarithmic axis leaves the other one linear") {
+  const LineChart chart{"l", "x", "y", true, false, {{"a", 0, {{1, 0}, {10, 1}, {100, 2}}}}};
+  const std::string svg = draw(chart);
+  CHECK(svg.find("M66.0 254.0L287.0") != std::string::npos);  // ten stands half way
+  LineChart dashed = chart;
+  dashed.series[0].dashed = true;
+  CHECK(svg.find("dasharray") == std::string::npos);
+  CHECK(draw(dashed).find("dasharray") != std::string::npos);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <simgr/eval/metrics.hpp>
+#include <simgr/eval/significance.hpp>
 #include <simgr/eval/svg.hpp>
 
 namespace simgr::SIMGR_ABI::eval {
@@ -23,12 +24,22 @@ struct CurvePoint {
 /// What a report shows of one model. Fractions from 0 to 1; NaN is absent and printed as a dash.
 struct ReportedModel {
   std::string name;
-  double hr = absent, ndcg = absent, mrr = absent;       // HR@10, NDCG@10, full-ranking MRR
+  double hr = absent, ndcg = absent, mrr = absent;  // HR@10, NDCG@10, full-ranking MRR
+  Interval hr_interval, ndcg_interval;
   double coverage = absent;                              // of the top-10 lists
   double entropy = absent, entropy_normalised = absent;  // nats; divided by ln items
   double epochs = absent, seconds_per_epoch = absent, seconds = absent;  // training
+  double milliseconds = absent;  // of one list, served alone
   std::vector<CurvePoint> curve;
   std::vector<Index> frequency;  // [items] top-10 lists that hold the item
+};
+
+/// A part of the page of the caller's own: charts two by two, then a table.
+struct ReportedSection {
+  std::string title, caption;
+  std::vector<LineChart> charts;               // their labels become captions
+  std::vector<std::string> columns;            // heads of the table; empty: no table
+  std::vector<std::vector<std::string>> rows;  // [rows][columns]
 };
 
 /// A page that shows how models compare: accuracy, learning curves, what they list. One HTML file
@@ -56,6 +67,8 @@ public:
     truth_name_ = std::move(name);
     truth_ = std::move(frequency);
   }
+  /// Behind what the page has anyway, in the order of the calls.
+  void add(ReportedSection section) { sections_.push_back(std::move(section)); }
   /// A paragraph at the foot of the page.
   void add_note(std::string text) { notes_.push_back(std::move(text)); }
 
@@ -75,6 +88,7 @@ public:
       page += "</dl>";
     }
     page += "</header>\n" + table() + accuracy_bars() + learning_curves() + listed_items();
+    for (const ReportedSection& own : sections_) { page += section_of(own); }
     if (!notes_.empty()) {
       page += "<footer>";
       for (const std::string& note : notes_) { page += "<p>" + escape_html(note) + "</p>"; }
@@ -127,6 +141,7 @@ private:
         {"epochs", &ReportedModel::epochs, 0, 1, false},
         {"s an epoch", &ReportedModel::seconds_per_epoch, 2, 1, false},
         {"training, s", &ReportedModel::seconds, 1, 1, false},
+        {"ms a list", &ReportedModel::milliseconds, 2, 1, false},
     };
     std::string rows = "<div class=\"scroll\"><table><thead><tr><th>model</th>";
     for (const Column& column : columns) { rows += std::string("<th>") + column.title + "</th>"; }
@@ -149,24 +164,30 @@ private:
                    rows + "</tbody></table></div>");
   }
 
-  std::string bars(std::string_view label, double ReportedModel::*value, bool percent,
-                   int digits) const {
+  std::string bars(std::string_view label, double ReportedModel::*value, bool percent, int digits,
+                   Interval ReportedModel::*interval = nullptr) const {
     std::vector<Bar> list;
     for (std::size_t m = 0; m < models_.size(); ++m) {
-      list.push_back({models_[m].name, models_[m].*value, static_cast<int>(m)});
+      const Interval range = interval != nullptr ? models_[m].*interval : Interval{};
+      list.push_back(
+          {models_[m].name, models_[m].*value, static_cast<int>(m), range.low, range.high});
     }
     return figure(label, draw_bars(label, list, percent, digits));
   }
   std::string accuracy_bars() const {
-    return section("Accuracy",
-                   "HR@10: how often the item that came next is among the ten listed. NDCG@10: the "
-                   "same, worth more the higher it stands.",
-                   "<div class=\"pair\">" + bars("HR@10", &ReportedModel::hr, false, 4) +
-                       bars("NDCG@10", &ReportedModel::ndcg, false, 4) + "</div>");
+    return section(
+        "Accuracy",
+        "HR@10: how often the item that came next is among the ten listed. NDCG@10: the "
+        "same, worth more the higher it stands. Across the end of a bar: the 95 % interval "
+        "of the mean, users drawn again.",
+        "<div class=\"pair\">" +
+            bars("HR@10", &ReportedModel::hr, false, 4, &ReportedModel::hr_interval) +
+            bars("NDCG@10", &ReportedModel::ndcg, false, 4, &ReportedModel::ndcg_interval) +
+            "</div>");
   }
   std::string learning_curves() const {
-    LineChart loss{"training loss by epoch", "epoch", "loss", false, {}};
-    LineChart ndcg{"validation NDCG@10 by epoch", "epoch", "NDCG@10", false, {}};
+    LineChart loss{"training loss by epoch", "epoch", "loss", false, false, {}};
+    LineChart ndcg{"validation NDCG@10 by epoch", "epoch", "NDCG@10", false, false, {}};
     bool any = false;
     for (std::size_t m = 0; m < models_.size(); ++m) {
       Series losses{models_[m].name, static_cast<int>(m), {}, false};
@@ -213,6 +234,7 @@ private:
                     "items, most listed first",
                     "share of all places",
                     true,
+                    true,
                     {}};
     if (!truth_.empty()) {
       chart.series.push_back({truth_name_, -1, ranked_shares(truth_), false});
@@ -233,6 +255,54 @@ private:
             bars("coverage of the catalogue", &ReportedModel::coverage, true, 1) +
             bars("entropy, of its maximum", &ReportedModel::entropy_normalised, true, 1) +
             "</div></div>");
+  }
+
+  /// Series of the charts by name, each once.
+  static std::string legend_of(const std::vector<LineChart>& charts) {
+    std::string text;
+    std::vector<std::string> named;
+    for (const LineChart& chart : charts) {
+      for (const Series& series : chart.series) {
+        if (std::find(named.begin(), named.end(), series.name) == named.end()) {
+          named.push_back(series.name);
+          text += "<li><i class=\"" +
+                  std::string(series.colour < 0 ? "truth"
+                              : series.dashed   ? "dashed"
+                                                : "plain") +
+                  "\" style=\"--c:" + detail::colour_of(series.colour) + "\"></i>" +
+                  escape_html(series.name) + "</li>";
+        }
+      }
+    }
+    return text.empty() ? text : "<ul class=\"legend\">" + text + "</ul>";
+  }
+  static std::string section_of(const ReportedSection& own) {
+    std::string body = legend_of(own.charts);
+    if (!own.charts.empty()) {
+      body += "<div class=\"pair\">";
+      for (const LineChart& chart : own.charts) {
+        body += figure(escape_html(chart.label), draw(chart));
+      }
+      body += "</div>";
+    }
+    if (!own.columns.empty()) {
+      body += "<div class=\"scroll\"><table><thead><tr>";
+      for (const std::string& column : own.columns) {
+        body += "<th>" + escape_html(column) + "</th>";
+      }
+      body += "</tr></thead><tbody>";
+      for (const auto& row : own.rows) {
+        body += "<tr>";
+        for (std::size_t c = 0; c < own.columns.size(); ++c) {
+          const char* tag = c == 0 ? "th>" : "td>";
+          body +=
+              std::string("<") + tag + (c < row.size() ? escape_html(row[c]) : "–") + "</" + tag;
+        }
+        body += "</tr>";
+      }
+      body += "</tbody></table></div>";
+    }
+    return section(escape_html(own.title), escape_html(own.caption), body);
   }
 
   static constexpr std::string_view style() {
@@ -263,6 +333,8 @@ private:
            "tbody tr:last-child>*{border-bottom:0}td.best{font-weight:700}"
            "i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:8px}"
            "i.truth{height:0;width:18px;border-top:2px dashed var(--truth);border-radius:0;"
+           "vertical-align:middle}i.plain{background:var(--c)}"
+           "i.dashed{height:0;width:18px;border-top:2px dashed var(--c);border-radius:0;"
            "vertical-align:middle}"
            ".legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;margin:0 0 12px;"
            "padding:0;font-size:14px}"
@@ -274,7 +346,7 @@ private:
            "svg{display:block;width:100%;height:auto;overflow:visible}"
            "svg text{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}"
            "svg .name,svg .value{fill:var(--ink);font-size:13.5px}svg .value{font-weight:600}"
-           ".grid{stroke:var(--line);stroke-width:1}"
+           ".grid{stroke:var(--line);stroke-width:1}.whisker{stroke:var(--ink);stroke-width:1.3}"
            ".curve{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}"
            ".mark{stroke:var(--card);stroke-width:2}"
            "footer{margin:22px 2px 0;color:var(--muted);font-size:14px}footer p{margin:0 0 6px}"
@@ -290,6 +362,7 @@ private:
   std::vector<std::pair<std::string, std::string>> facts_;
   std::string truth_name_;
   std::vector<Index> truth_;
+  std::vector<ReportedSection> sections_;
   std::vector<std::string> notes_;
 };
 

@@ -132,13 +132,14 @@ struct Series {
   int colour = 0;  // 0 … 7 by place of the model; -1 the truth
   std::vector<std::pair<double, double>> points;
   bool mark_highest = false;
+  bool dashed = false;
 };
 
 /// Lines over common axes, with the texts around them.
 struct LineChart {
   std::string label;  // what is shown, for readers of the page who do not see it
   std::string x_title, y_title;
-  bool logarithmic = false;  // both axes
+  bool logarithmic_x = false, logarithmic_y = false;
   std::vector<Series> series;
 };
 
@@ -156,29 +157,33 @@ inline std::string text_at(double x, double y, std::string_view anchor, std::str
          coordinate(y) + "\" text-anchor=\"" + std::string(anchor) + "\">" + escape_html(text) +
          "</text>";
 }
-inline std::string line_at(double x1, double y1, double x2, double y2) {
-  return "<line class=\"grid\" x1=\"" + coordinate(x1) + "\" y1=\"" + coordinate(y1) + "\" x2=\"" +
-         coordinate(x2) + "\" y2=\"" + coordinate(y2) + "\"/>";
+inline std::string line_at(double x1, double y1, double x2, double y2,
+                           std::string_view kind = "grid") {
+  return "<line class=\"" + std::string(kind) + "\" x1=\"" + coordinate(x1) + "\" y1=\"" +
+         coordinate(y1) + "\" x2=\"" + coordinate(x2) + "\" y2=\"" + coordinate(y2) + "\"/>";
 }
 /// More than eight series share colours and differ by their dashes.
-inline std::string dashes_of(int colour) {
-  return colour < 0 ? " stroke-dasharray=\"2 4\"" : colour >= 8 ? " stroke-dasharray=\"7 4\"" : "";
+inline std::string dashes_of(const Series& series) {
+  return series.colour < 0    ? " stroke-dasharray=\"2 4\""
+         : series.dashed      ? " stroke-dasharray=\"3 3\""
+         : series.colour >= 8 ? " stroke-dasharray=\"7 4\""
+                              : "";
 }
 
 }  // namespace detail
 
-/// Lines over common axes, 520 × 300 units. Points that are not finite, or not positive on
-/// logarithmic axes, are left out; a chart without a point says so.
+/// Lines over common axes, 520 × 300 units. Points that are not finite, or not positive on a
+/// logarithmic axis, are left out; a chart without a point says so.
 inline std::string draw(const LineChart& chart) {
   using namespace detail;
   constexpr double infinite = std::numeric_limits<double>::infinity();
   constexpr double left = 66, right = 508, top = 14, bottom = 254;
   const auto shown = [&](const std::pair<double, double>& point) {
     return std::isfinite(point.first) && std::isfinite(point.second) &&
-           (!chart.logarithmic || (point.first > 0 && point.second > 0));
+           (!chart.logarithmic_x || point.first > 0) && (!chart.logarithmic_y || point.second > 0);
   };
-  Axis x{infinite, -infinite, left, right, chart.logarithmic};
-  Axis y{infinite, -infinite, bottom, top, chart.logarithmic};
+  Axis x{infinite, -infinite, left, right, chart.logarithmic_x};
+  Axis y{infinite, -infinite, bottom, top, chart.logarithmic_y};
   for (const Series& series : chart.series) {
     for (const auto& point : series.points) {
       if (shown(point)) {
@@ -194,12 +199,11 @@ inline std::string draw(const LineChart& chart) {
   if (!(x.low <= x.high)) {
     return svg + text_at(260, 150, "middle", "nothing to show", "tick") + "</svg>";
   }
-  if (chart.logarithmic) {
-    x.high = std::max(x.high, x.low * 10);
+  x.high = chart.logarithmic_x ? std::max(x.high, x.low * 10) : x.high > x.low ? x.high : x.low + 1;
+  if (chart.logarithmic_y) {
     y.high = std::max(y.high, y.low * 10) * 1.2;
     y.low *= 0.8;
   } else {
-    x.high = x.high > x.low ? x.high : x.low + 1;
     const double room = y.high > y.low ? 0.06 * (y.high - y.low) : std::max(1e-6, std::abs(y.low));
     y.low = y.low >= 0 ? std::max(0.0, y.low - room) : y.low - room;
     y.high += room;
@@ -232,7 +236,7 @@ inline std::string draw(const LineChart& chart) {
     }
     const std::string colour = colour_of(series.colour);
     svg += "<path class=\"curve\" d=\"" + path + "\" stroke=\"" + colour + "\"" +
-           dashes_of(series.colour) + "><title>" + escape_html(series.name) + "</title></path>";
+           dashes_of(series) + "><title>" + escape_html(series.name) + "</title></path>";
     if (series.mark_highest || series.points.size() == 1) {
       svg += "<circle class=\"mark\" cx=\"" + coordinate(x(highest->first)) + "\" cy=\"" +
              coordinate(y(highest->second)) + "\" r=\"4.5\" fill=\"" + colour + "\"><title>" +
@@ -248,10 +252,12 @@ struct Bar {
   std::string name;
   double value = 0;
   int colour = 0;
+  double low = std::numeric_limits<double>::quiet_NaN(),
+         high = low;  // of an interval, where finite
 };
 
-/// Horizontal bars from zero, the value written beside each, 520 units wide. `percent` writes
-/// fractions as percent.
+/// Horizontal bars from zero, the value written beside each and its interval across the end, 520
+/// units wide. `percent` writes fractions as percent.
 inline std::string draw_bars(std::string_view label, const std::vector<Bar>& bars, bool percent,
                              int digits) {
   using namespace detail;
@@ -259,6 +265,7 @@ inline std::string draw_bars(std::string_view label, const std::vector<Bar>& bar
   double most = 0;
   for (const Bar& bar : bars) {
     most = std::isfinite(bar.value) ? std::max(most, bar.value) : most;
+    most = std::isfinite(bar.high) ? std::max(most, bar.high) : most;
   }
   const double height = step * static_cast<double>(bars.size()) + 12;
   std::string svg = "<svg viewBox=\"0 0 520 " + coordinate(height) +
@@ -266,9 +273,10 @@ inline std::string draw_bars(std::string_view label, const std::vector<Bar>& bar
   svg += line_at(left, 2, left, height - 4);
   double y = 6;
   for (const Bar& bar : bars) {
-    const double length = most > 0 && bar.value > 0 && std::isfinite(bar.value)
-                              ? bar.value / most * (right - left)
-                              : 0;
+    const auto length_of = [&](double part) {
+      return most > 0 && part > 0 && std::isfinite(part) ? part / most * (right - left) : 0;
+    };
+    const double length = length_of(bar.value), high = std::max(length, length_of(bar.high));
     // A name longer than its place is cut by the eye's measure of 20 letters; the title has it all.
     std::string name = bar.name;
     if (name.size() > 20) {
@@ -283,8 +291,14 @@ inline std::string draw_bars(std::string_view label, const std::vector<Bar>& bar
     svg += "<g><title>" + escape_html(bar.name) + ": " + value + "</title>" +
            text_at(left - 10, y + 14, "end", name, "name") + "<rect x=\"" + coordinate(left) +
            "\" y=\"" + coordinate(y) + "\" width=\"" + coordinate(length) +
-           "\" height=\"19\" rx=\"3\" fill=\"" + colour_of(bar.colour) + "\"/>" +
-           text_at(left + length + 8, y + 14, "start", value, "value") + "</g>";
+           "\" height=\"19\" rx=\"3\" fill=\"" + colour_of(bar.colour) + "\"/>";
+    if (std::isfinite(bar.low) && std::isfinite(bar.high)) {
+      const double from = left + length_of(bar.low), to = left + high, middle = y + 9.5;
+      svg += line_at(from, middle, to, middle, "whisker") +
+             line_at(from, middle - 4, from, middle + 4, "whisker") +
+             line_at(to, middle - 4, to, middle + 4, "whisker");
+    }
+    svg += text_at(left + high + 8, y + 14, "start", value, "value") + "</g>";
     y += step;
   }
   return svg + "</svg>";
