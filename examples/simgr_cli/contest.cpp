@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include <simgr_cli/contest.hpp>
+#include <simgr_cli/contest_report.hpp>
 
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/json.hpp>
@@ -16,8 +18,6 @@
 namespace simgr_cli {
 
 namespace {
-
-using simgr::eval::ReportedModel;
 
 /// The settings of the contest that this kind has.
 std::vector<Setting> settings_for(const ModelKind& kind, const std::vector<Setting>& settings) {
@@ -49,8 +49,30 @@ std::vector<simgr::eval::CurvePoint> read_curve(const std::string& log) {
   return curve;
 }
 
-ReportedModel compete(const Contest& contest, const ModelKind& kind, const simgr::SemanticIds& ids,
-                      simgr::cpu::ThreadPool& pool) {
+/// Milliseconds of a list of ten for one user, alone and on one thread: the median of as many users
+/// as two seconds allow, 200 at most.
+double milliseconds_of(const ServedModel& model, const simgr::data::Evaluation& cases) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(2);
+  const Index users = std::min<Index>(200, cases.histories.sequences());
+  std::vector<double> times;
+  for (Index u = -1; u < users && (times.size() < 5 || Clock::now() < end); ++u) {
+    const auto start = Clock::now();
+    model.recommend(cases.histories[std::max<Index>(u, 0)], 10, {});
+    if (u >= 0) {  // before, scratch was made
+      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    }
+  }
+  if (times.empty()) {
+    return simgr::eval::absent;
+  }
+  const auto middle = times.begin() + static_cast<Index>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::SemanticIds& ids,
+                   simgr::cpu::ThreadPool& pool) {
   FitRequest request;
   request.out = contest.out + "/" + kind.name + ".simgr";
   request.log = contest.out + "/" + kind.name + ".jsonl";
@@ -67,32 +89,25 @@ ReportedModel compete(const Contest& contest, const ModelKind& kind, const simgr
   request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
   const Fitted fitted = kind.fit(std::move(catalogue), contest.folder.split, request, pool);
   progress.finish();
-  const auto metrics = fitted.model->evaluate(
-      contest.folder.split.test, {.cutoffs = {10}, .shards = 4 * pool.threads()}, pool);
+  const auto& test = contest.folder.split.test;
+  auto metrics = fitted.model->evaluate(
+      test, {.cutoffs = contest_cutoffs, .shards = 4 * pool.threads()}, pool);
   const auto& at = metrics.at(10);
   const auto epochs = static_cast<double>(std::max<Index>(1, fitted.result.epochs));
-  return {.name = kind.name,
-          .hr = at.all.hr,
-          .ndcg = at.all.ndcg,
-          .mrr = metrics.mrr,
-          .coverage = at.lists.coverage,
-          .entropy = at.lists.entropy,
-          .entropy_normalised = at.lists.entropy_normalised,
-          .epochs = epochs,
-          .seconds_per_epoch = fitted.result.seconds / epochs,
-          .seconds = fitted.result.seconds,
-          .curve = read_curve(request.log),
-          .frequency = at.frequency};
-}
-
-void print_table(const std::vector<ReportedModel>& models) {
-  std::printf("%-16s %8s %8s %8s %10s %16s %7s %9s\n", "model", "HR@10", "NDCG@10", "MRR",
-              "coverage", "entropy (/ln N)", "epochs", "s/epoch");
-  for (const ReportedModel& model : models) {
-    std::printf("%-16s %8.4f %8.4f %8.4f %10.4f %8.3f (%.3f) %7.0f %9.2f\n", model.name.c_str(),
-                model.hr, model.ndcg, model.mrr, model.coverage, model.entropy,
-                model.entropy_normalised, model.epochs, model.seconds_per_epoch);
-  }
+  simgr::eval::ReportedModel shown{.name = kind.name,
+                                   .hr = at.all.hr,
+                                   .ndcg = at.all.ndcg,
+                                   .mrr = metrics.mrr,
+                                   .coverage = at.lists.coverage,
+                                   .entropy = at.lists.entropy,
+                                   .entropy_normalised = at.lists.entropy_normalised,
+                                   .epochs = epochs,
+                                   .seconds_per_epoch = fitted.result.seconds / epochs,
+                                   .seconds = fitted.result.seconds,
+                                   .milliseconds = milliseconds_of(*fitted.model, test),
+                                   .curve = read_curve(request.log),
+                                   .frequency = at.frequency};
+  return {std::move(shown), std::move(metrics)};
 }
 
 }  // namespace
@@ -147,16 +162,16 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
     ++truth[static_cast<std::size_t>(item)];
   }
   page.set_truth("test targets", std::move(truth));
-  std::vector<ReportedModel> models;
-  for (const ModelKind* kind : kinds) {
-    models.push_back(compete(contest, *kind, ids, pool));
-    page.add(models.back());
-  }
+  std::vector<Competitor> models;
+  for (const ModelKind* kind : kinds) { models.push_back(compete(contest, *kind, ids, pool)); }
+  const Differences differences = compare_users(models, pool);
+  for (const Competitor& model : models) { page.add(model.shown); }
+  add_comparisons(page, models, differences);
   if (const simgr::Failure failure = simgr::io::try_replace_file(report, page.html())) {
     simgr::raise(*failure);
   }
   std::printf("\n%s: %s\n\n", contest.name.c_str(), protocol.c_str());
-  print_table(models);
+  print_tables(models, differences);
   std::printf("\nreport: %s\n", std::filesystem::absolute(report).c_str());
 }
 

@@ -322,11 +322,15 @@ TEST_CASE("compare trains several models, prints a table and writes the report")
     INFO(compared.err);
     REQUIRE(compared.code == 0);
     CHECK(compared.out.find("simgr-mean") != std::string::npos);
+    CHECK(compared.out.find("users in pairs") != std::string::npos);
     CHECK((compared.err.find("epoch 2/2") == std::string::npos) == (round == 1));
   }
   const std::string page = simgr_test::read_bytes(folder.file("report.html"));
-  CHECK(page.find("<svg") != std::string::npos);
-  CHECK(page.find("simgr-mean") != std::string::npos);
+  for (const char* part : {"<svg", "simgr-mean", "NDCG@10 against ", "HR@10 against ", "p, Holm",
+                           "class=\"whisker\"", "Lists by their length"}) {
+    INFO(part);
+    CHECK(page.find(part) != std::string::npos);
+  }
   arguments.insert(arguments.end(), {"--set", "batch=17"});
   const auto other = run_simgr(folder, arguments);
   CHECK(other.code == 1);

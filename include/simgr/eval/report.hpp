@@ -25,7 +25,7 @@ struct CurvePoint {
 struct ReportedModel {
   std::string name;
   double hr = absent, ndcg = absent, mrr = absent;  // HR@10, NDCG@10, full-ranking MRR
-  Interval hr_interval, ndcg_interval;
+  Interval hr_interval{}, ndcg_interval{};
   double coverage = absent;                              // of the top-10 lists
   double entropy = absent, entropy_normalised = absent;  // nats; divided by ln items
   double epochs = absent, seconds_per_epoch = absent, seconds = absent;  // training
