@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <support/given_states.hpp>
+#include <support/expected_training.hpp>
 #include <support/gradient_check.hpp>
 
 #include <simgr/loss/cross_entropy.hpp>
@@ -18,8 +18,9 @@ namespace {
 constexpr Index codes = 8, items = codes * codes * codes, users = 3;
 
 struct World {
-  std::vector<std::int32_t> rows;             // [items, 3]
-  std::vector<double> shares;                 // [users, items]
+  std::vector<std::int32_t> rows;  // [items, 3]
+  std::vector<double> shares;      // [users, items]
+  std::vector<Index> starts{0, codes, 2 * codes, 3 * codes};
   double entropy = 0, total_correlation = 0;  // means over users, in nats
 
   World() {
@@ -53,72 +54,16 @@ struct World {
       total_correlation += (apart - joint) / users;
     }
   }
-  ItemsView<> view() const { return {items, {rows.data(), {items, 3}}}; }
-};
-
-/// The expected cross-entropy under a known distribution: no sampling noise.
-struct ExpectedCrossEntropy {
-  using In = flow::ItemScores;
-  using Out = double;
-  struct Config {
-    const std::vector<double>* shares = nullptr;
-    template <class F, class C>
-    static void for_each_field(C&, F&&) {}
-  };
-  template <class Scores, class T, class Ctx>
-  static double value_and_gradient(const Config& c, const Scores& scores, const LossBatch&,
-                                   T weight, Ctx& ctx) {
-    const auto s = ctx.template take<T>(scores.rows(), scores.candidates());
-    scores.tile(ctx, 0, scores.rows(), s);
-    double sum = 0;
-    for (Index r = 0; r < scores.rows(); ++r) {
-      const VectorArg<T> mass(c.shares->data() + r * scores.candidates(), {scores.candidates()});
-      sum += cross_entropy_row(ctx, s.row(r), mass, weight);
-    }
-    scores.tile_backward(ctx, 0, scores.rows(), s);
-    return sum * static_cast<double>(weight);
-  }
+  ItemsView<> view() const { return {items, {rows.data(), {items, 3}}, starts}; }
 };
 
 /// The expected cross-entropy after `steps` of Adam.
 template <class C>
 double trained(const World& world, Index width, int steps, double rate) {
-  using Model =
-      Composition<simgr_test::GivenStates, EveryPosition, InnerProduct<C>, ExpectedCrossEntropy>;
-  typename Model::Config config{.loss = {&world.shares}};
-  config.encoder = {width, users, {.deviation = 0.3}, {items, 3, 3 * codes}};
-  const ParameterTable table = describe<Model>(config);
-  const auto size = static_cast<std::size_t>(table.block_size);
-  std::vector<double> weights(size), gradients(size), first(size), second(size);
-  initialise(table, std::span<double>(weights), 4);
-  const auto params = bind<Model>(config, weights.data()),
-             grads = bind<Model>(config, gradients.data());
-  const std::vector<ItemId> history{0, 0, 0};
-  const std::vector<Index> offsets{0, 1, 2, 3};
-  const LossBatch batch{history, {history, offsets}, true, {}, {}};
-  Arena arena;
-  double loss = 0;
-  for (int step = 1; step <= steps; ++step) {
-    arena.reset();
-    cpu::Context ctx{arena, true};
-    std::fill(gradients.begin(), gradients.end(), 0.0);
-    typename Model::template Shared<double> shared;
-    typename Model::template Cache<double> cache;
-    Model::prepare(config, params, world.view(), {}, shared, ctx);
-    const auto gradient = Model::shared_gradient(config, grads, ctx);
-    loss = Model::shard(config, params, grads, shared, gradient, world.view(), batch, 1.0 / users,
-                        cache, ctx);
-    Model::finish(config, params, grads, shared, gradient, world.view(), ctx);
-    const double now = rate * std::min(1.0, 3.0 * (1.0 - static_cast<double>(step - 1) / steps));
-    for (std::size_t i = 0; i < size; ++i) {
-      first[i] += 0.1 * (gradients[i] - first[i]);
-      second[i] += 0.01 * (gradients[i] * gradients[i] - second[i]);
-      const double mean = first[i] / (1 - std::pow(0.9, step));
-      const double square = second[i] / (1 - std::pow(0.99, step));
-      weights[i] -= now * mean / (std::sqrt(square) + 1e-9);
-    }
-  }
-  return loss;
+  using Model = Composition<simgr_test::GivenStates, EveryPosition, InnerProduct<C>,
+                            simgr_test::ExpectedCrossEntropy>;
+  return simgr_test::trained_loss<Model>({.loss = {&world.shares}}, world.view(), users, width,
+                                         steps, rate);
 }
 
 }  // namespace
