@@ -72,12 +72,15 @@
 #include <simgr/nn/block.hpp>
 #include <simgr/nn/digit_cross_attention.hpp>
 #include <simgr/nn/digit_pooler.hpp>
+#include <simgr/nn/feed_forward.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>
+#include <simgr/nn/relative_position.hpp>
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
 #include <simgr/nn/swiglu.hpp>
+#include <simgr/nn/unscaled_attention.hpp>
 #include <simgr/pooler/digit_heads.hpp>
 #include <simgr/pooler/every_digit.hpp>
 #include <simgr/pooler/positions.hpp>

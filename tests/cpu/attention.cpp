@@ -50,3 +50,49 @@ TEST_CASE_TEMPLATE("packed attention is padded attention with a mask", Mask, Cau
     CHECK(worst < 1e-13);
   }
 }
+
+TEST_CASE("attention to other sequences, with terms of distances, is the plain sum") {
+  const std::vector<Index> queries{0, 3, 4, 6}, keys{0, 2, 7, 8};
+  const HeadShape shape{2, 2, 3, false};
+  const Index longest = 5;
+  const std::vector<double> q = simgr_test::random_values(6 * 6, 1),
+                            k = simgr_test::random_values(8 * 6, 2),
+                            v = simgr_test::random_values(8 * 6, 3),
+                            relative = simgr_test::random_values(2 * (2 * longest - 1), 4);
+  Arena arena;
+  cpu::Context ctx{arena};
+  const auto view = [](const std::vector<double>& x, Index width) {
+    return Matrix<const double>(x.data(), {static_cast<Index>(x.size()) / width, width});
+  };
+  std::vector<double> y(q.size());
+  attention(ctx, Bidirectional{}, Columns<const double>{view(q, 6)},
+            Columns<const double>{view(k, 6)}, Columns<const double>{view(v, 6)}, queries, keys,
+            shape, view(relative, 2 * longest - 1), 0.0f, 0,
+            ctx.take<double>(probability_count(queries, keys, shape.heads)),
+            Matrix<double>(y.data(), {6, 6}));
+  double worst = 0;
+  for (std::size_t s = 0; s < 3; ++s) {
+    for (Index i = queries[s]; i < queries[s + 1]; ++i) {
+      for (Index h = 0; h < 2; ++h) {
+        std::vector<double> weights;
+        double sum = 0;
+        for (Index j = keys[s]; j < keys[s + 1]; ++j) {
+          const Index distance = (j - keys[s]) - (i - queries[s]);
+          double score = view(relative, 2 * longest - 1)(h, longest - 1 + distance);
+          for (Index c = 3 * h; c < 3 * h + 3; ++c) {
+            score += view(q, 6)(i, c) * view(k, 6)(j, c);
+          }
+          sum += weights.emplace_back(std::exp(score));
+        }
+        for (Index c = 3 * h; c < 3 * h + 3; ++c) {
+          double expected = 0;
+          for (Index j = keys[s]; j < keys[s + 1]; ++j) {
+            expected += weights[static_cast<std::size_t>(j - keys[s])] / sum * view(v, 6)(j, c);
+          }
+          worst = std::max(worst, std::abs(expected - view(y, 6)(i, c)));
+        }
+      }
+    }
+  }
+  CHECK(worst < 1e-13);
+}

@@ -3,7 +3,7 @@
 
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>
-#include <simgr/nn/swiglu.hpp>
+#include <simgr/nn/feed_forward.hpp>
 
 using namespace simgr;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include <simgr/core/view.hpp>
 
 // What layers tell the ops of a backend, beyond matrices.
@@ -32,18 +34,32 @@ struct Columns {
 /// heads / kv_heads query heads; kv(h) is the one of query head h.
 struct HeadShape {
   Index heads = 1, kv_heads = 1, width = 0;  // width of one head
+  bool scaled = true;                        // products of queries and keys by 1 / sqrt(width)
 
   Index kv(Index head) const noexcept { return head * kv_heads / heads; }
 };
 
-/// Numbers in the probability blocks of a batch of packed sequences: Σ heads · t².
-inline Index probability_count(Offsets offsets, Index heads) noexcept {
+/// Numbers in the probability blocks of packed sequences of queries and of keys:
+/// Σ heads · queries · keys.
+inline Index probability_count(Offsets queries, Offsets keys, Index heads) noexcept {
   Index count = 0;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const Index length = offsets[s + 1] - offsets[s];
-    count += heads * length * length;
+  for (std::size_t s = 0; s + 1 < queries.size(); ++s) {
+    count += heads * (queries[s + 1] - queries[s]) * (keys[s + 1] - keys[s]);
   }
   return count;
+}
+/// The same where both are one: Σ heads · t².
+inline Index probability_count(Offsets offsets, Index heads) noexcept {
+  return probability_count(offsets, offsets, heads);
+}
+
+/// The rows of the longest sequence.
+inline Index longest_sequence(Offsets offsets) noexcept {
+  Index longest = 0;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    longest = std::max(longest, offsets[s + 1] - offsets[s]);
+  }
+  return longest;
 }
 
 }  // namespace simgr::SIMGR_ABI

@@ -9,7 +9,8 @@
 #include <simgr/cpu/eigen.hpp>
 #include <simgr/cpu/elementwise.hpp>
 
-// Attention over packed sequences: one [t, t] block of probabilities for each sequence and head.
+// Attention over packed sequences: one [queries, keys] block of probabilities for each sequence and
+// head.
 
 namespace simgr::SIMGR_ABI::cpu {
 
@@ -28,38 +29,79 @@ Strided<T> panel(Columns<T> x, Index row, Index rows, Index head, Index width) n
           Eigen::OuterStride<>(x.matrix.cols())};
 }
 
-}  // namespace detail
+template <class T>
+T temperature(HeadShape shape) noexcept {
+  return shape.scaled ? T(1) / std::sqrt(static_cast<T>(shape.width)) : T(1);
+}
 
-/// y = dropout(P) v,   P = softmax(mask(q k' / sqrt(head width))), by sequence and head
-///
-/// Shapes  q, y [tokens, heads · width];  k, v [tokens, kv_heads · width];  heads stand in
-///         consecutive column blocks
-///         probabilities [Σ heads · t²], keeps P before dropout
-/// Cost    O(Σ t² · heads · width);  where dropout acts, one more copy of the probabilities
-template <class Mask, class T>
-void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Columns<const T> v,
-               Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
-               Vector<T> probabilities, Matrix<T> y) noexcept {
-  const T temperature = T(1) / std::sqrt(static_cast<T>(shape.width));
+/// One block of probabilities, and the rows of queries and keys that it stands for.
+struct AttentionBlock {
+  Index first_query, queries, first_key, keys, head;
+  Index at;  // where the block begins
+
+  /// What query i is told of the keys, by their distances: entry j is that of key j - i.
+  template <class T>
+  EigenRow<T> relative(Matrix<T> all, Index i, Index visible) const noexcept {
+    return {all.row(head).data() + all.cols() / 2 - i, visible};
+  }
+};
+
+template <class F>
+void for_each_attention_block(Offsets queries, Offsets keys, Index heads, F&& f) {
   Index at = 0;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const Index first = offsets[s], length = offsets[s + 1] - first;
-    for (Index h = 0; h < shape.heads; ++h) {
-      Matrix<T> p(probabilities.data() + at, {length, length});
-      at += length * length;
-      EigenMap<T> scores = as_eigen(p);
-      scores.noalias() = detail::panel(q, first, length, h, shape.width) *
-                         detail::panel(k, first, length, shape.kv(h), shape.width).transpose();
-      for (Index i = 0; i < length; ++i) {
-        const Index visible = std::is_same_v<Mask, Causal> ? i + 1 : length;
-        EigenRow<T> row(p.row(i).data(), visible);
-        const T largest = row.maxCoeff();
-        row = ((row - largest) * temperature).exp();
-        row *= T(1) / row.sum();
-        std::fill(p.row(i).data() + visible, p.row(i).data() + length, T(0));
-      }
+  for (std::size_t s = 0; s + 1 < queries.size(); ++s) {
+    AttentionBlock block{queries[s], queries[s + 1] - queries[s], keys[s], keys[s + 1] - keys[s], 0,
+                         0};
+    for (; block.head < heads; ++block.head) {
+      block.at = at;
+      at += block.queries * block.keys;
+      f(block);
     }
   }
+}
+
+}  // namespace detail
+
+/// y = dropout(P) v,   P = softmax(mask(r q k' + relative)), by sequence and head; r is 1 or
+/// 1 / sqrt(head width), as `shape` says.
+///
+/// Shapes  q, y [query tokens, heads · width];  k, v [key tokens, kv_heads · width];  heads stand in
+///         consecutive column blocks; a sequence of queries reads the sequence of keys of its place,
+///         which is not empty
+///         relative [heads, 2 longest - 1], whose middle column is distance 0, key minus query; or
+///         empty
+///         probabilities [Σ heads · queries · keys], keeps P before dropout
+/// Cost    O(Σ queries · keys · heads · width);  where dropout acts, one more copy of the
+///         probabilities
+template <class Mask, class T>
+void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Columns<const T> v,
+               Offsets queries, Offsets keys, HeadShape shape, MatrixArg<T> relative, float rate,
+               std::uint32_t stream, Vector<T> probabilities, Matrix<T> y) noexcept {
+  const T temperature = detail::temperature<T>(shape);
+  detail::for_each_attention_block(
+      queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
+        SIMGR_ASSERT((!std::is_same_v<Mask, Causal> || block.queries == block.keys),
+                     "attention: a causal mask needs as many keys as queries");
+        const Matrix<T> p(probabilities.data() + block.at, {block.queries, block.keys});
+        as_eigen(p).noalias() =
+            detail::panel(q, block.first_query, block.queries, block.head, shape.width) *
+            detail::panel(k, block.first_key, block.keys, shape.kv(block.head), shape.width)
+                .transpose();
+        for (Index i = 0; i < block.queries; ++i) {
+          const Index visible = std::is_same_v<Mask, Causal> ? i + 1 : block.keys;
+          EigenRow<T> row(p.row(i).data(), visible);
+          if (relative.empty()) {
+            const T largest = row.maxCoeff();
+            row = ((row - largest) * temperature).exp();
+          } else {
+            row = row * temperature + block.relative(relative, i, visible);
+            const T largest = row.maxCoeff();
+            row = (row - largest).exp();
+          }
+          row *= T(1) / row.sum();
+          std::fill(p.row(i).data() + visible, p.row(i).data() + block.keys, T(0));
+        }
+      });
   // Dropout acts on a copy, because the backward pass needs P itself.
   Arena::Scope scope(ctx.arena);
   Vector<T> used = probabilities;
@@ -68,16 +110,22 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
     std::copy(probabilities.begin(), probabilities.end(), used.begin());
     dropout(ctx, used, rate, stream);
   }
-  at = 0;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const Index first = offsets[s], length = offsets[s + 1] - first;
-    for (Index h = 0; h < shape.heads; ++h) {
-      detail::panel(Columns<T>{y}, first, length, h, shape.width).noalias() =
-          as_eigen(Matrix<T>(used.data() + at, {length, length})) *
-          detail::panel(v, first, length, shape.kv(h), shape.width);
-      at += length * length;
-    }
-  }
+  detail::for_each_attention_block(
+      queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
+        detail::panel(Columns<T>{y}, block.first_query, block.queries, block.head, shape.width)
+            .noalias() =
+            as_eigen(Matrix<T>(used.data() + block.at, {block.queries, block.keys})) *
+            detail::panel(v, block.first_key, block.keys, shape.kv(block.head), shape.width);
+      });
+}
+
+/// The same within each sequence, by products alone.
+template <class Mask, class T>
+void attention(Context& ctx, Mask mask, Columns<const T> q, Columns<const T> k, Columns<const T> v,
+               Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
+               Vector<T> probabilities, Matrix<T> y) noexcept {
+  attention(ctx, mask, q, k, v, offsets, offsets, shape, MatrixArg<T>{}, rate, stream,
+            probabilities, y);
 }
 
 /// What the last position of each sequence gets from attention(), without the others: serving needs
@@ -87,7 +135,7 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
 template <class T>
 void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns<const T> v,
                        Offsets offsets, HeadShape shape, Matrix<T> y) noexcept {
-  const T temperature = T(1) / std::sqrt(static_cast<T>(shape.width));
+  const T temperature = detail::temperature<T>(shape);
   for (Index s = 0; s < y.rows(); ++s) {
     const Index first = offsets[static_cast<std::size_t>(s)];
     const Index length = offsets[static_cast<std::size_t>(s) + 1] - first;
@@ -107,21 +155,22 @@ void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns
   }
 }
 
-/// dq, dk, dv from dy, all assigned. `probabilities` is what attention() kept; rate and stream are
-/// those of the forward call.
+/// dq, dk, dv from dy, all assigned; drelative accumulates where there is one. `probabilities` is
+/// what attention() kept; rate and stream are those of the forward call.
 ///
 /// Cost  twice that of attention(), and a second block of probabilities
-// forward: y = D(P) v, P = softmax(S), S = q k' / r, where D is the dropout mask, scale included.
+// forward: y = D(P) v, P = softmax(S), S = r q k' + b, where D is the dropout mask, scale included.
 //
-//   dv = D(P)' dy;   dP = D(dy v');   dS = P (dP - sum(P dP));   dq = dS k / r;   dk = dS' q / r
+//   dv = D(P)' dy;   dP = D(dy v');   dS = P (dP - sum(P dP));   db = dS;   dq = r dS k;
+//   dk = r dS' q
 //
 // A key head that several query heads share sums their gradients.
 template <class T>
 void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Columns<const T> v,
-                        Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
-                        VectorArg<T> probabilities, MatrixArg<T> dy, Columns<T> dq, Columns<T> dk,
-                        Columns<T> dv) noexcept {
-  const T temperature = T(1) / std::sqrt(static_cast<T>(shape.width));
+                        Offsets queries, Offsets keys, HeadShape shape, float rate,
+                        std::uint32_t stream, VectorArg<T> probabilities, MatrixArg<T> dy,
+                        Columns<T> dq, Columns<T> dk, Columns<T> dv, Matrix<T> drelative) noexcept {
+  const T temperature = detail::temperature<T>(shape);
   const bool dropping = ctx.training && rate > 0;
   const auto first_of_group = [&](Index h) { return h == 0 || shape.kv(h) != shape.kv(h - 1); };
   Arena::Scope scope(ctx.arena);
@@ -131,47 +180,57 @@ void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Co
     std::copy(probabilities.begin(), probabilities.end(), used.begin());
     dropout(ctx, used, rate, stream);
   }
-  Index at = 0;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const Index first = offsets[s], length = offsets[s + 1] - first;
-    for (Index h = 0; h < shape.heads; ++h) {
-      const Matrix<const T> kept((dropping ? used.data() : probabilities.data()) + at,
-                                 {length, length});
-      const detail::Strided<const T> out =
-          detail::panel(Columns<const T>{dy}, first, length, h, shape.width);
-      detail::Strided<T> dvalue = detail::panel(dv, first, length, shape.kv(h), shape.width);
-      if (first_of_group(h)) {
-        dvalue.setZero();
-      }
-      dvalue.noalias() += as_eigen(kept).transpose() * out;
-      as_eigen(Matrix<T>(gradient.data() + at, {length, length})).noalias() =
-          out * detail::panel(v, first, length, shape.kv(h), shape.width).transpose();
-      at += length * length;
-    }
-  }
+  detail::for_each_attention_block(
+      queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
+        const Index kv = shape.kv(block.head);
+        const Matrix<const T> kept((dropping ? used.data() : probabilities.data()) + block.at,
+                                   {block.queries, block.keys});
+        const detail::Strided<const T> out = detail::panel(Columns<const T>{dy}, block.first_query,
+                                                           block.queries, block.head, shape.width);
+        detail::Strided<T> dvalue = detail::panel(dv, block.first_key, block.keys, kv, shape.width);
+        if (first_of_group(block.head)) {
+          dvalue.setZero();
+        }
+        dvalue.noalias() += as_eigen(kept).transpose() * out;
+        as_eigen(Matrix<T>(gradient.data() + block.at, {block.queries, block.keys})).noalias() =
+            out * detail::panel(v, block.first_key, block.keys, kv, shape.width).transpose();
+      });
   if (dropping) {
     dropout(ctx, gradient, rate, stream);
   }
-  at = 0;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const Index first = offsets[s], length = offsets[s + 1] - first;
-    for (Index h = 0; h < shape.heads; ++h) {
-      Matrix<T> ds(gradient.data() + at, {length, length});
-      Matrix<const T> p(probabilities.data() + at, {length, length});
-      for (Index i = 0; i < length; ++i) {
-        const T inner = (as_row(p.row(i)) * as_row(ds.row(i))).sum();
-        as_row(ds.row(i)) = as_row(p.row(i)) * (as_row(ds.row(i)) - inner) * temperature;
-      }
-      detail::panel(dq, first, length, h, shape.width).noalias() =
-          as_eigen(ds) * detail::panel(k, first, length, shape.kv(h), shape.width);
-      detail::Strided<T> dkey = detail::panel(dk, first, length, shape.kv(h), shape.width);
-      if (first_of_group(h)) {
-        dkey.setZero();
-      }
-      dkey.noalias() += as_eigen(ds).transpose() * detail::panel(q, first, length, h, shape.width);
-      at += length * length;
-    }
-  }
+  detail::for_each_attention_block(
+      queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
+        const Index kv = shape.kv(block.head);
+        Matrix<T> ds(gradient.data() + block.at, {block.queries, block.keys});
+        Matrix<const T> p(probabilities.data() + block.at, {block.queries, block.keys});
+        for (Index i = 0; i < block.queries; ++i) {
+          const T inner = (as_row(p.row(i)) * as_row(ds.row(i))).sum();
+          as_row(ds.row(i)) = as_row(p.row(i)) * (as_row(ds.row(i)) - inner);
+          if (!drelative.empty()) {
+            block.relative(drelative, i, block.keys) += as_row(ds.row(i));
+          }
+          as_row(ds.row(i)) *= temperature;
+        }
+        detail::panel(dq, block.first_query, block.queries, block.head, shape.width).noalias() =
+            as_eigen(ds) * detail::panel(k, block.first_key, block.keys, kv, shape.width);
+        detail::Strided<T> dkey = detail::panel(dk, block.first_key, block.keys, kv, shape.width);
+        if (first_of_group(block.head)) {
+          dkey.setZero();
+        }
+        dkey.noalias() +=
+            as_eigen(ds).transpose() *
+            detail::panel(q, block.first_query, block.queries, block.head, shape.width);
+      });
+}
+
+/// The same within each sequence, by products alone.
+template <class T>
+void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Columns<const T> v,
+                        Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
+                        VectorArg<T> probabilities, MatrixArg<T> dy, Columns<T> dq, Columns<T> dk,
+                        Columns<T> dv) noexcept {
+  attention_backward(ctx, q, k, v, offsets, offsets, shape, rate, stream, probabilities, dy, dq, dk,
+                     dv, Matrix<T>{});
 }
 
 }  // namespace simgr::SIMGR_ABI::cpu

@@ -26,6 +26,26 @@ void scatter_add_rows(Context&, MatrixArg<T> y, std::span<const Id> rows, T fact
   }
 }
 
+/// y(·, i) = table(rows[i], ·).   table [table rows, width], rows [count], y [width, count]
+template <class T>
+void gather_columns(Context&, MatrixArg<T> table, std::span<const std::int32_t> rows,
+                    Matrix<T> y) noexcept {
+  for (Index i = 0; i < y.cols(); ++i) {
+    const Index row = rows[static_cast<std::size_t>(i)];
+    for (Index c = 0; c < y.rows(); ++c) { y(c, i) = table(row, c); }
+  }
+}
+
+/// table(rows[i], ·) += y(·, i), in the order of i.
+template <class T>
+void scatter_add_columns(Context&, MatrixArg<T> y, std::span<const std::int32_t> rows,
+                         Matrix<T> table) noexcept {
+  for (Index i = 0; i < y.cols(); ++i) {
+    const Index row = rows[static_cast<std::size_t>(i)];
+    for (Index c = 0; c < y.rows(); ++c) { table(row, c) += y(c, i); }
+  }
+}
+
 /// y(i, ·) = factor Σ_l table(rows(i, l), ·).   rows [items, digits], at least one digit
 template <class T>
 void sum_gathered_rows(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows, T factor,
