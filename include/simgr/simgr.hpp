@@ -76,7 +76,9 @@
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>
+#include <simgr/nn/relative_block.hpp>
 #include <simgr/nn/relative_position.hpp>
+#include <simgr/nn/relative_stack.hpp>
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
 #include <simgr/nn/swiglu.hpp>
