@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include <support/golden_compare.hpp>
+
+#include <simgr/nn/relative_stack.hpp>
+#include <simgr/train/optimizer.hpp>
+
+// T5 models of the family models/: two stacks and vocabulary tables. One scalar for each
+// translation unit.
+
+namespace simgr_test {
+
+using namespace simgr;
+
+/// One folder of models/: its config, and each of its files as a golden case.
+struct GoldenModel {
+  std::string name;
+  data::JsonValue config;
+  GoldenFamily files;
+
+  GoldenModel(const std::string& folder, data::JsonValue json)
+      : name(folder), config(std::move(json)), files(folder) {}
+  GoldenCase& file(const std::string& which) {
+    for (GoldenCase& golden : files.cases()) {
+      if (golden.name() == name + "/" + which) {
+        return golden;
+      }
+    }
+    FAIL("no file " << which << " in " << name);
+    return files.cases().front();
+  }
+  Index integer(const char* key) const { return static_cast<Index>(number(key)); }
+  double number(const char* key) const {
+    const auto* value = config.find(key);
+    INFO(name, ": config.json: ", key);
+    REQUIRE((value != nullptr && value->as_number().has_value()));
+    return *value->as_number();
+  }
+  bool flag(const char* key) const { return config.find(key)->as_boolean().value_or(false); }
+};
+
+/// The folders of models/ whose config.json is of this model type.
+inline std::vector<std::pair<std::string, data::JsonValue>>
+golden_models(const std::string& model_type) {
+  std::vector<std::pair<std::string, data::JsonValue>> found;
+  const auto shared = shared_folder();
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           shared ? *shared / "golden/models" : std::filesystem::path(), error)) {
+    std::ifstream file(entry.path() / "config.json");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (text.empty()) {
+      continue;
+    }
+    data::JsonValue json = data::parse_json(text, {.file = entry.path().string()});
+    const auto* type = json.find("model_type");
+    if (type != nullptr && type->as_text() != nullptr && *type->as_text() == model_type) {
+      found.emplace_back("models/" + entry.path().filename().string(), std::move(json));
+    }
+  }
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  return found;
+}
+
+/// Two stacks over one table of tokens, and the table that logits are products with.
+template <class Net>
+struct T5 {
+  using Encoder = RelativeStack<Bidirectional, Net>;
+  using Decoder = RelativeStack<Causal, Net>;
+  struct Config {
+    Index tokens = 0;
+    bool tied = true;
+    typename Encoder::Config encoder;
+    typename Decoder::Config decoder;
+
+    explicit Config(const GoldenModel& model)
+        : tokens(model.integer("vocab_size")), tied(model.flag("tie_word_embeddings")) {
+      encoder = {model.integer("d_model"),
+                 model.integer("num_layers"),
+                 model.integer("num_heads"),
+                 model.integer("d_kv"),
+                 model.integer("d_ff"),
+                 model.integer("relative_attention_num_buckets"),
+                 model.integer("relative_attention_max_distance"),
+                 0,
+                 model.number("layer_norm_epsilon")};
+      decoder = {encoder.width,    model.integer("num_decoder_layers"),
+                 encoder.heads,    encoder.head_width,
+                 encoder.inner,    encoder.buckets,
+                 encoder.farthest, 0,
+                 encoder.epsilon};
+    }
+    /// Of the states that meet the table.
+    double scale() const { return tied ? 1 / std::sqrt(static_cast<double>(encoder.width)) : 1; }
+  };
+  template <class T, class S = Host>
+  struct Params {
+    Matrix<T, S> table, head;
+    typename Encoder::template Params<T, S> encoder;
+    typename Decoder::template Params<T, S> decoder;
+
+    Matrix<T, S> output() const { return head.empty() ? table : head; }
+  };
+  template <class F, class... P>
+  static void for_each_parameter(const Config& c, F&& f, P&... p) {
+    const Shape<2> shape{c.tokens, c.encoder.width};
+    f(Spec<2>{"shared", shape, Init::normal(1)}, p.table...);
+    if (!c.tied) {
+      f(Spec<2>{"lm_head", shape, Init::normal(1)}, p.head...);
+    }
+    Encoder::for_each_parameter(c.encoder, under("encoder", f), p.encoder...);
+    Decoder::for_each_parameter(c.decoder, under("decoder", f), p.decoder...);
+  }
+
+  /// Ours → theirs; what stands in one matrix of ours comes from several.
+  static std::vector<std::string> stored(const std::string& name) {
+    if (name == "shared" || name == "lm_head") {
+      return {name + ".weight"};
+    }
+    const std::string stack = name.substr(0, 8), own = name.substr(8);
+    const bool decoder = stack == "decoder.";
+    if (own == "position.table") {
+      return {stack + "block.0.layer.0.SelfAttention.relative_attention_bias.weight"};
+    }
+    if (own == "final_norm.weight") {
+      return {stack + "final_layer_norm.weight"};
+    }
+    const std::size_t end = own.find('.', std::string("blocks.").size());
+    const std::string block = stack + "block." + own.substr(7, end - 7) + ".layer.";
+    const std::string part = own.substr(end + 1), last = decoder ? "2" : "1";
+    const std::map<std::string, std::vector<std::string>> names{
+        {"self_norm.weight", {"0.layer_norm"}},
+        {"memory_norm.weight", {"1.layer_norm"}},
+        {"net_norm.weight", {last + ".layer_norm"}},
+        {"self.query.weight", {"0.SelfAttention.q"}},
+        {"self.key_value.weight", {"0.SelfAttention.k", "0.SelfAttention.v"}},
+        {"self.out.weight", {"0.SelfAttention.o"}},
+        {"memory.query.weight", {"1.EncDecAttention.q"}},
+        {"memory.key_value.weight", {"1.EncDecAttention.k", "1.EncDecAttention.v"}},
+        {"memory.out.weight", {"1.EncDecAttention.o"}},
+        {"net.gate.weight", {last + ".DenseReluDense.wi_0"}},
+        {"net.up.weight", {last + (Net::gated ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi")}},
+        {"net.down.weight", {last + ".DenseReluDense.wo"}}};
+    std::vector<std::string> parts = names.at(part);
+    for (std::string& theirs : parts) { theirs = block + theirs + ".weight"; }
+    return parts;
+  }
+};
+
+/// Parameters, gradients, and one step of a batch.
+template <class Net, class T>
+struct T5Run {
+  using Model = T5<Net>;
+  Bench bench;
+  typename Model::Config config;
+  ParameterTable table;
+  std::vector<T> weights, gradients;
+  typename Model::template Params<T> params, grads;
+
+  explicit T5Run(GoldenModel& model)
+      : config(model), table(describe<Model>(config)),
+        weights(static_cast<std::size_t>(table.block_size)), gradients(weights.size()),
+        params(bind<Model>(config, weights.data())), grads(bind<Model>(config, gradients.data())) {
+    for_each_part(model.file("model"), [&](GoldenCase& golden, const std::string& name, auto at) {
+      const std::vector<T> values = golden.tensor<T>(name);
+      std::copy(values.begin(), values.end(), weights.begin() + at);
+    });
+  }
+
+  /// f(golden, stored name, place in the block)
+  template <class F>
+  void for_each_part(GoldenCase& golden, F&& f) {
+    for (const TensorEntry& tensor : table.tensors) {
+      std::ptrdiff_t at = tensor.offset;
+      for (const std::string& part : Model::stored(tensor.name)) {
+        std::ptrdiff_t size = 1;
+        for (const Index extent : golden.shape(part)) { size *= extent; }
+        f(golden, part, at);
+        at += size;
+      }
+      INFO(golden.name(), ": ", tensor.name, " is filled");
+      REQUIRE(at == tensor.offset + tensor.size);
+    }
+  }
+
+  struct Side {
+    Padding padding;
+    std::vector<std::int32_t> ids;  // packed
+  };
+  Side input, decoded;
+  std::vector<std::int64_t> labels;
+  typename Model::Encoder::template Cache<T> encoder;
+  typename Model::Decoder::template Cache<T> decoder;
+  Matrix<T> memory, states, logits;
+  double loss = 0;
+
+  static Side side(GoldenCase& inputs, const char* ids, const char* lengths) {
+    Side s{Padding(inputs, ids, lengths), {}};
+    s.ids = s.padding.pack(inputs.tensor<std::int32_t>(ids));
+    return s;
+  }
+  void read(GoldenCase& inputs) {
+    input = side(inputs, "input_ids", "lengths");
+    decoded = side(inputs, "decoder_input_ids", "label_lengths");
+    labels = decoded.padding.pack(inputs.tensor<std::int64_t>("labels"));
+    inputs.tensor<std::int64_t>("attention_mask");  // says what lengths say
+  }
+
+  void step() {
+    bench.arena.reset();
+    bench.ctx.stream = 0;
+    auto& ctx = bench.ctx;
+    std::fill(gradients.begin(), gradients.end(), T(0));
+    const Index width = config.encoder.width;
+    const auto embed = [&](const Side& s) {
+      const Matrix<T> x = ctx.template take<T>(static_cast<Index>(s.ids.size()), width);
+      gather_rows(ctx, params.table, std::span<const std::int32_t>(s.ids), x);
+      return x;
+    };
+    memory = Model::Encoder::forward(config.encoder, params.encoder, embed(input),
+                                     input.padding.offsets, {}, encoder, ctx);
+    states = Model::Decoder::forward(config.decoder, params.decoder, embed(decoded),
+                                     decoded.padding.offsets, {memory, input.padding.offsets},
+                                     decoder, ctx);
+    const Matrix<T> scaled = ctx.template take<T>(states.rows(), width);
+    copy(ctx, states, scaled, Write::assign);
+    scale(ctx, scaled, static_cast<T>(config.scale()));
+    logits = ctx.template take<T>(states.rows(), config.tokens);
+    gemm_nt(ctx, scaled, params.output(), logits, Write::assign);
+
+    const Matrix<T> dlogits = ctx.template take<T>(logits.rows(), logits.cols());
+    copy(ctx, logits, dlogits, Write::assign);
+    const auto counted = std::count_if(labels.begin(), labels.end(), [](auto l) { return l >= 0; });
+    loss = 0;
+    for (Index i = 0; i < logits.rows(); ++i) {
+      const Index label = labels[static_cast<std::size_t>(i)];
+      if (label < 0) {
+        fill(ctx, dlogits.row(i), T(0));
+      } else {
+        loss += cross_entropy_row(ctx, dlogits.row(i), label, T(1) / static_cast<T>(counted)) /
+                static_cast<double>(counted);
+      }
+    }
+    const Matrix<T> dstates = ctx.template take<T>(states.rows(), width);
+    gemm_nn(ctx, dlogits, params.output(), dstates, Write::assign);
+    scale(ctx, dstates, static_cast<T>(config.scale()));
+    gemm_tn(ctx, dlogits, scaled, grads.output(), Write::add);
+    const Matrix<T> dmemory = ctx.template take<T>(memory.rows(), width);
+    fill(ctx, dmemory, T(0));
+    const Matrix<T> ddecoded = Model::Decoder::backward(
+        config.decoder, params.decoder, grads.decoder, dstates, dmemory, decoder, ctx);
+    const Matrix<T> dinput = Model::Encoder::backward(config.encoder, params.encoder, grads.encoder,
+                                                      dmemory, {}, encoder, ctx);
+    scatter_add_rows(ctx, ddecoded, std::span<const std::int32_t>(decoded.ids), T(1), grads.table);
+    scatter_add_rows(ctx, dinput, std::span<const std::int32_t>(input.ids), T(1), grads.table);
+  }
+};
+
+/// As meets() does, by the row of the folder in the table of differences.
+template <class T>
+void meets_model(const GoldenModel& model, GoldenCase& golden, const std::string& tensor,
+                 std::span<const T> found, bool gradient) {
+  double scale = 0;
+  for (const double value : golden.tensor<double>(tensor)) {
+    scale = std::max(scale, std::abs(value));
+  }
+  double allowed = 1e-6 * scale + 1e-12;
+  if constexpr (std::is_same_v<T, float>) {
+    const FloatDifferences& listed = FloatDifferences::of(model.name);
+    REQUIRE(listed.output_scale > 0);
+    allowed = gradient ? std::max(10 * listed.gradient, 1e-6 * listed.gradient_scale)
+                       : std::max(10 * listed.output, 1e-6 * listed.output_scale);
+  }
+  golden.check(tensor, found, allowed / std::max(1.0, scale));
+}
+
+template <class Net, class T>
+void check_t5_model(GoldenModel& model) {
+  T5Run<Net, T> run(model);
+  run.read(model.file("inputs"));
+  GoldenCase& outputs = model.file("outputs");
+  run.step();
+
+  const auto padded = [&](const std::string& name, const Padding& padding, MatrixArg<T> found) {
+    const std::vector<T> whole = padding.unpack(std::span<const T>(found.span()));
+    meets_model<T>(model, outputs, name, whole, false);
+  };
+  const auto stack = [&](const std::string& side, const Padding& padding, const auto& cache,
+                         MatrixArg<T> last) {
+    // What each block read is what the one before it wrote.
+    for (std::size_t i = 0; i < cache.blocks.size(); ++i) {
+      padded(i == 0 ? side + "embeddings" : side + "layer." + std::to_string(i - 1), padding,
+             cache.blocks[i].self_norm.x);
+    }
+    padded(side + "layer." + std::to_string(cache.blocks.size() - 1), padding, cache.final_norm.x);
+    padded(side + "final", padding, last);
+  };
+  stack("encoder.hidden.", run.input.padding, run.encoder, run.memory);
+  stack("decoder.hidden.", run.decoded.padding, run.decoder, run.states);
+  padded("logits", run.decoded.padding, run.logits);
+  const T loss[] = {static_cast<T>(run.loss)};
+  meets_model<T>(model, outputs, "loss", loss, false);
+  outputs.check("loss_f64", run.loss, std::is_same_v<T, double> ? 1e-9 : 1e-5);
+
+  run.for_each_part(
+      model.file("gradients"), [&](GoldenCase& golden, const std::string& name, auto at) {
+        meets_model<T>(model, golden, name,
+                       std::span<const T>(run.gradients)
+                           .subspan(static_cast<std::size_t>(at), golden.tensor<T>(name).size()),
+                       true);
+      });
+
+  // Three steps of AdamW.
+  train::OptimizerState<T> adam({.rate = 1e-3, .weight_decay = 1e-2}, run.table.block_size);
+  std::vector<double> losses;
+  for (int step = 0; step < 3; ++step) {
+    run.step();
+    losses.push_back(run.loss);
+    adam.step(run.table, run.weights, run.gradients, 1e-3);
+  }
+  run.step();
+  losses.push_back(run.loss);
+  outputs.check("adamw_losses_f64", losses, std::is_same_v<T, double> ? 1e-6 : 1e-5);
+  run.for_each_part(model.file("after_adamw"), [&](GoldenCase& golden, const std::string& name,
+                                                   auto at) {
+    std::vector<T> stored = golden.tensor<T>(name);
+    const std::vector<double> gradient = model.file("gradients").template tensor<double>(name);
+    double worst = 0;
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      const T found = run.weights[static_cast<std::size_t>(at) + i];
+      // Adam divides by the size of the gradient: where that is noise, so is the step.
+      if (std::abs(gradient[i]) > 1e-5 || gradient[i] == 0) {
+        const double gap = std::abs(static_cast<double>(found) - static_cast<double>(stored[i]));
+        worst = gap <= worst ? worst : gap;
+      }
+    }
+    INFO(golden.name(), ": ", name);
+    CHECK(worst <= (std::is_same_v<T, double>
+                        ? 1e-6
+                        : std::max(10 * FloatDifferences::of(model.name).after_adamw, 1e-6)));
+  });
+}
+
+template <class T>
+void check_t5(GoldenModel& model) {
+  if (model.flag("is_gated_act")) {
+    check_t5_model<FeedForward<GeluTanh, Gated>, T>(model);
+  } else {
+    check_t5_model<FeedForward<Relu>, T>(model);
+  }
+}
+
+}  // namespace simgr_test
