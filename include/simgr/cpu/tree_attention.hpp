@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <span>
 
 #include <simgr/core/op_tags.hpp>
@@ -15,17 +14,19 @@ namespace simgr::SIMGR_ABI::cpu {
 ///
 ///   y = softmax([q k' | q · k(a) for each ancestor a, itself included]) [v ; v(a)],
 ///
-/// scaled and by head as in attention(): what the last position of history + path gets there.
+/// scaled, with terms of distances and by head as in attention(): what the last position of history
+/// and path gets there.
 ///
 /// Shapes  q, y [nodes, heads · width];  k, v [history tokens, kv_heads · width]
 ///         kept, for each level: [nodes of it, 2 · kv_heads · width], keys and then values
+///         relative [heads, 2 longest - 1], or empty
 /// Cost    two products [nodes, history] for each history and head, in blocks of nodes
 template <class T>
 void attention_of_nodes(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns<const T> v,
                         std::span<const Matrix<T>> kept, const TokenTree<>& tree, HeadShape shape,
-                        Matrix<T> y) noexcept {
+                        Matrix<T> y, MatrixArg<T> relative = {}) noexcept {
   constexpr Index block = 64;  // nodes: their scores stay in the first-level cache
-  const T temperature = T(1) / std::sqrt(static_cast<T>(shape.width));
+  const T temperature = detail::temperature<T>(shape);
   const TokenTree<>::Level& level = tree.levels.back();
   const Index depth = level.path.cols(), width = shape.width, to_value = shape.kv_heads * width;
   SIMGR_ASSERT(static_cast<Index>(kept.size()) == depth && q.rows() == level.path.rows(),
@@ -51,8 +52,13 @@ void attention_of_nodes(Context& ctx, MatrixArg<T> q, Columns<const T> k, Column
             p(i, length + l) = (own * EigenRow<const T>(ancestor + key, width)).sum();
           }
           EigenRow<T> row = as_row(p.row(i));
+          row *= temperature;
+          if (!relative.empty()) {
+            const T* nearest = relative.row(h).data() + relative.cols() / 2;
+            row += EigenRow<const T>(nearest - (row.size() - 1), row.size());
+          }
           const T largest = row.maxCoeff();
-          row = ((row - largest) * temperature).exp();
+          row = (row - largest).exp();
           row *= T(1) / row.sum();
         }
         detail::panel(Columns<T>{y}, begin, count, h, width).noalias() =
