@@ -36,6 +36,8 @@
 #include <simgr/data/synthetic_catalogue.hpp>
 #include <simgr/data/tables.hpp>
 #include <simgr/data/utf8.hpp>
+#include <simgr/encoder/encoder_decoder.hpp>
+#include <simgr/encoder/history_tokens.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/pooled_digit_embedding.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
@@ -82,6 +84,7 @@
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
 #include <simgr/nn/swiglu.hpp>
+#include <simgr/nn/tree_decoding.hpp>
 #include <simgr/nn/unscaled_attention.hpp>
 #include <simgr/pooler/digit_heads.hpp>
 #include <simgr/pooler/every_digit.hpp>

@@ -8,6 +8,7 @@
 #include <simgr/core/items_view.hpp>
 #include <simgr/core/ragged.hpp>
 #include <simgr/core/token_tree.hpp>
+#include <simgr/encoder/history_tokens.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/nn/block.hpp>
 
@@ -354,37 +355,13 @@ private:
     cache.blocks.resize(p.blocks.size());
     return x;
   }
-  /// Which row each token reads, and where sequences begin, counted in tokens. Where there are
-  /// targets, all tokens but the last of each sequence's last one follow its history.
   template <class T, class S, class Ctx>
   static void lay_out_tokens(const Config& c, const ItemsView<S>& items, RaggedView<ItemId> history,
                              std::span<const ItemId> targets, Cache<T, S>& cache, Ctx& ctx) {
-    if constexpr (Embedding::row_per_item) {
-      cache.token_rows = history.values;
-      cache.offsets = history.offsets;
-    } else {
-      const Index per_item = Embedding::tokens_per_item(c.catalogue);
-      const Index more = targets.empty() ? 0 : per_item - 1;  // tokens of each sequence
-      const Vector<std::int32_t, S> rows =
-          ctx.template take<std::int32_t>(history.tokens() * per_item + history.sequences() * more);
-      const Vector<Index, S> offsets = ctx.template take<Index>(history.sequences() + 1);
-      Index next = 0;
-      const auto spell = [&](ItemId item, Index digits) {
-        for (Index l = 0; l < digits; ++l) { rows[next++] = items.digit_rows(item, l); }
-      };
-      for (Index s = 0; s < history.sequences(); ++s) {
-        offsets[s] = next;
-        for (const ItemId item : history[s]) { spell(item, per_item); }
-        if (more > 0) {
-          spell(targets[static_cast<std::size_t>(history.offsets[static_cast<std::size_t>(s) + 1]) -
-                        1],
-                more);
-        }
-      }
-      offsets[history.sequences()] = next;
-      cache.token_rows = std::span<const std::int32_t>(rows.span());
-      cache.offsets = Offsets(offsets.span());
-    }
+    const HistoryTokens tokens =
+        tokens_of_histories<Embedding>(c.catalogue, items, history, targets, ctx);
+    cache.token_rows = tokens.rows;
+    cache.offsets = tokens.offsets;
   }
 };
 
