@@ -207,6 +207,17 @@ struct T5Run {
     s.ids = s.padding.pack(inputs.tensor<std::int32_t>(ids));
     return s;
   }
+  /// One of the inputs alone.
+  Side row(Index sequence) const {
+    const auto i = static_cast<std::size_t>(sequence);
+    const auto begin = input.ids.begin() + input.padding.offsets[i],
+               end = input.ids.begin() + input.padding.offsets[i + 1];
+    Side s;
+    s.ids.assign(begin, end);
+    s.padding.offsets = {0, end - begin};
+    s.padding.longest = end - begin;
+    return s;
+  }
   void read(GoldenCase& inputs) {
     input = side(inputs, "input_ids", "lengths");
     decoded = side(inputs, "decoder_input_ids", "label_lengths");
