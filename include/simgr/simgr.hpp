@@ -110,6 +110,7 @@
 #include <simgr/text/truncated_svd.hpp>
 #include <simgr/text/words.hpp>
 #include <simgr/tokenizer/collision.hpp>
+#include <simgr/tokenizer/fit_rq_vae.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 #include <simgr/tokenizer/kmeans.hpp>
 #include <simgr/tokenizer/nearest_centroid.hpp>
@@ -121,6 +122,7 @@
 #include <simgr/tokenizer/residual_quantizer.hpp>
 #include <simgr/tokenizer/resolve_collisions.hpp>
 #include <simgr/tokenizer/rq_vae.hpp>
+#include <simgr/tokenizer/rq_vae_tokenizer.hpp>
 #include <simgr/tokenizer/sinkhorn.hpp>
 #include <simgr/tokenizer/trie.hpp>
 #include <simgr/tokenizer/whitening.hpp>
