@@ -109,8 +109,12 @@
 #include <simgr/text/tfidf.hpp>
 #include <simgr/text/truncated_svd.hpp>
 #include <simgr/text/words.hpp>
+#include <simgr/tokenizer/atomic_ids.hpp>
+#include <simgr/tokenizer/balanced_assignment.hpp>
+#include <simgr/tokenizer/balanced_residual_kmeans.hpp>
 #include <simgr/tokenizer/collision.hpp>
 #include <simgr/tokenizer/fit_rq_vae.hpp>
+#include <simgr/tokenizer/hierarchical_kmeans.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 #include <simgr/tokenizer/kmeans.hpp>
 #include <simgr/tokenizer/nearest_centroid.hpp>
