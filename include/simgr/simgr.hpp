@@ -13,6 +13,7 @@
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/baselines/simgr.hpp>
+#include <simgr/baselines/tiger.hpp>
 #include <simgr/baselines/vq_rec.hpp>
 #include <simgr/core/digit_products.hpp>
 #include <simgr/core/type_name.hpp>

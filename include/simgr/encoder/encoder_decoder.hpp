@@ -40,6 +40,7 @@ struct EncoderDecoder {
   using Speller = RelativeStack<Causal, Net>;
   using Decoding = TreeDecoding<Net>;
   static constexpr bool spells_items = true;
+  static constexpr Examples spelt_examples = Examples::every_prefix;
   static_assert(!Embedding::row_per_item,
                 "simgr: EncoderDecoder spells digits; use it with SemanticEmbedding");
 

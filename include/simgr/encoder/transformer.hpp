@@ -42,6 +42,7 @@ struct TransformerEncoder {
   using Block = TransformerBlock<Mask, Placement, F>;
   /// Whether it can predict an item token by token.
   static constexpr bool spells_items = !Embedding::row_per_item && std::is_same_v<Mask, Causal>;
+  static constexpr Examples spelt_examples = Examples::every_position;
 
   struct Config {
     Index width = 64, layers = 2, heads = 2;

@@ -9,12 +9,16 @@ namespace simgr::SIMGR_ABI {
 /// history and the digits before j. It marks a model as autoregressive: training forces the target's
 /// own digits (the encoder's forward_targets), serving decodes them (begin and step).
 ///
+/// @tparam cut   how training examples are cut: one target for each item of a history, or one for
+///               each prefix
+///
 /// Shapes      states [rows · digits, width], the digits of a row together, as they are
-struct EveryDigit {
+template <Examples cut>
+struct SpeltDigits {
   using In = flow::TokenStates;
   using Out = flow::DigitStates;
   using Config = NoFields;
-  static constexpr Examples examples = Examples::every_position;
+  static constexpr Examples examples = cut;
   static constexpr bool teacher_forcing = true;
 
   template <class T, class S = Host>
@@ -35,5 +39,10 @@ struct EveryDigit {
     return dy;
   }
 };
+
+/// For decoders that read on where the history ends: one pass teaches every next item of a user.
+using EveryDigit = SpeltDigits<Examples::every_position>;
+/// For encoder-decoders, whose encoder reads a history for one target.
+using EveryDigitOfLast = SpeltDigits<Examples::every_prefix>;
 
 }  // namespace simgr::SIMGR_ABI

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr/baselines/tiger.hpp>
+
+#include <algorithm>
+#include <set>
+
+#include <doctest/doctest.h>
+
+#include <support/allocations.hpp>
+#include <support/temporary_folder.hpp>
+#include <support/whole_model.hpp>
+
+#include <simgr/eval/model.hpp>
+#include <simgr/io/model_file.hpp>
+#include <simgr/ranker/exact_token_scores.hpp>
+#include <simgr/tokenizer/random_ids.hpp>
+#include <simgr/train/trainer.hpp>
+
+namespace {
+
+using namespace simgr;
+using baselines::Tiger;
+
+template <class Config>
+Config small_tiger(Config config) {
+  config.encoder.width = 16;
+  config.encoder.layers = config.encoder.decoder_layers = 2;
+  config.encoder.heads = 3;
+  config.encoder.head_width = 6;
+  config.encoder.inner = 24;
+  config.encoder.dropout = 0;
+  return config;
+}
+
+/// Forty items of three digits.
+Catalogue forty_items() {
+  Catalogue catalogue{.items = 40};
+  catalogue.ids = tokenizer::random_ids(40, {.levels = 3, .codes = 5});
+  for (ItemId item = 0; item < 40; ++item) { catalogue.popularity.push_back(item % 7); }
+  return catalogue;
+}
+
+}  // namespace
+
+TEST_CASE("TIGER gives the gradient of every weight, dropout included") {
+  using E = EncoderDecoder<SemanticEmbedding>;
+  E::Config encoder{.width = 5,
+                    .layers = 1,
+                    .decoder_layers = 1,
+                    .heads = 2,
+                    .head_width = 3,
+                    .inner = 7,
+                    .max_length = 5,
+                    .dropout = .2,
+                    .buckets = 8,
+                    .farthest = 9};
+  for (const DigitSupport support : {DigitSupport::level, DigitSupport::whole}) {
+    simgr_test::check_whole_model<E, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
+                                  DigitCrossEntropy>(
+        {.encoder = encoder, .candidates = {.support = support}});
+  }
+  // T5 1.1: gated nets, states that are not scaled.
+  using Gated11 = EncoderDecoder<SemanticEmbedding, FeedForward<GeluTanh, Gated>>;
+  Gated11::Config gated{.width = 5,
+                        .layers = 1,
+                        .decoder_layers = 1,
+                        .heads = 2,
+                        .head_width = 3,
+                        .inner = 7,
+                        .max_length = 5,
+                        .dropout = 0,
+                        .buckets = 8,
+                        .farthest = 9,
+                        .scaled_states = false};
+  simgr_test::check_whole_model<Gated11, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
+                                DigitCrossEntropy>({.encoder = gated});
+}
+
+TEST_CASE("TIGER lists by beam what it scores exactly, for any batch, and allocates nothing") {
+  using Exact = with_ranker<Tiger, ranker::ExactTokenScores>;
+  const Catalogue catalogue = forty_items();
+  auto config = small_tiger(baselines::tiger_defaults.model);
+  config.ranker.width = 40;
+  const Tiger model(catalogue, config, 3);
+  const Exact exact(catalogue, small_tiger(Exact::Config{.candidates = config.candidates}), 3);
+  Ragged<ItemId> histories;
+  Rng rng(5);
+  for (Index user = 0; user < 12; ++user) {
+    std::vector<ItemId> history;
+    for (Index t = 0; t < user * 5 % 23; ++t) {
+      history.push_back(static_cast<ItemId>(rng.below(40)));
+    }
+    histories.push_back(history);
+  }
+  std::vector<Recommended> list(12 * 10);
+  std::vector<Index> found(12);
+  model.recommend(histories, 10, {}, list, {found.data(), {12}});
+  for (Index user = 0; user < 12; ++user) {
+    const auto history = histories[user];
+    const auto alone = model.recommend(history, 10), by_score = exact.recommend(history, 10);
+    REQUIRE(static_cast<Index>(alone.size()) == found[static_cast<std::size_t>(user)]);
+    REQUIRE(alone.size() == by_score.size());
+    std::set<ItemId> met(history.begin(), history.end());
+    for (std::size_t place = 0; place < alone.size(); ++place) {
+      const Recommended& one = list[static_cast<std::size_t>(user) * 10 + place];
+      CHECK(met.insert(one.item).second);  // unique and unseen
+      CHECK(alone[place].item == one.item);
+      CHECK(by_score[place].item == one.item);
+      CHECK(alone[place].score == doctest::Approx(one.score).epsilon(1e-5));
+      CHECK((place == 0 || alone[place - 1].score >= alone[place].score));
+    }
+  }
+  std::vector<Recommended> own(10);
+  for (int call = 0; call < 3; ++call) { model.recommend(histories[9], {}, own); }
+  const auto before = simgr_test::allocations();
+  CHECK(model.recommend(histories[9], {}, own) == 10);
+  CHECK(simgr_test::allocations() == before);
+}
+
+TEST_CASE("TIGER learns, is saved, and spells new items") {
+  data::Interactions interactions{.items = 40};
+  for (Index user = 0; user < 40; ++user) {
+    std::vector<ItemId> history;
+    for (Index t = 0; t < 6; ++t) { history.push_back(static_cast<ItemId>((user + t) % 40)); }
+    interactions.histories.push_back(history);
+  }
+  const auto split = data::leave_one_out(interactions);
+  const Catalogue catalogue = forty_items();
+  Tiger model(catalogue, small_tiger(baselines::tiger_defaults.model), 3);
+  double first = 0, last = 0;
+  model.fit(
+      split, {.epochs = 40, .batch = 16, .evaluate_every = 20, .optimizer = {.rate = 5e-3}},
+      [&](const train::EpochReport& epoch) { (epoch.epoch == 1 ? first : last) = epoch.loss; });
+  CHECK(last < 0.5 * first);
+  CHECK(eval::evaluate_model(model, split.test).at(10).all.hr > 0.5);
+
+  const simgr_test::TemporaryFolder folder;
+  model.save(folder.file("tiger.simgr"));
+  auto loaded = Tiger::load(folder.file("tiger.simgr"));
+  const std::vector<ItemId> history{7, 8, 9};
+  const RecommendOptions all{.seen = ranker::Seen::keep};
+  const auto before = model.recommend(history, 10, all), again = loaded.recommend(history, 10, all);
+  REQUIRE(before.size() == again.size());
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    CHECK(before[i].item == again[i].item);
+    CHECK(before[i].score == again[i].score);
+  }
+  loaded.add_items(catalogue.ids.codes.view().slice(before.front().item, 1));
+  const auto after = loaded.recommend(history, 10, all);
+  CHECK(after[0].item == before[0].item);
+  CHECK(after[1].item == 40);
+  CHECK(after[1].score == after[0].score);
+}
