@@ -37,7 +37,7 @@ MAY_INCLUDE = {
     # the CPU context and the ranker that is its default.
     "recommend_options": LOWEST | {"ranker"},
     "recommender_bank": {"recommender"},
-    "recommender_decoding": {"recommender"},
+    "recommender_decoding": {"recommender", "ranker"},
     "token_decoder": LOWEST,
     "recommender": LOWEST | TOP | {"composition", "scratch_pool", "recommend_options", "item_keys", "cpu", "ranker", "recommender_bank", "recommender_decoding", "token_decoder"},
 }

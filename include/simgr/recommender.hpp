@@ -145,17 +145,28 @@ public:
   }
   /// Scores of every item.   out [sequences, items]
   void score(RaggedView<ItemId> histories, Matrix<float> out) const {
-    const auto scratch = scratch_->take();
-    Arena::Scope scope(scratch->arena);
-    cpu::Context ctx{scratch->arena};
     if constexpr (autoregressive) {
-      score_by_decoding(histories, out, ctx, *scratch);
+      std::fill(out.begin(), out.end(), 0.0f);
+      visit_prefixes(histories, [&](Index row, Index depth, Index node, float score) {
+        if (depth == trie().digits()) {
+          for (const ItemId item : trie().items_below(depth, node)) { out(row, item) = score; }
+        }
+      });
     } else {
+      const auto scratch = scratch_->take();
+      Arena::Scope scope(scratch->arena);
+      cpu::Context ctx{scratch->arena};
       const Matrix<float> queries = ctx.take<float>(histories.sequences(), query_width());
       encode(histories, queries, *scratch);
       scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
     }
   }
+  /// Calls visit(row, depth, node, log p(its digits | history)) once for every history that is not
+  /// empty and every node of the trie but the root: what a beam goes by, and what it prunes.
+  template <class Visit>
+  void visit_prefixes(RaggedView<ItemId> histories, Visit&& visit) const requires autoregressive;
+  /// The prefixes of all items, which lists are decoded along.
+  const auto& trie() const noexcept requires autoregressive { return ranker_; }
   /// The same for query vectors.   queries [rows, query_width], out [rows, items]
   void score_queries(MatrixArg<float> queries, Matrix<float> out) const requires(!autoregressive) {
     const auto scratch = scratch_->take();
@@ -309,8 +320,6 @@ private:
   void read_ends(RaggedView<ItemId> histories, Index first, Index count, Scratch& scratch) const;
   auto decoder(RaggedView<ItemId> histories,
                typename detail::DecodingState<Parts>::Type& state) const;
-  void score_by_decoding(RaggedView<ItemId> histories, Matrix<float> out, cpu::Context& ctx,
-                         Scratch& scratch) const;
   void rank_by_decoding(const ranker::ItemFilter& filter, Matrix<ItemId> ids, Matrix<float> scores,
                         Vector<Index> found, cpu::Context& ctx, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/recommender.hpp>
 
 // How an autoregressive Recommender scores and lists: a part of the histories at a time, those that
@@ -38,21 +39,31 @@ auto Recommender<E, P, S, L, R, Tasks>::decoder(
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::score_by_decoding(RaggedView<ItemId> histories,
-                                                          Matrix<float> out, cpu::Context& ctx,
-                                                          Scratch& scratch) const {
-  for (Index first = 0; first < out.rows(); first += detail::decoded_together) {
-    const Index count = std::min(detail::decoded_together, out.rows() - first);
-    read_ends(histories, first, count, scratch);
-    const RaggedView<ItemId> read{scratch.values, scratch.offsets};
-    if (read.sequences() > 0) {
-      const auto decoding = decoder(read, scratch.decoding);
-      R::score(ctx, config_.ranker, ranker_, decoding, out.slice(first, read.sequences()));
+template <class Visit>
+void Recommender<E, P, S, L, R, Tasks>::visit_prefixes(
+    RaggedView<ItemId> histories, Visit&& visit) const requires autoregressive {
+  require_known(histories);
+  const auto scratch = scratch_->take();
+  for (Index first = 0; first < histories.sequences(); first += detail::decoded_together) {
+    const Index count = std::min(detail::decoded_together, histories.sequences() - first);
+    read_ends(histories, first, count, *scratch);
+    Arena::Scope scope(scratch->arena);
+    cpu::Context ctx{scratch->arena};
+    const auto rows = ctx.take<Index>(count);  // of the histories that are not empty
+    Index next = 0;
+    for (Index s = first; s < first + count; ++s) {
+      if (!histories[s].empty()) {
+        rows[next++] = s;
+      }
     }
-    detail::spread(
-        histories, first, count, read.sequences(),
-        [&](Index from, Index to) { copy(ctx, out.row(from), out.row(to), Write::assign); },
-        [&](Index at) { fill(ctx, out.row(at), 0.0f); });
+    if (next > 0) {
+      const auto decoding = decoder({scratch->values, scratch->offsets}, scratch->decoding);
+      ranker::ExactTokenScores::visit_prefixes(
+          ctx, {.support = config_.ranker.support}, ranker_, decoding,
+          [&](Index row, Index depth, Index node, float score) {
+            visit(rows[row], depth, node, score);
+          });
+    }
   }
 }
 

@@ -85,6 +85,27 @@ TEST_CASE("The probabilities of unique items sum to one minus what falls on no i
   CHECK(mass(Support::whole) < mass(Support::level));
 }
 
+TEST_CASE("Every prefix of every history is visited once, with its own log-probability") {
+  const Trie trie(simgr_test::random_tuples(30, {3, 5, 4}, 6));
+  simgr_test::ToyDecoder decoder{{3, 8}, simgr_test::arbitrary_logit};
+  Arena arena;
+  cpu::Context ctx{arena};
+  std::map<std::array<Index, 3>, double> scores;
+  ExactTokenScores::visit_prefixes(
+      ctx, {.tile = 4}, trie, decoder, [&](Index row, Index depth, Index node, float score) {
+        const double before =
+            depth == 1 ? 0 : scores.at({row, depth - 1, trie.parent(depth, node)});
+        const bool first = scores.try_emplace({row, depth, node}, score).second;
+        REQUIRE(first);
+        REQUIRE(score - before ==
+                doctest::Approx(simgr_test::log_probability(
+                                    decoder, trie, Support::level,
+                                    decoder.histories[static_cast<std::size_t>(row)], depth, node))
+                    .epsilon(1e-5));
+      });
+  CHECK(static_cast<Index>(scores.size()) == 2 * (trie.nodes(1) + trie.nodes(2) + trie.nodes(3)));
+}
+
 TEST_CASE("Without another support, exact scores are over what the loss was over") {
   const Trie trie(simgr_test::random_tuples(20, {4, 6}, 2));
   simgr_test::ToyDecoder decoder{{3}, simgr_test::arbitrary_logit};

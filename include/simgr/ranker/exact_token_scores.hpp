@@ -45,13 +45,25 @@ struct ExactTokenScores {
   static Trie prepare(Ctx&, const Config&, const Decoder& decoder) {
     return Trie(decoder.items);
   }
+  /// out [rows, items]
   template <class Ctx, class Decoder>
   static void score(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
                     Matrix<float> out) {
+    visit_prefixes(ctx, c, trie, decoder, [&](Index row, Index depth, Index node, float score) {
+      if (depth == trie.digits()) {
+        for (const ItemId item : trie.items_below(depth, node)) { out(row, item) = score; }
+      }
+    });
+  }
+  /// Calls visit(row, depth, node, score) once for every row and every node of depth 1 or more:
+  /// score = log p(its digits | history). Nodes come before those below them.
+  template <class Ctx, class Decoder, class Visit>
+  static void visit_prefixes(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
+                             Visit&& visit) {
     Arena::Scope scope(ctx.arena);
-    const Nodes roots = take_nodes(ctx, out.rows());
-    for (Index row = 0; row < out.rows(); ++row) { roots.set(row, 0, row, row, 0.0f); }
-    descend(c, trie, ctx, decoder, 0, roots, decoder.begin(ctx), out);
+    const Nodes roots = take_nodes(ctx, decoder.rows());
+    for (Index row = 0; row < decoder.rows(); ++row) { roots.set(row, 0, row, row, 0.0f); }
+    descend(c, trie, ctx, decoder, 0, roots, decoder.begin(ctx), visit);
   }
 
   template <class Ctx, class Decoder>
@@ -92,16 +104,14 @@ private:
             ctx.template take<std::int32_t>(count), ctx.template take<float>(count)};
   }
 
-  template <class Ctx, class Decoder>
+  template <class Ctx, class Decoder, class Visit>
   static void descend(const Config& c, const Trie& trie, Ctx& ctx, Decoder& decoder, Index depth,
-                      const Nodes& tile, Matrix<const float> queries, Matrix<float> out) {
+                      const Nodes& tile, Matrix<const float> queries, Visit&& visit) {
     const std::span<const std::int32_t> nodes(tile.nodes.span());
     if (depth + 1 == trie.digits()) {
       visit_children(ctx, decoder, trie, c.support, depth, nodes, queries,
                      [&](Index n, Index leaf, float log_p) {
-                       for (const ItemId item : trie.items_below(depth + 1, leaf)) {
-                         out(tile.rows[n], item) = tile.scores[n] + log_p;
-                       }
+                       visit(Index{tile.rows[n]}, depth + 1, leaf, tile.scores[n] + log_p);
                      });
       return;
     }
@@ -113,8 +123,10 @@ private:
     count = 0;
     visit_children(ctx, decoder, trie, c.support, depth, nodes, queries,
                    [&](Index n, Index child, float log_p) {
+                     const float score = tile.scores[n] + log_p;
                      digit_rows[count] = trie.row(depth + 1, child);
-                     children.set(count++, child, tile.rows[n], n, tile.scores[n] + log_p);
+                     children.set(count++, child, tile.rows[n], n, score);
+                     visit(Index{tile.rows[n]}, depth + 1, child, score);
                    });
     for (Index begin = 0; begin < count; begin += c.tile) {
       Arena::Scope of_tile(ctx.arena);
@@ -123,7 +135,7 @@ private:
       const Matrix<const float> deeper =
           decoder.step(ctx, depth + 1, std::span<const std::int32_t>(part.parents.span()),
                        std::span<const std::int32_t>(digit_rows.slice(begin, size).span()));
-      descend(c, trie, ctx, decoder, depth + 1, part, deeper, out);
+      descend(c, trie, ctx, decoder, depth + 1, part, deeper, visit);
     }
   }
 };

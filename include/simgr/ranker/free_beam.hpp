@@ -7,7 +7,6 @@
 #include <simgr/core/fields.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/child_scores.hpp>
-#include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/ranker/seen_items.hpp>
 #include <simgr/ranker/tuple_lists.hpp>
 
@@ -40,12 +39,6 @@ struct FreeBeam {
   template <class Ctx, class Decoder>
   static Trie prepare(Ctx&, const Config&, const Decoder& decoder) {
     return Trie(decoder.items);
-  }
-  /// Scores of all items: those that the beam finds for its own.   out [rows, items]
-  template <class Ctx, class Decoder>
-  static void score(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
-                    Matrix<float> out) {
-    ExactTokenScores::score(ctx, {.support = c.support}, trie, decoder, out);
   }
   template <class Ctx, class Decoder>
   static void rank(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
