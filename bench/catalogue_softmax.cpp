@@ -10,48 +10,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>  // clock_gettime
 #include <vector>
+
+#include <bench/processor.hpp>
 
 #include <simgr/core/product_scores.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/cpu/cpu.hpp>
 
-namespace {
-
 using simgr::Index;
-
-double seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
-/// Twelve independent sums in registers: what the core can do at most.
-double peak() {
-  using Packet = Eigen::internal::packet_traits<float>::type;
-  constexpr Index lanes = Eigen::internal::packet_traits<float>::size, rounds = 20'000'000;
-  const Packet factor = Eigen::internal::pset1<Packet>(0.9999f),
-               term = Eigen::internal::pset1<Packet>(1e-3f);
-  // Alike, they would be merged.
-  const auto other = [](float value) { return Eigen::internal::pset1<Packet>(value); };
-  Packet a = other(1), b = other(2), c = other(3), d = other(4), e = other(5), f = other(6);
-  Packet g = other(7), h = other(8), i = other(9), j = other(10), k = other(11), l = other(12);
-  const double start = seconds();
-  for (Index round = 0; round < rounds; ++round) {
-    const auto step = [&](Packet& x) { x = Eigen::internal::pmadd(x, factor, term); };
-    step(a), step(b), step(c), step(d), step(e), step(f), step(g), step(h), step(i), step(j),
-        step(k), step(l);
-  }
-  const double time = seconds() - start;
-  volatile float sink = 0;
-  for (const Packet& x : {a, b, c, d, e, f, g, h, i, j, k, l}) {
-    sink = sink + Eigen::internal::predux(x);
-  }
-  return static_cast<double>(rounds * 12 * lanes * 2) / time * 1e-9;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 20;
@@ -72,14 +39,14 @@ int main(int argc, char** argv) {
   }
   const simgr::ProductScores<float> scores{queries, keys, dqueries, dkeys};
   const float weight = 1.0f / static_cast<float>(rows);
-  const double ceiling = peak();
+  const double ceiling = bench::peak();
 
   const auto report = [&](const char* way, auto&& once) {
     double best = 1e9;
     for (int round = 0; round < rounds; ++round) {
-      const double start = seconds();
+      const double start = bench::seconds();
       once();
-      best = std::min(best, seconds() - start);
+      best = std::min(best, bench::seconds() - start);
     }
     const double speed = 6.0 * static_cast<double>(rows * items * width) / best * 1e-9;
     std::printf("{\"bench\": \"catalogue_softmax\", \"way\": \"%s\", \"gflops\": %.1f, \"peak\": "
