@@ -84,7 +84,6 @@
 #include <simgr/nn/relative_stack.hpp>
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
-#include <simgr/nn/swiglu.hpp>
 #include <simgr/nn/tree_decoding.hpp>
 #include <simgr/nn/unscaled_attention.hpp>
 #include <simgr/pooler/digit_heads.hpp>
