@@ -7,10 +7,10 @@
 #include <limits>
 #include <span>
 #include <type_traits>
-#include <utility>  // std::integer_sequence
 
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
+#include <simgr/cpu/packet_products.hpp>
 
 // The softmax over the whole catalogue, value and gradient: nearly all the work of training an
 // item-level model. It is three products with an inner extent of a few dozen, too short for the
@@ -25,37 +25,13 @@ namespace simgr::SIMGR_ABI::cpu {
 
 namespace detail {
 
-namespace packet = Eigen::internal;
-
 template <class T>
-struct SoftmaxKernels {
-  using Packet = typename packet::packet_traits<T>::type;
-  static constexpr int lanes = packet::packet_traits<T>::size;
-  static constexpr bool many_registers = sizeof(Packet) == 64;
+struct SoftmaxKernels : PacketProducts<T> {
+  using typename PacketProducts<T>::Packet;
+  using PacketProducts<T>::lanes, PacketProducts<T>::many_registers;
+  using PacketProducts<T>::load, PacketProducts<T>::store, PacketProducts<T>::splat;
   static constexpr int panel_packets = 3, panel = panel_packets * lanes;  // items a panel
   static constexpr int score_rows = many_registers ? 9 : 4;               // times 3 packets of sums
-  static constexpr int sum_rows = many_registers ? 6 : 3;                 // times 4 packets of sums
-  static constexpr int sum_packets = 4;
-
-  static Packet load(const T* from) { return packet::ploadu<Packet>(from); }
-  static void store(T* to, const Packet& value) { packet::pstoreu(to, value); }
-  static Packet splat(T value) { return packet::pset1<Packet>(value); }
-
-  /// f(0) … f(count - 1) written out, so that arrays of packets are registers.
-  template <int count, class F>
-  EIGEN_ALWAYS_INLINE static void unrolled(F&& f) {
-    [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-      (f(std::integral_constant<int, i>{}), ...);
-    }
-    (std::make_integer_sequence<int, count>{});
-  }
-  /// f(row, packet) over a block of M rows by C packets.
-  template <int M, int C, class F>
-  EIGEN_ALWAYS_INLINE static void over_block(F&& f) {
-    unrolled<M>([&](auto row) __attribute__((always_inline)) {
-      unrolled<C>([&](auto c) __attribute__((always_inline)) { f(row, c); });
-    });
-  }
 
   /// 2^x to float accuracy for -126 <= x <= 126; falls to 0 at -127 and is 0 below. In double
   /// through e^x.
@@ -96,24 +72,24 @@ struct SoftmaxKernels {
                      T* sums) {
     constexpr int C = panel_packets;
     Packet sum[M * C];
-    over_block<M, C>([&](int r, int c) __attribute__((always_inline)) {
+    over_block<M, C>([&](Index r, Index c) __attribute__((always_inline)) {
       sum[r * C + c] = load(offset + c * lanes);
     });
     for (Index k = 0; k < width; ++k) {
       Packet key[C];
-      unrolled<C>([&](int c) __attribute__((always_inline)) {
+      unrolled<C>([&](Index c) __attribute__((always_inline)) {
         key[c] = load(keys + k * panel + c * lanes);
       });
-      unrolled<M>([&](int r) __attribute__((always_inline)) {
+      unrolled<M>([&](Index r) __attribute__((always_inline)) {
         const Packet query = splat(q[r * width + k]);
-        unrolled<C>([&](int c) __attribute__((always_inline)) {
+        unrolled<C>([&](Index c) __attribute__((always_inline)) {
           sum[r * C + c] = packet::pmadd(query, key[c], sum[r * C + c]);
         });
       });
     }
-    unrolled<M>([&](int r) __attribute__((always_inline)) {
+    unrolled<M>([&](Index r) __attribute__((always_inline)) {
       Packet total = load(sums + r * lanes);
-      unrolled<C>([&](int c) __attribute__((always_inline)) {
+      unrolled<C>([&](Index c) __attribute__((always_inline)) {
         if constexpr (exponential) {
           const Packet value = power_of_two(packet::psub(sum[r * C + c], splat(shift[r])));
           store(e + r * panel + c * lanes, value);
@@ -125,53 +101,7 @@ struct SoftmaxKernels {
       store(sums + r * lanes, total);
     });
   }
-
-  /// y(i, ·) += Σ_j a(i, j) b(j, ·) for M rows i and C packets of columns; a(i, j) stands at
-  /// i · a_row + j · a_step, rows of b and y stand b_row and y_row apart.
-  template <int M, int C>
-  static void add_products(const T* a, Index a_row, Index a_step, const T* b, Index b_row,
-                           Index count, T* y, Index y_row) {
-    Packet sum[M * C];
-    over_block<M, C>([&](int i, int c) __attribute__((always_inline)) {
-      sum[i * C + c] = load(y + i * y_row + c * lanes);
-    });
-    for (Index j = 0; j < count; ++j) {
-      Packet right[C];
-      unrolled<C>([&](int c) __attribute__((always_inline)) {
-        right[c] = load(b + j * b_row + c * lanes);
-      });
-      unrolled<M>([&](int i) __attribute__((always_inline)) {
-        const Packet left = splat(a[i * a_row + j * a_step]);
-        unrolled<C>([&](int c) __attribute__((always_inline)) {
-          sum[i * C + c] = packet::pmadd(left, right[c], sum[i * C + c]);
-        });
-      });
-    }
-    over_block<M, C>([&](int i, int c) __attribute__((always_inline)) {
-      store(y + i * y_row + c * lanes, sum[i * C + c]);
-    });
-  }
-  /// The same for any number of columns that is a multiple of a packet.
-  template <int M>
-  static void add_products(const T* a, Index a_row, Index a_step, const T* b, Index b_row,
-                           Index count, T* y, Index y_row, Index cols) {
-    Index c = 0;
-    for (; c + sum_packets * lanes <= cols; c += sum_packets * lanes) {
-      add_products<M, sum_packets>(a, a_row, a_step, b + c, b_row, count, y + c, y_row);
-    }
-    for (; c < cols; c += lanes) {
-      add_products<M, 1>(a, a_row, a_step, b + c, b_row, count, y + c, y_row);
-    }
-  }
 };
-
-/// f.template operator()<M>(first row) over `rows` rows in groups of M, then one at a time.
-template <int M, class F>
-void in_row_groups(Index rows, F&& f) {
-  Index r = 0;
-  for (; r + M <= rows; r += M) { f.template operator()<M>(r); }
-  for (; r < rows; ++r) { f.template operator()<1>(r); }
-}
 
 }  // namespace detail
 

@@ -3,16 +3,33 @@
 
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
+#include <simgr/cpu/packet_products.hpp>
 
 // Every matrix product of the library's layers, kept in one place because they compile slowly.
 
 namespace simgr::SIMGR_ABI::cpu {
+
+namespace detail {
+
+/// Whether a product is one for PacketProducts: whole packets of columns, and rows enough to pay for
+/// the copy of b. Eigen's products take a quarter longer (64 to 384 wide, Zen 4).
+template <class T>
+bool by_packets(Index rows, Index cols, bool turned) noexcept {
+  return cols % PacketProducts<T>::lanes == 0 && rows >= (turned ? 64 : 16);
+}
+
+}  // namespace detail
 
 /// y = a b, or y += a b.   a [rows, inner], b [inner, cols], y [rows, cols]
 template <class T>
 void gemm_nn(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.cols() == b.rows() && y.rows() == a.rows() && y.cols() == b.cols(),
                "gemm_nn: shapes");
+  if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
+    detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), b.cols(), 1, y.rows(),
+                                            a.cols(), y.cols(), y.data(), write);
+    return;
+  }
   if (write == Write::assign) {
     as_eigen(y).noalias() = as_eigen(a) * as_eigen(b);
   } else {
@@ -25,6 +42,11 @@ template <class T>
 void gemm_nt(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.cols() == b.cols() && y.rows() == a.rows() && y.cols() == b.rows(),
                "gemm_nt: shapes");
+  if (detail::by_packets<T>(y.rows(), y.cols(), true)) {
+    detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), 1, b.cols(), y.rows(),
+                                            a.cols(), y.cols(), y.data(), write);
+    return;
+  }
   if (write == Write::assign) {
     as_eigen(y).noalias() = as_eigen(a) * as_eigen(b).transpose();
   } else {
@@ -37,6 +59,11 @@ template <class T>
 void gemm_tn(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.rows() == b.rows() && y.rows() == a.cols() && y.cols() == b.cols(),
                "gemm_tn: shapes");
+  if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
+    detail::PacketProducts<T>::add_products(a.data(), 1, a.cols(), b.data(), b.cols(), 1, y.rows(),
+                                            a.rows(), y.cols(), y.data(), write);
+    return;
+  }
   if (write == Write::assign) {
     as_eigen(y).noalias() = as_eigen(a).transpose() * as_eigen(b);
   } else {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <simgr/core/view.hpp>
+#include <simgr/cpu/unrolled.hpp>
 
 // Products of many rows with many items, handed over tile by tile while they are in the first-level
 // cache. The vectors are the compilers' portable ones (g++ and clang lower them to what the
@@ -80,15 +81,6 @@ inline void load_part(Lanes& value, const float* memory, Index count) noexcept {
     high = __builtin_shufflevector(a, b, (count / 2 + i / 2 + i % 2 * count)...);
   }
   (std::make_integer_sequence<int, static_cast<int>(lane_count)>{});
-}
-
-/// Calls f(0) … f(count - 1) with constants, so that arrays of Lanes stay in registers.
-template <Index count, class F>
-[[gnu::always_inline]] inline void unrolled(F&& f) {
-  [&]<Index... i>(std::integer_sequence<Index, i...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<Index, i>{}), ...);
-  }
-  (std::make_integer_sequence<Index, count>{});
 }
 
 /// Rows become columns: log2(lane_count) rounds of interleaving.
