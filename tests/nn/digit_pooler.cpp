@@ -53,6 +53,55 @@ TEST_CASE_TEMPLATE("digit poolers give the gradients of their forward pass", P, 
   simgr_test::check_gradients<OverTable<P>>(shape, 11, 5);
 }
 
+TEST_CASE_TEMPLATE("digit poolers give their gradients where rows are wider than a few registers",
+                   P, Mean, MeanPlusMlp) {
+  DigitShape<typename P::Config> shape{33, 3, {}};
+  if constexpr (requires { shape.own.hidden; }) {
+    shape.own = {.hidden = 1, .scale = 0.5};
+  }
+  simgr_test::check_gradients<OverTable<P>>(shape, 11, 33);
+}
+
+TEST_CASE("the MLP over digits gives the same for many items at once as for a few at a time") {
+  using P = MeanPlusMlp;
+  const Index items = 2 * P::tile + 5, width = 6;
+  const DigitShape<P::Config> shape{width, 3, {}};
+  std::vector<std::int32_t> codes;
+  for (Index i = 0; i < 3 * items; ++i) {
+    codes.push_back(static_cast<std::int32_t>((i * i + 7 * i) % 11));
+  }
+  const Matrix<const std::int32_t> all(codes.data(), {items, 3});
+  const Index size = describe<OverTable<P>>(shape).block_size;
+  std::vector<double> weights = simgr_test::random_values(size, 1);
+  const auto params = bind<OverTable<P>>(shape, weights.data());
+  const std::vector<double> x = simgr_test::random_values(11 * width, 2),
+                            dy = simgr_test::random_values(items * width, 3);
+  const MatrixArg<double> table(x.data(), {11, width}), dvectors(dy.data(), {items, width});
+  Arena arena;
+  cpu::Context ctx{arena};
+  const auto run = [&](Index at_once) {
+    std::vector<double> out(dy.size()), gradient(static_cast<std::size_t>(size)), dx(x.size());
+    const auto grads = bind<OverTable<P>>(shape, gradient.data());
+    for (Index first = 0; first < items; first += at_once) {
+      const Index count = std::min(at_once, items - first);
+      P::Cache<double> cache;
+      const Matrix<double> vectors =
+          P::forward(shape, params, table, all.slice(first, count), cache, ctx);
+      std::copy(vectors.begin(), vectors.end(), out.begin() + first * width);
+      P::backward(shape, params, grads, table, all.slice(first, count),
+                  MatrixArg<double>(dvectors.slice(first, count)), {dx.data(), {11, width}}, cache,
+                  ctx);
+    }
+    out.insert(out.end(), gradient.begin(), gradient.end());
+    out.insert(out.end(), dx.begin(), dx.end());
+    return out;
+  };
+  const std::vector<double> whole = run(items), parts = run(7);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    CHECK(whole[i] == doctest::Approx(parts[i]).epsilon(1e-11));
+  }
+}
+
 TEST_CASE_TEMPLATE("equal digits make equal items", P, Mean, MeanPlusMlp, DigitAttention,
                    DigitGate) {
   const DigitShape<typename P::Config> shape{5, 3, {}};

@@ -79,6 +79,21 @@ Block<T> slope(GeluTanh, const Block<T>& x) {
   return T(0.5) * (T(1) + t) +
          T(0.5) * x * (T(1) - t * t) * T(root_2_over_pi) * (T(1) + T(3 * gelu_cubic) * x * x);
 }
+/// Both, for what computes the activation again instead of keeping it.
+template <class Activation, class T>
+void value_and_slope(Activation f, const Block<T>& x, Block<T>& y, Block<T>& s) {
+  y = value<T>(f, x);
+  s = slope<T>(f, x);
+}
+template <class T>
+void value_and_slope(GeluTanh, const Block<T>& x, Block<T>& y, Block<T>& s) {
+  const Block<T> squares = x * x;
+  const Block<T> inner = T(root_2_over_pi) * x * (T(1) + T(gelu_cubic) * squares);
+  const Block<T> t = inner.tanh();
+  const Block<T> half = T(0.5) * (T(1) + t);
+  y = x * half;
+  s = half + y * (T(1) - t) * T(root_2_over_pi) * (T(1) + T(3 * gelu_cubic) * squares);
+}
 template <class T>
 Block<T> value(Silu, const Block<T>& x) {
   return x * sigmoid<T>(x);
@@ -144,6 +159,22 @@ void activate_backward(Context&, Activation f, MatrixArg<T> x, MatrixArg<T> dy,
     const detail::Block<T> in = as_row(Vector<const T>(x.data() + begin, {count}));
     as_row(Vector<T>(dx.data() + begin, {count})) =
         detail::slope<T>(f, in) * as_row(Vector<const T>(dy.data() + begin, {count}));
+  });
+}
+
+/// y = f(x) and dx = f'(x) dy, both assigned.   dx may be dy
+template <class Activation, class T>
+void activate_both_ways(Context&, Activation f, MatrixArg<T> x, MatrixArg<T> dy, Matrix<T> y,
+                        Matrix<T> dx) noexcept {
+  SIMGR_ASSERT(x.size() == y.size() && x.size() == dy.size() && x.size() == dx.size(),
+               "activate_both_ways: shapes");
+  detail::in_blocks(x.size(), [&](Index begin, Index count) {
+    const detail::Block<T> in = as_row(Vector<const T>(x.data() + begin, {count}));
+    detail::Block<T> value, slope;
+    detail::value_and_slope(f, in, value, slope);
+    as_row(Vector<T>(y.data() + begin, {count})) = value;
+    as_row(Vector<T>(dx.data() + begin, {count})) =
+        slope * as_row(Vector<const T>(dy.data() + begin, {count}));
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
+#include <simgr/cpu/packet_products.hpp>
 
 namespace simgr::SIMGR_ABI::cpu {
 
@@ -46,17 +47,57 @@ void scatter_add_columns(Context&, MatrixArg<T> y, std::span<const std::int32_t>
   }
 }
 
-/// y(i, ·) = factor Σ_l table(rows(i, l), ·).   rows [items, digits], at least one digit
+namespace detail {
+
+/// wide(first column) over a row in blocks of sum_packets packets, then narrow(column) over the rest.
+template <class T, class Wide, class Narrow>
+EIGEN_ALWAYS_INLINE void over_columns(Index width, Wide&& wide, Narrow&& narrow) {
+  constexpr Index block = PacketProducts<T>::sum_packets * PacketProducts<T>::lanes;
+  Index c = 0;
+  for (; c + block <= width; c += block) { wide(c); }
+  for (; c < width; ++c) { narrow(c); }
+}
+
+}  // namespace detail
+
+/// y(i, ·) = factor Σ_l table(rows(i, l), ·), assigned or added as `write` says.
+/// rows [items, digits], at least one digit
 template <class T>
 void sum_gathered_rows(Context&, MatrixArg<T> table, Matrix<const std::int32_t> rows, T factor,
-                       Matrix<T> y) noexcept {
+                       Matrix<T> y, Write write) noexcept {
+  using K = detail::PacketProducts<T>;
+  using Packet = typename K::Packet;
+  const Index width = y.cols(), digits = rows.cols();
   for (Index i = 0; i < y.rows(); ++i) {
-    EigenRow<T> out = as_row(y.row(i));
-    out = as_row(table.row(rows(i, 0)));
-    for (Index l = 1; l < rows.cols(); ++l) { out += as_row(table.row(rows(i, l))); }
-    if (factor != T(1)) {
-      out *= factor;
-    }
+    T* const out = y.data() + i * width;
+    const std::int32_t* const of = rows.data() + i * digits;
+    const auto row = [&](Index l) { return table.data() + of[l] * width; };
+    detail::over_columns<T>(
+        width,
+        [&](Index c) {
+          Packet sum[K::sum_packets];
+          const auto over = [&](auto&& f) __attribute__((always_inline)) {
+            detail::unrolled<K::sum_packets>(f);
+          };
+          over([&](Index p)
+                   __attribute__((always_inline)) { sum[p] = K::load(row(0) + c + p * K::lanes); });
+          for (Index l = 1; l < digits; ++l) {
+            const T* const from = row(l) + c;
+            over([&](Index p) __attribute__((always_inline)) {
+              sum[p] = detail::packet::padd(sum[p], K::load(from + p * K::lanes));
+            });
+          }
+          over([&](Index p) __attribute__((always_inline)) {
+            T* const to = out + c + p * K::lanes;
+            sum[p] = detail::packet::pmul(sum[p], K::splat(factor));
+            K::store(to, write == Write::add ? detail::packet::padd(K::load(to), sum[p]) : sum[p]);
+          });
+        },
+        [&](Index c) {
+          T sum = row(0)[c];
+          for (Index l = 1; l < digits; ++l) { sum += row(l)[c]; }
+          out[c] = write == Write::add ? out[c] + factor * sum : factor * sum;
+        });
   }
 }
 
@@ -76,10 +117,35 @@ void sum_of_looked_up(Context&, VectorArg<T> values, Matrix<const std::int32_t> 
 template <class T>
 void scatter_add_to_digits(Context&, MatrixArg<T> dy, Matrix<const std::int32_t> rows, T factor,
                            Matrix<T> table) noexcept {
+  using K = detail::PacketProducts<T>;
+  using Packet = typename K::Packet;
+  const Index width = dy.cols(), digits = rows.cols();
   for (Index i = 0; i < dy.rows(); ++i) {
-    for (Index l = 0; l < rows.cols(); ++l) {
-      as_row(table.row(rows(i, l))) += factor * as_row(dy.row(i));
-    }
+    const T* const from = dy.data() + i * width;
+    const std::int32_t* const of = rows.data() + i * digits;
+    detail::over_columns<T>(
+        width,
+        [&](Index c) {
+          Packet value[K::sum_packets];
+          const auto over = [&](auto&& f) __attribute__((always_inline)) {
+            detail::unrolled<K::sum_packets>(f);
+          };
+          over([&](Index p) __attribute__((always_inline)) {
+            value[p] = detail::packet::pmul(K::load(from + c + p * K::lanes), K::splat(factor));
+          });
+          for (Index l = 0; l < digits; ++l) {
+            T* const to = table.data() + of[l] * width + c;
+            over([&](Index p) __attribute__((always_inline)) {
+              K::store(to + p * K::lanes,
+                       detail::packet::padd(K::load(to + p * K::lanes), value[p]));
+            });
+          }
+        },
+        [&](Index c) {
+          for (Index l = 0; l < digits; ++l) {
+            table.data()[of[l] * width + c] += factor * from[c];
+          }
+        });
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
@@ -57,7 +58,7 @@ struct DigitSum {
                               MatrixArg<T, S> table, Matrix<const std::int32_t, S> rows,
                               Cache<T, S>&, Ctx& ctx) {
     Matrix<T, S> vectors = ctx.template take<T>(rows.rows(), shape.width);
-    sum_gathered_rows(ctx, table, rows, factor<T>(shape), vectors);
+    sum_gathered_rows(ctx, table, rows, factor<T>(shape), vectors, Write::assign);
     return vectors;
   }
   template <class T, class S, class Ctx>
@@ -106,8 +107,9 @@ struct MeanPlusMlp {
   struct Cache {
     Matrix<T, S> scaled;  // [table rows, width]
     Matrix<T, S> hidden;  // [items, hidden], before the activation
-    Linear::Cache<T, S> up, down;
+    Linear::Cache<T, S> up;
   };
+  static constexpr Index tile = 252;  // items whose hidden layer stays in the second cache
 
   static Index hidden(const DigitShape<Config>& s) { return s.own.hidden * s.width; }
   static Linear::Config up(const DigitShape<Config>& s) { return {s.width, hidden(s), false}; }
@@ -131,14 +133,20 @@ struct MeanPlusMlp {
     scale(ctx, cache.scaled, static_cast<T>(shape.own.scale));
     const Matrix<T, S> lifted = Linear::forward(up(shape), p.up, cache.scaled, cache.up, ctx);
     cache.hidden = ctx.template take<T>(rows.rows(), hidden(shape));
-    sum_gathered_rows(ctx, lifted, rows, T(1), cache.hidden);
-    add_to_rows(ctx, p.bias, cache.hidden);
-    const Matrix<T, S> active = ctx.template take<T>(rows.rows(), hidden(shape));
-    activate(ctx, GeluTanh{}, cache.hidden, active);
-    const Matrix<T, S> vectors = Linear::forward(down(shape), p.down, active, cache.down, ctx);
-    const Matrix<T, S> mean = ctx.template take<T>(rows.rows(), shape.width);
-    sum_gathered_rows(ctx, table, rows, T(1) / static_cast<T>(shape.digits), mean);
-    copy(ctx, mean, vectors, Write::add);
+    const Matrix<T, S> vectors = ctx.template take<T>(rows.rows(), shape.width);
+    const Matrix<T, S> active = ctx.template take<T>(tile, hidden(shape));
+    for (Index first = 0; first < rows.rows(); first += tile) {
+      const Index count = std::min(tile, rows.rows() - first);
+      const auto of = rows.slice(first, count);
+      const Matrix<T, S> h = cache.hidden.slice(first, count), g = active.slice(0, count),
+                         e = vectors.slice(first, count);
+      sum_gathered_rows(ctx, lifted, of, T(1), h, Write::assign);
+      add_to_rows(ctx, p.bias, h);
+      activate(ctx, GeluTanh{}, h, g);
+      gemm_nt(ctx, g, p.down.weight, e, Write::assign);
+      add_to_rows(ctx, p.down.bias, e);
+      sum_gathered_rows(ctx, table, of, T(1) / static_cast<T>(shape.digits), e, Write::add);
+    }
     return vectors;
   }
 
@@ -149,14 +157,23 @@ struct MeanPlusMlp {
                        const Params<T, S>& grad, MatrixArg<T, S>,
                        Matrix<const std::int32_t, S> rows, MatrixArg<T, S> dvectors,
                        Matrix<T, S> dtable, const Cache<T, S>& cache, Ctx& ctx) {
-    scatter_add_to_digits(ctx, dvectors, rows, T(1) / static_cast<T>(shape.digits), dtable);
-    const Matrix<T, S> dhidden =
-        Linear::backward(down(shape), p.down, grad.down, dvectors, cache.down, ctx);
-    activate_backward(ctx, GeluTanh{}, cache.hidden, dhidden, dhidden);
-    add_column_sums(ctx, dhidden, grad.bias);
     const Matrix<T, S> dlifted = ctx.template take<T>(dtable.rows(), hidden(shape));
     fill(ctx, dlifted, T(0));
-    scatter_add_to_digits(ctx, dhidden, rows, T(1), dlifted);
+    const Matrix<T, S> active = ctx.template take<T>(tile, hidden(shape)),
+                       dhidden = ctx.template take<T>(tile, hidden(shape));
+    for (Index first = 0; first < rows.rows(); first += tile) {
+      const Index count = std::min(tile, rows.rows() - first);
+      const auto of = rows.slice(first, count);
+      const MatrixArg<T, S> h = cache.hidden.slice(first, count), de = dvectors.slice(first, count);
+      const Matrix<T, S> g = active.slice(0, count), dh = dhidden.slice(0, count);
+      scatter_add_to_digits(ctx, de, of, T(1) / static_cast<T>(shape.digits), dtable);
+      gemm_nn(ctx, de, p.down.weight, dh, Write::assign);
+      activate_both_ways(ctx, GeluTanh{}, h, dh, g, dh);
+      gemm_tn(ctx, de, g, grad.down.weight, Write::add);
+      add_column_sums(ctx, de, grad.down.bias);
+      add_column_sums(ctx, dh, grad.bias);
+      scatter_add_to_digits(ctx, dh, of, T(1), dlifted);
+    }
     const Matrix<T, S> dscaled = Linear::backward(up(shape), p.up, grad.up, dlifted, cache.up, ctx);
     scale(ctx, dscaled, static_cast<T>(shape.own.scale));
     copy(ctx, dscaled, dtable, Write::add);
@@ -290,7 +307,8 @@ struct DigitGate {
     cache.gated = ctx.template take<T>(table.rows(), shape.width);
     scale_rows(ctx, Vector<T, S>(open.data(), {table.rows()}), table, cache.gated, Write::assign);
     const Matrix<T, S> vectors = ctx.template take<T>(rows.rows(), shape.width);
-    sum_gathered_rows(ctx, cache.gated, rows, T(1) / static_cast<T>(shape.digits), vectors);
+    sum_gathered_rows(ctx, cache.gated, rows, T(1) / static_cast<T>(shape.digits), vectors,
+                      Write::assign);
     return vectors;
   }
 
