@@ -25,5 +25,12 @@ def training_sequences(folder, max_length=50):
     return sequences, items
 
 
+def semantic_ids(path):
+    """int64 codes [items, digits] of `simgr tokenize`."""
+    with open(path) as lines:
+        next(lines)
+        return numpy.array([line.split("\t")[1].split() for line in lines], dtype=numpy.int64)
+
+
 def peak_megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

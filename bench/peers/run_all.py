@@ -6,7 +6,8 @@
 Runs under the Python of requirements.txt; --recbole names that of requirements-recbole.txt (left out: its rows are, too).
 --only abcdef takes some of the parts. About ten minutes on an idle machine. Times are processor time where the programs
 give it. Epochs of ours: a whole one, first of a fresh process; of PyTorch: steps, scaled by their positions; of RecBole: one
-batch of 2,048 prefixes, scaled by the number of batches. A SimGR epoch stands beside the peers' SASRec, which does less work.
+batch of 2,048 prefixes, scaled by the number of batches. A SimGR epoch stands beside SimGR's items in the tuned PyTorch; plain
+PyTorch and RecBole have SASRec's, which are less work.
 """
 import argparse
 import gzip
@@ -67,18 +68,20 @@ def epoch(options, folder, model, *settings):
 
 def training(options, folder):
     shape = (f"encoder.width={WIDTH}", f"encoder.inner={INNER}", "encoder.dropout=0.2", "encoder.attention_dropout=0.2")
-    ours, tuned = {"sasrec": [], "simgr": []}, []
-    for _ in range(2):
-        for model in ours:
+    ids = os.path.join(folder, "ids.tsv")
+    run(options.simgr, "tokenize", "--data", options.data, "--out", ids)
+    ours, tuned = {"sasrec": [], "simgr": []}, {"sasrec": [], "simgr": []}
+    for _ in range(options.rounds):
+        for model, variant in (("sasrec", "tuned"), ("simgr", "simgr")):
             ours[model].append(epoch(options, folder, model, *shape))
-        tuned += peer("train_pytorch.py", "--data", options.data, "--variant", "tuned", "--steps", 10)
+            tuned[model] += peer("train_pytorch.py", "--data", options.data, "--variant", variant, "--ids", ids, "--steps", 10)
     plain = peer("train_pytorch.py", "--data", options.data, "--variant", "plain", "--steps", 6)[0]
     recbole = peer("train_recbole.py", "--data", options.data, "--steps", 1, python=options.recbole) if options.recbole else []
     peak = run(os.path.join(options.bench, "bench_catalogue_softmax"), 3)[0][0]["peak"]
     work = plain["positions_per_epoch"] * 6e-9 * (ITEMS * WIDTH + LAYERS * (4 * WIDTH**2 + 2 * WIDTH * INNER))
     for model, found in ours.items():
         seconds = min(f[0] for f in found)
-        fast = min(t["cpu_seconds_per_epoch"] for t in tuned)
+        fast = min(t["cpu_seconds_per_epoch"] for t in tuned[model])
         row("a", f"{model} epoch, PyTorch tuned fp32", seconds, fast, fast / seconds, 1.5, True, " s")
         slow = plain["cpu_seconds_per_epoch"]
         row("a", f"{model} epoch, PyTorch plain", seconds, slow, slow / seconds, 4, True, " s")
@@ -166,6 +169,7 @@ def main():
     arguments.add_argument("--recbole", help="Python that has RecBole")
     arguments.add_argument("--simgr", help="the tool, where it is not in the build")
     arguments.add_argument("--core", type=int, help="the one core to run on")
+    arguments.add_argument("--rounds", type=int, default=2, help="of the epochs of part a; the best counts")
     arguments.add_argument("--only", default="abcdef")
     options = arguments.parse_args()
     options.bench = os.path.join(options.build, "bench")
