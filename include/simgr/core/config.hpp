@@ -31,7 +31,9 @@
 #define SIMGR_ABI_SIMD
 #endif
 
-#if defined(__PCLMUL__)
+#if defined(__PCLMUL__) && defined(__VPCLMULQDQ__)
+#define SIMGR_ABI_CLMUL _vclmul
+#elif defined(__PCLMUL__)
 #define SIMGR_ABI_CLMUL _clmul
 #else
 #define SIMGR_ABI_CLMUL

@@ -120,6 +120,7 @@ private:
         std::fread(packed_.data() + filled_, 1, packed_.size() - filled_, file_.get());
     filled_ += count;
     raw_ += static_cast<std::int64_t>(count);
+    at_file_end_ = count == 0;
     if (std::ferror(file_.get()) != 0) {
       return IoError(std::string("cannot read: ") + std::strerror(errno), where());
     }
@@ -170,7 +171,9 @@ private:
     z_stream& stream = *inflate_;
     std::size_t written = 0;
     while (written < capacity && !finished_) {
-      if (filled_ - taken_ < 2) {
+      // Room for a block of output: zlib copies with more care for 32 KiB behind the begin of a call,
+      // so calls should end with their output and not with their input.
+      if (filled_ - taken_ < packed_bytes - packed_bytes / 8 && !at_file_end_) {
         if (Failure failure = refill()) {
           return *std::move(failure);
         }
@@ -235,7 +238,7 @@ private:
   std::int64_t file_bytes_ = 0;
   std::int64_t raw_ = 0;  // bytes read from the file
   std::int64_t position_ = 0;
-  bool in_header_ = true, between_members_ = false, finished_ = false;
+  bool in_header_ = true, between_members_ = false, finished_ = false, at_file_end_ = false;
   std::uint32_t checksum_ = 0, member_bytes_ = 0;  // of this gzip member; the second modulo 2^32
 };
 

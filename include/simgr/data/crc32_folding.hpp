@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__PCLMUL__)
+#if defined(__PCLMUL__) && defined(__VPCLMULQDQ__) && defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__PCLMUL__)
 #include <wmmintrin.h>
 #endif
 
@@ -29,15 +31,31 @@ inline std::size_t fold_crc32([[maybe_unused]] std::uint32_t checksum,
                               [[maybe_unused]] std::size_t count,
                               [[maybe_unused]] std::array<unsigned char, 64>& rest) noexcept {
   std::size_t taken = 0;
+  // x^(512 + 32) and x^(512 - 32) modulo the polynomial, bits reversed: a step of 64 bytes.
+  [[maybe_unused]] constexpr long long further = 0x1c6e41596, nearer = 0x154442bd4;
 #if defined(__PCLMUL__)
   if (count < 128) {
     return 0;
   }
+#endif
+#if defined(__PCLMUL__) && defined(__VPCLMULQDQ__) && defined(__AVX512F__)
+  const auto load = [&](std::size_t at) { return _mm512_loadu_si512(bytes + at); };
+  const __m512i step =
+      _mm512_set_epi64(further, nearer, further, nearer, further, nearer, further, nearer);
+  __m512i lanes = _mm512_xor_si512(
+      load(0), _mm512_zextsi128_si512(_mm_cvtsi32_si128(static_cast<int>(~checksum))));
+  for (taken = 64; count - taken >= 64; taken += 64) {
+    constexpr int all = 0x96;  // a ^ b ^ c
+    lanes =
+        _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(lanes, step, 0x00),
+                                  _mm512_clmulepi64_epi128(lanes, step, 0x11), load(taken), all);
+  }
+  _mm512_storeu_si512(rest.data(), lanes);
+#elif defined(__PCLMUL__)
   const auto load = [&](std::size_t at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + at));
   };
-  // x^(512 + 32) and x^(512 - 32) modulo the polynomial, bits reversed: a step of 64 bytes.
-  const __m128i step = _mm_set_epi64x(0x1c6e41596, 0x154442bd4);
+  const __m128i step = _mm_set_epi64x(further, nearer);
   __m128i lanes[4] = {load(0), load(16), load(32), load(48)};
   lanes[0] = _mm_xor_si128(lanes[0], _mm_cvtsi32_si128(static_cast<int>(~checksum)));
   for (taken = 64; count - taken >= 64; taken += 64) {

@@ -150,7 +150,7 @@ public:
 
 private:
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
-  void list_ends() noexcept {
+  [[gnu::always_inline]] void list_ends() noexcept {
     alignas(64) static constexpr auto places = [] {
       std::array<unsigned char, 64> bytes{};
       for (unsigned char i = 0; i < 64; ++i) { bytes[i] = i; }
