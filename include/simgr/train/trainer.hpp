@@ -306,7 +306,7 @@ private:
       }
       if (progress_.batches % model_.config().candidates.refresh == 0 || bank_.empty()) {
         model_.refresh_scores();
-        bank_ = OwnedMatrix<float>(model_.items(), model_.width());
+        bank_ = OwnedMatrix<float>(model_.items(), model_.query_width());
         std::copy(model_.keys().begin(), model_.keys().end(), bank_.values.begin());
       }
     }
