@@ -237,10 +237,11 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
       ->type_name("FILE")
       ->excludes(method);
   number(command->add_option("--levels,--digits", options.levels,
-                             "digits of an id; default: of the method, mostly 4, opq 32"),
+                             "digits of an id; default: 4, of rq-vae 3, of opq 32"),
          Index{1}, Index{4096});
-  number(command->add_option("--codes", options.codes, "codes of a digit; default: 256"), Index{1},
-         Index{1} << 20);
+  number(command->add_option("--codes", options.codes,
+                             "codes of a digit; default: 256, of hierarchical 16"),
+         Index{1}, Index{1} << 20);
   number(command->add_option("--iterations", options.iterations, "of k-means"), Index{0},
          Index{1000000});
   number(command->add_option("--whiten", options.whiten,

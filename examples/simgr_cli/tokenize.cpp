@@ -7,6 +7,10 @@
 #include <simgr_cli/json_line.hpp>
 
 #include <simgr/io/semantic_ids.hpp>
+#include <simgr/tokenizer/atomic_ids.hpp>
+#include <simgr/tokenizer/balanced_residual_kmeans.hpp>
+#include <simgr/tokenizer/fit_rq_vae.hpp>
+#include <simgr/tokenizer/hierarchical_kmeans.hpp>
 #include <simgr/tokenizer/neighbour_agreement.hpp>
 #include <simgr/tokenizer/product_quantizer.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
@@ -77,17 +81,23 @@ Config configured(const TokenizeOptions& options, const char* levels) {
   return config;
 }
 
-/// The codes of all items under codebooks that look at `vectors`.
+/// These codes, made by codebooks that look at `vectors`.
 template <class Quantizer>
-Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool) {
+Made made_by(Quantizer quantizer, Vectors vectors, simgr::OwnedMatrix<std::int32_t> codes) {
   SemanticIds ids;
-  ids.codes = quantizer.encode(vectors, pool);
+  ids.codes = std::move(codes);
   ids.codes_per_digit = quantizer.codes_per_level();
   auto resolve = [ids, quantizer = std::move(quantizer),
                   vectors = std::move(vectors)](Collision collision) {
     return tokenizer::resolve_collisions(quantizer, vectors, ids, collision);
   };
   return {ids, std::move(resolve)};
+}
+/// The nearest codes of all items.
+template <class Quantizer>
+Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool) {
+  auto codes = quantizer.encode(vectors, pool);
+  return made_by(std::move(quantizer), std::move(vectors), std::move(codes));
 }
 
 Made by_residual_kmeans(Request& request) {
@@ -102,6 +112,40 @@ Made by_opq(Request& request) {
   std::fprintf(stderr, "mean squared error %g\n", found.error.back());
   return made_by(found.quantizer.as_residual(),
                  found.quantizer.rotate(request.vectors, request.pool), request.pool);
+}
+
+Made by_balanced(Request& request) {
+  const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
+  auto found = tokenizer::fit_balanced_residual_kmeans(request.to_fit(), config, 5, request.pool);
+  auto codes = tokenizer::encode_balanced(found.quantizer, request.vectors, request.pool);
+  return made_by(std::move(found.quantizer), request.vectors, std::move(codes));
+}
+
+Made by_hierarchical_kmeans(Request& request) {
+  const auto config = configured<tokenizer::HierarchicalKMeansConfig>(request.options, "levels");
+  auto found = tokenizer::fit_hierarchical_kmeans(request.to_fit(), config, request.pool);
+  return made_by(std::move(found.quantizer), request.vectors, request.pool);
+}
+
+Made by_rq_vae(Request& request) {
+  const auto config = configured<tokenizer::RqVaeConfig>(request.options, "levels");
+  const auto found =
+      tokenizer::fit_rq_vae(request.to_fit(), config, [&](const tokenizer::RqVaeEpoch& epoch) {
+        if (epoch.collision_rate >= 0) {
+          std::fprintf(stderr,
+                       "epoch %td: loss %.4f, reconstruction %.4f, %.2f %% of ids collide\n",
+                       epoch.epoch, epoch.loss, epoch.reconstruction, 100 * epoch.collision_rate);
+        }
+      });
+  std::fprintf(stderr, "kept epoch %td\n", found.best_epoch);
+  return made_by(found.tokenizer.quantizer, found.tokenizer.latents(request.vectors, request.pool),
+                 request.pool);
+}
+
+/// One digit, a code for every item.
+Made by_item(Request& request) {
+  SemanticIds ids = tokenizer::atomic_ids(request.folder.items());
+  return {ids, [ids](Collision) { return ids; }};
 }
 
 /// Ids that know nothing of the items: the control of every result with semantic ids.
@@ -124,8 +168,12 @@ Made from_file(Request& request) {
 const std::vector<Method>& methods() {
   static const std::vector<Method> all = {
       {.name = "residual-kmeans", .make = by_residual_kmeans},
+      {.name = "rq-vae", .levels = 3, .make = by_rq_vae},
       {.name = "opq", .collision = "keep", .levels = 32, .make = by_opq},
+      {.name = "balanced", .make = by_balanced},
+      {.name = "hierarchical", .make = by_hierarchical_kmeans},
       {.name = "random", .needs_vectors = false, .make = by_chance},
+      {.name = "atomic", .needs_vectors = false, .collision = "keep", .levels = 1, .make = by_item},
       {.name = "file", .needs_vectors = false, .collision = "keep", .make = from_file},
   };
   return all;

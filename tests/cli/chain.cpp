@@ -251,6 +251,23 @@ TEST_CASE("tokenize makes ids by every method, writes an index and reads it back
   CHECK(simgr_test::read_bytes(folder.file("again.json")) == simgr_test::read_bytes(index));
   CHECK(tokenized({"--ids", index, "--out", index}).code == 1);  // perhaps somebody's own
 
+  int which = 0;
+  for (const std::vector<std::string>& method : std::vector<std::vector<std::string>>{
+           {"opq", "--digits", "2", "--codes", "4", "--whiten", "6"},
+           {"balanced", "--levels", "2", "--codes", "6", "--collision", "nearest-free"},
+           {"hierarchical", "--levels", "3", "--codes", "4", "--collision", "sinkhorn"},
+           {"rq-vae", "--codes", "4", "--set", "hidden=8", "--set", "layers=1", "--set",
+            "epochs=3"},
+           {"random", "--levels", "2"},
+           {"atomic"}}) {
+    std::vector<std::string> words = {"--out", folder.file(std::to_string(which++)), "--method"};
+    words.insert(words.end(), method.begin(), method.end());
+    const auto run = tokenized(words);
+    INFO(method[0], ": ", run.err);
+    CHECK(run.code == 0);
+    CHECK(run.out.starts_with("30 items, "));
+  }
+
   simgr_test::write_bytes(folder.file("few.json"), R"({"0":["<a_1>"],"1":["<a_2>"]})");
   const auto few = tokenized({"--ids", folder.file("few.json"), "--out", ids});
   CHECK(few.code == 1);

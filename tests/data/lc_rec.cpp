@@ -90,6 +90,8 @@ TEST_CASE("broken LC-Rec files are refused with file and byte") {
   refuse(items, [](const std::string& path) { return simgr::data::try_read_lc_rec_items(path); });
   const Case index[] = {
       {R"({"x":["<a_1>"]})", "expected item ids 0 to 0"},
+      {R"({"0":["<a_1>"],"2":["<a_2>"]})", "expected item ids 0 to 1"},  // item 1 is missing
+      {R"({"0":["<a_1>"],"0":["<a_2>"]})", "stands twice"},
       {R"({"0":[]})", "expected a list of 1 to 26 tokens"},
       {R"({"0":"<a_1>"})", "expected a list of 1 to 26 tokens"},
       {R"({"0":["<b_1>"]})", "token 1 is not of the form <a_number>"},
