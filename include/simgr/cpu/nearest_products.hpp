@@ -8,8 +8,7 @@
 #include <simgr/cpu/product_tiles.hpp>
 
 // Search for the largest product while the products are still in registers. With short rows it is
-// the way to memory and back that costs, not the products: for rows of 12 floats this takes a third
-// of the time of a product and a search after it.
+// the way to memory and back that costs, not the products.
 
 namespace simgr::SIMGR_ABI::cpu {
 

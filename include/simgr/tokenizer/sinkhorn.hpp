@@ -36,7 +36,7 @@ struct SinkhornConfig {
 /// Only the soft plan is even: two rows may still name one code, and equal rows always do. The first
 /// iteration is made in logarithms; the next ones scale the plan it gives, which is the same in
 /// exact arithmetic and costs no exponential, and return to logarithms where factors grow beyond
-/// 1e50. 1024 x 256, 50 iterations: a sixth of the time of logarithms throughout.
+/// 1e50.
 ///
 /// Source  Cuturi 2013; Zheng et al. (LC-Rec) 2024, section 3.2 for D' and the use; Schmitzer 2019,
 ///         section 3.1 for the change between scalings and logarithms; spec/baselines.md 6.3
