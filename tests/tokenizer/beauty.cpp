@@ -5,6 +5,7 @@
 #include <support/shared_folder.hpp>
 
 #include <simgr/data/npy.hpp>
+#include <simgr/tokenizer/fit_rq_vae.hpp>
 
 using simgr::Index;
 using namespace simgr::tokenizer;
@@ -51,5 +52,21 @@ TEST_SUITE("data") {
       }
     }
     CHECK(changed == 0);  // 256 last codes are room enough under every prefix
+  }
+}
+
+TEST_SUITE("slow") {
+  TEST_CASE("RQ-VAE 3 x 256 uses Beauty's codes and collides in less than 5 %") {
+    const auto shared = simgr_test::shared_folder();
+    if (!shared) {
+      return;
+    }
+    const auto vectors = simgr::data::read_npy(
+        (*shared / "data/amazon-beauty-2014/text_embeddings_minilm/embeddings.npy.gz").string());
+    const FittedRqVae found = fit_rq_vae(vectors);
+    const CollisionReport report = collision_report(found.ids);
+    MESSAGE("epoch " << found.best_epoch << "\n" << to_text(report));
+    CHECK(report.collision_rate < 0.05);
+    for (const DigitUsage& usage : report.digits) { CHECK(usage.used > 0.95 * 256); }
   }
 }

@@ -33,11 +33,14 @@ RqVaeConfig quick(Index epochs) {
           .hidden = 16,
           .layers = 1,
           .latent = 6,
+          .beta = 0.25,
           .epochs = epochs,
           .batch = 150,
           .rate = 3e-3,
+          .final_rate = 1,
           .warmup_epochs = 2,
           .kmeans_iterations = 5,
+          .sinkhorn_levels = 1,
           .restart_every = 5,
           .measure_every = 5};
 }

@@ -92,12 +92,9 @@ public:
       RqVaeEpoch report{.epoch = epoch, .used = {}};
       for (Index batch = 0; batch < batches; ++batch) {
         const Index begin = items * batch / batches, end = items * (batch + 1) / batches;
-        const double done =
-            static_cast<double>((epoch - 1) * batches + batch + 1) /
-            static_cast<double>(std::max<Index>(config_.warmup_epochs, 1) * batches);
         step(std::span<const ItemId>(order).subspan(static_cast<std::size_t>(begin),
                                                     static_cast<std::size_t>(end - begin)),
-             config_.rate * (config_.warmup_epochs > 0 ? std::min(1.0, done) : 1.0), report,
+             rate_at((epoch - 1) * batches + batch, batches), report,
              1.0 / static_cast<double>(batches));
       }
       finish(report);
@@ -157,6 +154,19 @@ private:
       sums_[place(level, code) * static_cast<std::size_t>(shape().latent) +
             static_cast<std::size_t>(k)] = row[k] * usual_count();
     }
+  }
+
+  /// Rising in a line, then falling by a cosine.
+  double rate_at(Index step, Index steps_of_epoch) const {
+    const double at = static_cast<double>(step + 1),
+                 warm = static_cast<double>(config_.warmup_epochs * steps_of_epoch),
+                 all = static_cast<double>(config_.epochs * steps_of_epoch);
+    if (at < warm) {
+      return config_.rate * at / warm;
+    }
+    const double way = all > warm ? (at - warm) / (all - warm) : 1;
+    return config_.rate * (config_.final_rate +
+                           (1 - config_.final_rate) * (1 + std::cos(3.141592653589793 * way)) / 2);
   }
 
   void step(std::span<const ItemId> items, double rate, RqVaeEpoch& report, double share) {

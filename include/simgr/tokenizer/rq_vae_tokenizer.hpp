@@ -24,27 +24,32 @@ constexpr std::array<std::string_view, 2> names_of(CodebookUpdate) noexcept {
 }
 
 /// Numbers of fit_rq_vae, checked by it.
+///
+/// The defaults are for sentence vectors of a few hundred coordinates: small nets, a pull of 1 and
+/// Sinkhorn on every level spread the codes within minutes. LC-Rec and its kin: hidden 512 or 2048,
+/// beta .25, rate 1e-3, Sinkhorn on one level, thousands of epochs (spec/baselines.md 6.2).
 struct RqVaeConfig {
   Index levels = 3;
   Index codes = 256;
-  Index hidden = 512;  // width of the first hidden layer, every next one half of it
-  Index layers = 4;    // hidden layers
+  Index hidden = 256;  // width of the first hidden layer, every next one half of it
+  Index layers = 2;    // hidden layers
   Index latent = 32;
-  double beta = 0.25;
+  double beta = 1;
   double weight = 1;
   Commitment commitment = Commitment::first_only;
   Estimator estimator = Estimator::straight_through;
   CodebookUpdate codebooks = CodebookUpdate::gradient;
   double decay = 0.99;
   bool standardise = true;
-  Index epochs = 300;
+  Index epochs = 50;
   Index batch = 1024;
-  double rate = 1e-3;
+  double rate = 2e-3;
+  double final_rate = 0.05;
   Index warmup_epochs = 10;
   double weight_decay = 1e-4;
   double clip = 1;
   Index kmeans_iterations = 20;
-  Index sinkhorn_levels = 1;
+  Index sinkhorn_levels = 3;
   double sinkhorn_epsilon = 0.003;
   Index sinkhorn_iterations = 50;
   Index restart_every = 10;
@@ -71,6 +76,8 @@ struct RqVaeConfig {
     f(Field{"epochs", 1, 1e6, "passes over the vectors"}, c.epochs);
     f(Field{"batch", 1, 1e7, "vectors of a step, roughly: batches are of equal size"}, c.batch);
     f(Field{"rate", 0, 100, "learning rate of AdamW"}, c.rate);
+    f(Field{"final_rate", 0, 1, "the rate at the end, as a part of it; 1: the rate stays"},
+      c.final_rate);
     f(Field{"warmup_epochs", 0, 1e6, "epochs in which the rate rises"}, c.warmup_epochs);
     f(Field{"weight_decay", 0, 10, "pull of the weights towards zero"}, c.weight_decay);
     f(Field{"clip", 0, 1e6, "largest length of the gradient; 0: any"}, c.clip);
