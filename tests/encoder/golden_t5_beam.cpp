@@ -24,6 +24,7 @@ struct VocabularyDecoder {
   Decoding::State<float> state{};
 
   Index rows() const { return input.padding.sequences(); }
+  DigitSupport support() const { return DigitSupport::level; }
   Matrix<float> scaled(Matrix<float> states, cpu::Context& ctx) const {
     scale(ctx, states, static_cast<float>(run.config.scale()));
     return states;
@@ -82,7 +83,7 @@ Lists rank(const typename Ranker::Config& config, const Trie& trie, VocabularyDe
   Lists lists{std::vector<ItemId>(static_cast<std::size_t>(decoder.rows() * k)), {}};
   lists.scores.resize(lists.ids.size());
   const Vector<Index> found = ctx.take<Index>(decoder.rows());
-  Ranker::rank(config, trie, ctx, decoder, {},
+  Ranker::rank(ctx, config, trie, decoder, {},
                Matrix<ItemId>(lists.ids.data(), {decoder.rows(), k}),
                Matrix<float>(lists.scores.data(), {decoder.rows(), k}), found);
   for (const Index count : found) { CHECK(count == k); }
@@ -142,7 +143,7 @@ void check_identifiers(GoldenModel& model, T5Run<Net, float>& run, const std::st
     VocabularyDecoder decoder{run, run.input};
     std::vector<float> exact(static_cast<std::size_t>(decoder.rows() * trie.items()));
     // Tiles of a few nodes: the search goes back to depths that it has left.
-    ranker::ExactTokenScores::score({.support = support, .tile = 7}, trie, ctx, decoder,
+    ranker::ExactTokenScores::score(ctx, {.support = support, .tile = 7}, trie, decoder,
                                     Matrix<float>(exact.data(), {decoder.rows(), trie.items()}));
     meets_model<float>(model, outputs, set + ".exact_logprob" + suffix, exact, false);
     for (const Index width : {4, 8}) {
