@@ -123,12 +123,20 @@ TEST_CASE("A beam's bias tells errors of search from errors of the model") {
   const auto never = beam_bias(trie, prefixes, 6, widths, 1);
   CHECK(never[0].lost == 0);  // the model's own error, at any width
   CHECK(never[2].hr == 0);
+  CHECK(best[0].rank == 1);
+  CHECK(best[0].missed_rank == 1);
+  CHECK(std::isnan(best[1].missed_rank));
+  CHECK(never[0].rank == 7);
+  CHECK(lucky[0].rank == 2);
   const auto means = mean({best, lucky, never});
+  CHECK(means[0].rank == 2);
+  CHECK(means[0].missed_rank == 1);  // of 1 and 7
+  CHECK(means[2].missed_rank == 2);  // of 2 and 7
   CHECK(means[0].lost == doctest::Approx(1.0 / 3));
   CHECK(means[0].survival[0] == doctest::Approx(1.0 / 3));
   CHECK(means[1].captured.mass == doctest::Approx(0.515));
   CHECK(means[2].width == 7);
-  CHECK(mean({}).empty());
+  CHECK(mean(std::vector<std::vector<BeamBias>>{}).empty());
 }
 
 TEST_CASE(
@@ -158,6 +166,9 @@ TEST_CASE(
     const auto list = best_items(trie, leaves, k);
     REQUIRE(static_cast<Index>(list.size()) == k);
     for (std::size_t i = 0; i < list.size(); ++i) { REQUIRE(list[i] == order[i].second); }
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      REQUIRE(exact_rank(trie, leaves, order[i].second) == static_cast<double>(i + 1));
+    }
   }
 }
 
@@ -180,6 +191,11 @@ TEST_CASE(
   CHECK(restricted.valid_mass == doctest::Approx(0.5));
   CHECK(std::abs(restricted.kl_restricted) < 1e-12);
   CHECK(restricted.kl == doctest::Approx(std::log(2.0)));
+  const IndependenceBias users[2] = {bias, restricted};
+  const auto both = mean(users);
+  CHECK(both.valid_mass == doctest::Approx(0.75));
+  CHECK(std::isnan(both.rank_correlation));
+  CHECK(std::isnan(mean(std::span<const IndependenceBias>{}).kl));
 }
 
 TEST_CASE("The gap of any independent model is the total correlation and the gaps of its digits") {

@@ -82,6 +82,21 @@ inline double place_in(std::span<const ItemId> list, ItemId item) {
                              : static_cast<double>(found - list.begin() + 1);
 }
 
+/// 1-based place of an item among all, by its tuple's score, ties by id: its rank in the exact list.
+inline double exact_rank(const Trie& trie, std::span<const double> leaf_scores, ItemId item) {
+  const double own = leaf_scores[static_cast<std::size_t>(trie.leaf(item))];
+  Index better = 0;
+  for (Index leaf = 0; leaf < trie.nodes(trie.digits()); ++leaf) {
+    const double score = leaf_scores[static_cast<std::size_t>(leaf)];
+    if (score >= own) {
+      const auto items = trie.items_below(trie.digits(), leaf);  // ascending
+      better += score > own ? static_cast<Index>(items.size())
+                            : std::lower_bound(items.begin(), items.end(), item) - items.begin();
+    }
+  }
+  return static_cast<double>(1 + better);
+}
+
 /// What a beam of one width makes of what the model knows: of one user, or the mean over users.
 struct BeamBias {
   Index width = 0;
@@ -92,6 +107,8 @@ struct BeamBias {
   double exact_hr = absent, exact_ndcg = absent;  // of the exact one
   double lost = absent;  // the target is in the exact top k and not in the beam's: search erred
   double won = absent;   // the other way round: its rivals were forgotten
+  double rank = absent;  // of the target in the exact list of all items; over users, the median
+  double missed_rank = absent;  // the same where the beam's list has not got it; NaN where it has
 };
 
 /// One user's loss by search at several widths.
@@ -106,7 +123,7 @@ inline std::vector<BeamBias> beam_bias(const Trie& trie, const PrefixLogs& prefi
   std::vector<double> logs(prefixes.leaves().begin(), prefixes.leaves().end());
   normalise(logs);
   const auto exact = best_items(trie, logs, k);
-  const double exact_place = place_in(exact, target);
+  const double exact_place = place_in(exact, target), rank = exact_rank(trie, logs, target);
   std::vector<BeamBias> result;
   for (const Index width : widths) {
     const BeamTrace trace = beam_through(trie, prefixes, width);
@@ -128,12 +145,25 @@ inline std::vector<BeamBias> beam_bias(const Trie& trie, const PrefixLogs& prefi
     one.exact_ndcg = could.ndcg;
     one.lost = could.hr * (1 - found.hr);
     one.won = found.hr * (1 - could.hr);
+    one.rank = rank;
+    one.missed_rank = found.hr > 0 ? absent : rank;
     result.push_back(std::move(one));
   }
   return result;
 }
 
-/// Means over users, width by width.
+/// The middle value, the lower of two, of those that are not NaN; NaN without any.
+inline double median(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return std::isnan(value); });
+  if (values.empty()) {
+    return absent;
+  }
+  const auto middle = values.begin() + static_cast<Index>((values.size() - 1) / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Means over users, width by width; medians of ranks.
 ///
 /// @param users  [users][widths], the same widths each
 inline std::vector<BeamBias> mean(const std::vector<std::vector<BeamBias>>& users) {
@@ -156,6 +186,13 @@ inline std::vector<BeamBias> mean(const std::vector<std::vector<BeamBias>>& user
       for (std::size_t i = 0; i < sums.size(); ++i) { *sums[i] += *values[i]; }
     }
     for (double* sum : sums) { *sum /= static_cast<double>(users.size()); }
+    std::vector<double> ranks, missed;
+    for (const auto& user : users) {
+      ranks.push_back(user[w].rank);
+      missed.push_back(user[w].missed_rank);
+    }
+    result[w].rank = median(std::move(ranks));
+    result[w].missed_rank = median(std::move(missed));
   }
   return result;
 }
@@ -271,6 +308,25 @@ inline IndependenceBias independence_bias(const Trie& trie, std::span<const doub
   bias.rank_correlation = rank_correlation(reference, product);
   bias.overlap = overlap(best_items(trie, reference, k), best_items(trie, product, k));
   return bias;
+}
+
+/// Means over users. A value that is NaN for a user counts for the others alone.
+inline IndependenceBias mean(std::span<const IndependenceBias> users) {
+  IndependenceBias result;
+  for (double IndependenceBias::*value :
+       {&IndependenceBias::entropy, &IndependenceBias::total_correlation, &IndependenceBias::kl,
+        &IndependenceBias::valid_mass, &IndependenceBias::kl_restricted,
+        &IndependenceBias::rank_correlation, &IndependenceBias::overlap}) {
+    double sum = 0, count = 0;
+    for (const IndependenceBias& user : users) {
+      if (!std::isnan(user.*value)) {
+        sum += user.*value;
+        count += 1;
+      }
+    }
+    result.*value = count > 0 ? sum / count : absent;
+  }
+  return result;
 }
 
 // Frequency ---------------------------------------------------------------------------------------
