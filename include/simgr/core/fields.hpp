@@ -39,14 +39,34 @@ struct Field {
   std::string_view meaning;
 };
 
+namespace detail {
+// A walk with a prefix. Below it the same type walks on, so that a Config is compiled once, however
+// deep it stands.
+template <class F>
+struct Prefixed {
+  std::string prefix;
+  F& walk;
+
+  template <class V>
+  void operator()(Field field, V& value) const {
+    field.name = prefix + "." + field.name;
+    walk(field, value);
+  }
+};
+template <class F>
+Prefixed<F> prefixed(std::string_view prefix, F& walk) {
+  return {std::string(prefix), walk};
+}
+template <class F>
+Prefixed<F> prefixed(std::string_view prefix, Prefixed<F>& outer) {
+  return {outer.prefix + "." + std::string(prefix), outer.walk};
+}
+}  // namespace detail
+
 /// Walks the fields of a nested Config, their names prefixed by `prefix` and a point.
 template <class C, class F>
 void fields_of(std::string_view prefix, C& config, F& f) {
-  auto prefixed = [&](Field field, auto& value) {
-    field.name = std::string(prefix) + "." + field.name;
-    f(field, value);
-  };
-  std::remove_const_t<C>::for_each_field(config, prefixed);
+  std::remove_const_t<C>::for_each_field(config, detail::prefixed(prefix, f));
 }
 
 /// The Config of a stage that has no numbers.
@@ -179,14 +199,63 @@ inline std::vector<std::string> nearest_names(std::string_view name,
   return nearest;
 }
 
+namespace detail {
+
+// The walks of the functions below: types of their own, so that all Configs share them.
+struct ListFields {
+  std::vector<FieldText>& fields;
+
+  template <class V>
+  void operator()(const Field& field, const V& value) const {
+    fields.push_back({field.name, as_text(value), range_text(field, value), field.meaning});
+  }
+};
+struct SetField {
+  std::string_view name, text;
+  bool found = false;
+  std::string sentence;
+  std::vector<std::string> names;
+
+  template <class V>
+  void operator()(const Field& field, V& value) {
+    names.push_back(field.name);
+    if (field.name != name) {
+      return;
+    }
+    found = true;
+    auto parsed = value;
+    if (!parse_text(text, parsed)) {
+      const std::string range = range_text(field, value);
+      sentence = field.name + ": cannot read \"" + std::string(text) + "\" as a value" +
+                 (range.empty() ? "" : "; expected " + range);
+    } else if (!(as_number(parsed) >= field.least && as_number(parsed) <= field.most)) {
+      sentence =
+          field.name + ": expected " + range_text(field, value) + ", found " + std::string(text);
+    } else {
+      value = parsed;
+    }
+  }
+};
+struct FindOutOfRange {
+  std::string& sentence;
+
+  template <class V>
+  void operator()(const Field& field, const V& value) const {
+    const double number = as_number(value);
+    if (sentence.empty() && !(number >= field.least && number <= field.most)) {
+      sentence = field.name + ": expected " + bound_text(field.least) + " to " +
+                 bound_text(field.most) + ", found " + bound_text(number);
+    }
+  }
+};
+
+}  // namespace detail
+
 /// All fields of a Config with their values, in the order of the walk.
 template <class C>
 std::vector<FieldText> list_fields(const C& config) {
   std::vector<FieldText> fields;
-  auto note = [&](const Field& field, const auto& value) {
-    fields.push_back(
-        {field.name, detail::as_text(value), detail::range_text(field, value), field.meaning});
-  };
+  detail::ListFields note{fields};
   C::for_each_field(config, note);
   return fields;
 }
@@ -197,34 +266,15 @@ std::vector<FieldText> list_fields(const C& config) {
 ///         range; the config is as it was
 template <class C>
 Failure try_set_field(C& config, std::string_view name, std::string_view text) {
-  bool found = false;
-  std::string sentence;
-  std::vector<std::string> names;
-  auto assign = [&](const Field& field, auto& value) {
-    names.push_back(field.name);
-    if (field.name != name) {
-      return;
-    }
-    found = true;
-    auto parsed = value;
-    if (!detail::parse_text(text, parsed)) {
-      const std::string range = detail::range_text(field, value);
-      sentence = field.name + ": cannot read \"" + std::string(text) + "\" as a value" +
-                 (range.empty() ? "" : "; expected " + range);
-    } else if (!(detail::as_number(parsed) >= field.least &&
-                 detail::as_number(parsed) <= field.most)) {
-      sentence = field.name + ": expected " + detail::range_text(field, value) + ", found " +
-                 std::string(text);
-    } else {
-      value = parsed;
-    }
-  };
+  detail::SetField assign{name, text, false, {}, {}};
   C::for_each_field(config, assign);
-  if (!found) {
-    sentence = "no setting is named \"" + std::string(name) + "\"; near names:";
-    for (const std::string& near : nearest_names(name, names)) { sentence += " " + near; }
+  if (!assign.found) {
+    assign.sentence = "no setting is named \"" + std::string(name) + "\"; near names:";
+    for (const std::string& near : nearest_names(name, assign.names)) {
+      assign.sentence += " " + near;
+    }
   }
-  return sentence.empty() ? Failure{} : Failure{ConfigError(sentence)};
+  return assign.sentence.empty() ? Failure{} : Failure{ConfigError(assign.sentence)};
 }
 
 template <class C>
@@ -238,13 +288,7 @@ void set_field(C& config, std::string_view name, std::string_view text) {
 template <class C>
 std::string out_of_range(const C& config) {
   std::string sentence;
-  auto test = [&](const Field& field, const auto& value) {
-    const double number = detail::as_number(value);
-    if (sentence.empty() && !(number >= field.least && number <= field.most)) {
-      sentence = field.name + ": expected " + detail::bound_text(field.least) + " to " +
-                 detail::bound_text(field.most) + ", found " + detail::bound_text(number);
-    }
-  };
+  detail::FindOutOfRange test{sentence};
   C::for_each_field(config, test);
   return sentence;
 }

@@ -54,15 +54,28 @@ struct Spec {
   Decay decay = Decay::yes;
 };
 
-/// Passes a walk on with every name under `prefix`:
-///
+/// A walk that passes every tensor on with its name under a prefix. What stands below such a walk is
+/// walked by the same type again, so that a layer is compiled once, however deep it stands.
+template <class F>
+struct Under {
+  std::string prefix;
+  F& walk;
+
+  template <std::size_t Rank, class... Views>
+  void operator()(Spec<Rank> spec, Views&&... views) const {
+    spec.name = prefix + "." + spec.name;
+    walk(spec, views...);
+  }
+};
+
 ///   Linear::for_each_parameter(c.qkv(), under("qkv", f), p.qkv...);     // qkv.weight, qkv.bias
 template <class F>
-auto under(std::string prefix, F& f) {
-  return [prefix = std::move(prefix), &f](auto spec, auto&&... views) {
-    spec.name = prefix + "." + spec.name;
-    f(spec, views...);
-  };
+Under<F> under(std::string prefix, F& walk) {
+  return {std::move(prefix), walk};
+}
+template <class F>
+Under<F> under(std::string prefix, Under<F>& outer) {
+  return {outer.prefix + "." + prefix, outer.walk};
 }
 
 /// Gives every Params struct of a walk as many repeated blocks as the config asks for; those that
@@ -109,23 +122,40 @@ constexpr Index block_alignment = 16;
 constexpr Index aligned(Index offset) {
   return (offset + block_alignment - 1) / block_alignment * block_alignment;
 }
+
+// The walks of describe() and bind(): types of their own, so that models share them.
+struct Describe {
+  ParameterTable& table;
+
+  template <std::size_t Rank, class... Views>
+  void operator()(const Spec<Rank>& spec, Views&...) const {
+    TensorEntry entry{
+        spec.name, {spec.shape.begin(), spec.shape.end()}, aligned(table.block_size), 1, spec.init,
+        spec.decay};
+    for (const Index extent : spec.shape) { entry.size *= extent; }
+    table.block_size = entry.offset + entry.size;
+    table.tensors.push_back(std::move(entry));
+  }
+};
+template <class T, class Space>
+struct Bind {
+  T* memory;
+  Index offset = 0;
+
+  template <std::size_t Rank>
+  void operator()(const Spec<Rank>& spec, View<T, Rank, Space>& view) {
+    offset = aligned(offset);
+    view = {memory + offset, spec.shape};
+    offset += view.size();
+  }
+};
 }  // namespace detail
 
 /// Walks `Layer` once and writes down what it finds.
 template <class Layer>
 ParameterTable describe(const typename Layer::Config& config) {
   ParameterTable table;
-  auto note = [&table]<std::size_t Rank>(const Spec<Rank>& spec, auto&...) {
-    TensorEntry entry{spec.name,
-                      {spec.shape.begin(), spec.shape.end()},
-                      detail::aligned(table.block_size),
-                      1,
-                      spec.init,
-                      spec.decay};
-    for (const Index extent : spec.shape) { entry.size *= extent; }
-    table.block_size = entry.offset + entry.size;
-    table.tensors.push_back(std::move(entry));
-  };
+  detail::Describe note{table};
   Layer::for_each_parameter(config, note);
   table.block_size = detail::aligned(table.block_size);
   return table;
@@ -135,12 +165,7 @@ ParameterTable describe(const typename Layer::Config& config) {
 template <class Layer, class T, class Space = Host>
 typename Layer::template Params<T, Space> bind(const typename Layer::Config& config, T* memory) {
   typename Layer::template Params<T, Space> params;
-  Index offset = 0;
-  auto point = [&]<std::size_t Rank>(const Spec<Rank>& spec, View<T, Rank, Space>& view) {
-    offset = detail::aligned(offset);
-    view = {memory + offset, spec.shape};
-    offset += view.size();
-  };
+  detail::Bind<T, Space> point{memory};
   Layer::for_each_parameter(config, point, params);
   return params;
 }
