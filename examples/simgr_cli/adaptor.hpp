@@ -10,6 +10,7 @@
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/eval/model.hpp>
 #include <simgr/io/model_file.hpp>
+#include <simgr/loss/cross_entropy.hpp>
 #include <simgr/train/log.hpp>
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
@@ -18,6 +19,25 @@
 // whatever is instantiated here costs compile time once a model.
 
 namespace simgr_cli {
+
+template <class Loss>
+inline constexpr bool is_item_softmax = false;
+template <class Negatives>
+inline constexpr bool is_item_softmax<simgr::ItemCrossEntropy<Negatives>> = true;
+
+template <class Model>
+constexpr Family family_of() {
+  if constexpr (requires { typename Model::Parts; }) {
+    if constexpr (Model::autoregressive) {
+      return Family::digits_in_turn;
+    } else if constexpr (Model::Parts::scores_digits) {
+      return Family::digits_apart;
+    } else if constexpr (is_item_softmax<typename Model::LossType>) {
+      return Family::items;
+    }
+  }
+  return Family::scores;
+}
 
 template <class Model>
 class Served final : public ServedModel {
@@ -33,6 +53,35 @@ public:
   std::vector<simgr::Recommended> recommend(std::span<const ItemId> history, Index k,
                                             const simgr::RecommendOptions& options) const override {
     return model_.recommend(history, k, options);
+  }
+  Family family() const override { return family_of<Model>(); }
+  void item_logs(simgr::RaggedView<ItemId> histories, simgr::Matrix<float> out) const override {
+    if constexpr (family_of<Model>() == Family::items) {
+      model_.score(histories, out);
+    }
+  }
+  std::vector<simgr::analysis::PrefixLogs>
+  prefix_logs(simgr::RaggedView<ItemId> histories) const override {
+    std::vector<simgr::analysis::PrefixLogs> logs;
+    if constexpr (family_of<Model>() == Family::digits_in_turn) {
+      logs.resize(static_cast<std::size_t>(histories.sequences()));
+      for (auto& one : logs) {
+        for (Index depth = 0; depth <= model_.trie().digits(); ++depth) {
+          one.at.emplace_back(static_cast<std::size_t>(model_.trie().nodes(depth)), 0.0);
+        }
+      }
+      model_.visit_prefixes(histories, [&](Index row, Index depth, Index node, float log_p) {
+        logs[static_cast<std::size_t>(row)]
+            .at[static_cast<std::size_t>(depth)][static_cast<std::size_t>(node)] =
+            static_cast<double>(log_p);
+      });
+    }
+    return logs;
+  }
+  void digit_logs(simgr::RaggedView<ItemId> histories, simgr::Matrix<float> out) const override {
+    if constexpr (family_of<Model>() == Family::digits_apart) {
+      model_.digit_log_probabilities(histories, out);
+    }
   }
 
 private:

@@ -76,6 +76,18 @@ struct CompareOptions {
 };
 void compare(const CompareOptions& options);
 
+struct AnalyseOptions {
+  std::vector<std::string> models;
+  std::string data;
+  Index users = 1000, k = 10;
+  std::vector<Index> widths;
+  std::int64_t seed = 1;
+  Index threads = 0;
+  bool json = false;
+};
+/// What decoding makes of trained models.
+void analyse_decoding(const AnalyseOptions& options);
+
 struct QuickstartOptions {
   std::string out = "simgr-quickstart";
   Index threads = 0;
@@ -89,6 +101,12 @@ void list_settings(const std::string& model);
 
 /// Errors  UsageError: none of keep, zero and remove
 simgr::ranker::Seen seen_named(const std::string& name);
+/// Whether a model fits the data: refuses another number of items, and warns of data that the model
+/// was not fitted on.
+///
+/// Errors  simgr::DataError: another number of items
+void require_same_data(const DataFolder& folder, Index items, const std::string& fitted_on,
+                       const std::string& file);
 /// The machine's threads where `threads` is 0.
 Index threads_or_all(Index threads);
 

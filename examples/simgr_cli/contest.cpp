@@ -87,7 +87,7 @@ Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::S
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
   request.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
   request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
-  const Fitted fitted = kind.fit(std::move(catalogue), contest.folder.split, request, pool);
+  Fitted fitted = kind.fit(std::move(catalogue), contest.folder.split, request, pool);
   progress.finish();
   const auto& test = contest.folder.split.test;
   auto metrics = fitted.model->evaluate(
@@ -107,7 +107,7 @@ Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::S
                                    .milliseconds = milliseconds_of(*fitted.model, test),
                                    .curve = read_curve(request.log),
                                    .frequency = at.frequency};
-  return {std::move(shown), std::move(metrics)};
+  return {std::move(shown), std::move(metrics), std::move(fitted.model)};
 }
 
 }  // namespace
@@ -165,13 +165,18 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   std::vector<Competitor> models;
   for (const ModelKind* kind : kinds) { models.push_back(compete(contest, *kind, ids, pool)); }
   const Differences differences = compare_users(models, pool);
+  constexpr Index analysed = 200;  // users: every item is scored exactly for each
+  const auto sample = sample_of(contest.folder.split.test, analysed, 1);
+  analyse(models, sample, ids, pool);
   for (const Competitor& model : models) { page.add(model.shown); }
   add_comparisons(page, models, differences);
+  add_decoding(page, models, static_cast<Index>(sample.targets.size()));
   if (const simgr::Failure failure = simgr::io::try_replace_file(report, page.html())) {
     simgr::raise(*failure);
   }
   std::printf("\n%s: %s\n\n", contest.name.c_str(), protocol.c_str());
   print_tables(models, differences);
+  print_decoding(models);
   std::printf("\nreport: %s\n", std::filesystem::absolute(report).c_str());
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
+
+#include <simgr_cli/decoding.hpp>
 
 #include <simgr/cpu/thread_pool.hpp>
 #include <simgr/eval/evaluator.hpp>
@@ -17,6 +20,8 @@ using simgr::Index;
 struct Competitor {
   simgr::eval::ReportedModel shown;
   simgr::eval::Metrics metrics;
+  std::shared_ptr<const ServedModel> model;
+  DecodingBias decoding{};
 };
 
 /// The list lengths that a contest measures at.
@@ -35,7 +40,17 @@ Differences compare_users(std::vector<Competitor>& models, simgr::cpu::ThreadPoo
 void add_comparisons(simgr::eval::Report& page, const std::vector<Competitor>& models,
                      const Differences& differences);
 
-/// The same on standard output.
+/// Lays open what the models say of a sample of users, in terms of the ids of the contest.
+void analyse(std::vector<Competitor>& models, const simgr::data::Evaluation& sample,
+             const simgr::SemanticIds& ids, simgr::cpu::ThreadPool& pool);
+
+/// The parts of the page about decoding: beams against exact lists, and digits predicted apart.
+void add_decoding(simgr::eval::Report& page, const std::vector<Competitor>& models, Index users);
+
+/// A sentence about each model that a pitfall of decoding is of.
+void print_decoding(const std::vector<Competitor>& models);
+
+/// Accuracy, cost and differences on standard output.
 void print_tables(const std::vector<Competitor>& models, const Differences& differences);
 
 }  // namespace simgr_cli

@@ -17,6 +17,21 @@ simgr::ranker::Seen seen_named(const std::string& name) {
   throw UsageError("--seen: expected keep, zero or remove, found " + name);
 }
 
+void require_same_data(const DataFolder& folder, Index items, const std::string& fitted_on,
+                       const std::string& file) {
+  if (folder.items() != items) {
+    throw simgr::DataError("expected the " + std::to_string(items) + " items of the model, found " +
+                               std::to_string(folder.items()),
+                           {.file = folder.path});
+  }
+  if (!fitted_on.empty() && fitted_on != folder.fingerprint) {
+    std::fprintf(stderr,
+                 "warning: these are not the data that the model was fitted on (fingerprint %s, "
+                 "that of %s %s): it may have seen what it is tested on\n",
+                 folder.fingerprint.c_str(), file.c_str(), fitted_on.c_str());
+  }
+}
+
 void evaluate(const EvaluateOptions& options) {
   const simgr::eval::EvaluateOptions how{.seen = seen_named(options.seen),
                                          .cutoffs = {1, 5, 10, 20},
@@ -25,17 +40,7 @@ void evaluate(const EvaluateOptions& options) {
   const auto [kind, model, fitted_on] = open_model(options.file);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   const DataFolder folder = read_folder(options.data, model->catalogue().items);
-  if (folder.items() != model->catalogue().items) {
-    throw simgr::DataError("expected the " + std::to_string(model->catalogue().items) +
-                               " items of the model, found " + std::to_string(folder.items()),
-                           {.file = options.data});
-  }
-  if (!fitted_on.empty() && fitted_on != folder.fingerprint) {
-    std::fprintf(stderr,
-                 "warning: these are not the data that the model was fitted on (fingerprint %s, "
-                 "the model's %s): it may have seen what it is tested on\n",
-                 folder.fingerprint.c_str(), fitted_on.c_str());
-  }
+  require_same_data(folder, model->catalogue().items, fitted_on, options.file);
   const auto& cases = options.split == "validation" ? folder.split.validation : folder.split.test;
   const simgr::eval::Metrics metrics = model->evaluate(cases, how, pool);
   const auto at = [&](Index k) -> const simgr::eval::MetricsAt& { return metrics.at(k); };

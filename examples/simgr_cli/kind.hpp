@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/catalogue.hpp>
 #include <simgr/core/fields.hpp>
 #include <simgr/cpu/thread_pool.hpp>
@@ -47,6 +48,14 @@ struct FitRequest {
   std::function<void(const simgr::train::EpochReport&)> on_epoch;
 };
 
+/// What a model says of the next item before a list is made.
+enum class Family {
+  scores,          // an order of items, which is no distribution
+  items,           // a softmax over all items
+  digits_in_turn,  // a softmax over each digit of the semantic id, given those before it
+  digits_apart     // a softmax over each digit, on its own
+};
+
 /// A model that serves, whatever its type.
 class ServedModel {
 public:
@@ -59,6 +68,16 @@ public:
   virtual std::vector<simgr::Recommended>
   recommend(std::span<const ItemId> history, Index k,
             const simgr::RecommendOptions& options) const = 0;
+
+  virtual Family family() const = 0;
+  /// Log-masses of all items, of family `items`; what they sum to is the model's affair.
+  /// out [histories, items]
+  virtual void item_logs(simgr::RaggedView<ItemId> histories, simgr::Matrix<float> out) const = 0;
+  /// Log-probabilities of all prefixes of its ids, one a history, of family `digits_in_turn`.
+  virtual std::vector<simgr::analysis::PrefixLogs>
+  prefix_logs(simgr::RaggedView<ItemId> histories) const = 0;
+  /// Log-probabilities of all codes, of family `digits_apart`.   out [histories, Σ codes]
+  virtual void digit_logs(simgr::RaggedView<ItemId> histories, simgr::Matrix<float> out) const = 0;
 };
 
 struct Fitted {

@@ -14,6 +14,7 @@
 
 #include <CLI/CLI.hpp>
 #include <simgr_cli/commands.hpp>
+#include <simgr_cli/decoding.hpp>
 
 #include <simgr/core/fields.hpp>
 #include <simgr/version.hpp>
@@ -292,6 +293,38 @@ void add_compare(CLI::App& app, CompareOptions& options) {
   command->callback([&] { compare(options); });
 }
 
+void add_analyse(CLI::App& app, AnalyseOptions& options) {
+  CLI::App* command = app.add_subcommand("analyse", "where trained models lose what they know");
+  command->require_subcommand(1);
+  CLI::App* decoding = command->add_subcommand(
+      "decoding", "what lists, beams and independent digits make of a model's distribution");
+  decoding->footer(
+      "Of a softmax over items or over digits in turn: beams of several widths through its own\n"
+      "distribution, the mass they capture, at which digit the target is lost, and their lists\n"
+      "against the exact ones. Of digits predicted apart: their distance from the first model\n"
+      "given that is none, which no such model can undercut by less than the total correlation.\n"
+      "Of every model: what its lists show of the catalogue, against what users chose.\n\n"
+      "Example:\n  simgr analyse decoding --model runs/simgr.simgr runs/rpg.simgr --data data");
+  decoding->add_option("--model", options.models, "model files")->type_name("FILE…")->required();
+  add_data(*decoding, options.data);
+  number(decoding->add_option("--users", options.users, "drawn from the test split"), Index{1},
+         Index{1} << 31)
+      ->capture_default_str();
+  number(decoding->add_option("--k", options.k, "places of the lists that are compared"), Index{1},
+         Index{1} << 31)
+      ->capture_default_str();
+  options.widths = usual_widths;
+  number(decoding->add_option("--widths", options.widths, "beams that are tried"), Index{1},
+         Index{1} << 31)
+      ->delimiter(',')
+      ->type_name("N,N,…")
+      ->capture_default_str();
+  add_seed(*decoding, options.seed, "of the draw of users")->capture_default_str();
+  decoding->add_flag("--json", options.json, "one JSON line a model on standard output");
+  add_threads(*decoding, options.threads);
+  decoding->callback([&] { analyse_decoding(options); });
+}
+
 /// A word where a command should stand: the message names what there is.
 void require_command(const CLI::App& app, int argc, char** argv) {
   std::vector<std::string> names;
@@ -344,6 +377,9 @@ int run(int argc, char** argv) {
   add_recommend(app, recommend_options);
   CompareOptions compare_options;
   add_compare(app, compare_options);
+
+  AnalyseOptions analyse_options;
+  add_analyse(app, analyse_options);
 
   std::string inspected;
   CLI::App* inspect_command = app.add_subcommand("inspect", "what a model file holds");

@@ -175,6 +175,18 @@ public:
     scorer(queries, ctx).tile(ctx, 0, queries.rows(), out);
   }
 
+  /// Log-probabilities of every code of every digit, predicted apart from each other.
+  /// out [sequences, Σ codes]
+  void digit_log_probabilities(RaggedView<ItemId> histories, Matrix<float> out) const
+      requires(Parts::scores_digits && !autoregressive) {
+    const auto scratch = scratch_->take();
+    Arena::Scope scope(scratch->arena);
+    cpu::Context ctx{scratch->arena};
+    const Matrix<float> queries = ctx.take<float>(histories.sequences(), query_width());
+    encode(histories, queries, *scratch);
+    scorer(queries, ctx).log_probabilities(ctx, 0, histories.sequences(), out);
+  }
+
   /// The k best items for one history, best first; fewer where the options leave fewer. An empty
   /// history gets the most popular items. Repeated items are fine; ids outside the catalogue are a
   /// DataError.
