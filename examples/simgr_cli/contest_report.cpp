@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include <simgr_cli/contest_report.hpp>
@@ -128,9 +129,10 @@ void print_tables(const std::vector<Competitor>& models, const Differences& diff
               "coverage", "entropy (/ln N)", "epochs", "s/epoch", "ms/list");
   for (const Competitor& model : models) {
     const auto& m = model.shown;
-    std::printf("%-*s %8.4f %8.4f %8.4f %10.4f %8.3f (%.3f) %7.0f %9.2f %8.3f\n", width,
-                m.name.c_str(), m.hr, m.ndcg, m.mrr, m.coverage, m.entropy, m.entropy_normalised,
-                m.epochs, m.seconds_per_epoch, m.milliseconds);
+    std::printf("%-*s %8.4f %8.4f %8s %10.4f %8.3f (%.3f) %7.0f %9.2f %8.3f\n", width,
+                m.name.c_str(), m.hr, m.ndcg, std::isfinite(m.mrr) ? fixed(m.mrr, 4).c_str() : "-",
+                m.coverage, m.entropy, m.entropy_normalised, m.epochs, m.seconds_per_epoch,
+                m.milliseconds);
   }
   if (models.size() < 2 || differences.ndcg.empty()) {
     return;
