@@ -66,7 +66,7 @@ TEST_SUITE("slow") {
     const FittedRqVae found = fit_rq_vae(vectors);
     const CollisionReport report = collision_report(found.ids);
     MESSAGE("epoch " << found.best_epoch << "\n" << to_text(report));
-    CHECK(report.collision_rate < 0.05);
+    CHECK(report.share_in_groups < 0.05);
     for (const DigitUsage& usage : report.digits) { CHECK(usage.used > 0.95 * 256); }
   }
 }

@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 2> names_of(CodebookUpdate) noexcept {
 
 /// Numbers of fit_rq_vae, checked by it.
 ///
-/// The defaults are for sentence vectors of a few hundred coordinates: small nets, a pull of 1 and
+/// The defaults are for sentence vectors of a few hundred coordinates: small nets, a pull of 3 and
 /// Sinkhorn on every level spread the codes within minutes. LC-Rec and its kin: hidden 512 or 2048,
 /// beta .25, rate 1e-3, Sinkhorn on one level, thousands of epochs (spec/baselines.md 6.2).
 struct RqVaeConfig {
@@ -34,7 +34,7 @@ struct RqVaeConfig {
   Index hidden = 256;  // width of the first hidden layer, every next one half of it
   Index layers = 2;    // hidden layers
   Index latent = 32;
-  double beta = 1;
+  double beta = 3;
   double weight = 1;
   Commitment commitment = Commitment::first_only;
   Estimator estimator = Estimator::straight_through;
