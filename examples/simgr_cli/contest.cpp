@@ -77,6 +77,9 @@ Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::S
   request.out = contest.out + "/" + kind.name + ".simgr";
   request.log = contest.out + "/" + kind.name + ".jsonl";
   request.settings = settings_for(kind, contest.settings);
+  if (const auto own = contest.own_settings.find(kind.name); own != contest.own_settings.end()) {
+    request.settings.insert(request.settings.end(), own->second.begin(), own->second.end());
+  }
   request.resume = contest.resume;
   request.data_fingerprint = contest.folder.fingerprint;
   simgr::Catalogue catalogue = catalogue_of(contest.folder, {}, false, pool);
@@ -155,6 +158,10 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
                      (contest.settings.empty() ? ", default settings" : ", settings");
   for (const Setting& setting : contest.settings) {
     note += " " + setting.name + "=" + setting.value;
+  }
+  for (const auto& [model, settings] : contest.own_settings) {
+    note += "; " + model;
+    for (const Setting& setting : settings) { note += " " + setting.name + "=" + setting.value; }
   }
   page.add_note(note);
   std::vector<Index> truth(static_cast<std::size_t>(contest.folder.items()), 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct Contest {
   std::string out;   // folder of the models, their states and logs
   std::vector<std::string> models;
   IdSource ids{};
-  simgr::SemanticIds given_ids{};   // where the caller has them already
-  std::vector<Setting> settings{};  // a model takes those that it has
+  simgr::SemanticIds given_ids{};                              // where the caller has them already
+  std::vector<Setting> settings{};                             // a model takes those that it has
+  std::map<std::string, std::vector<Setting>> own_settings{};  // of one model besides
   bool resume = true;
 };
 
