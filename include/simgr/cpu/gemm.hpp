@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 #include <simgr/cpu/packet_products.hpp>
+#include <simgr/cpu/row_products.hpp>
 
 // Every matrix product of the library's layers, kept in one place because they compile slowly.
 
@@ -39,9 +42,15 @@ void gemm_nn(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write)
 
 /// y = a b', or y += a b'.   a [rows, inner], b [cols, inner], y [rows, cols]
 template <class T>
-void gemm_nt(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
+void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.cols() == b.cols() && y.rows() == a.rows() && y.cols() == b.rows(),
                "gemm_nt: shapes");
+  if constexpr (std::is_same_v<T, float>) {
+    if (suits_row_products(y.rows(), y.cols(), a.cols())) {
+      row_products(ctx, a, b, y, write);
+      return;
+    }
+  }
   if (detail::by_packets<T>(y.rows(), y.cols(), true)) {
     detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), 1, b.cols(), y.rows(),
                                             a.cols(), y.cols(), y.data(), write);
