@@ -3,14 +3,11 @@
 #include <iostream>
 #include <utility>
 
-#include <simgr_cli/commands.hpp>
 #include <simgr_cli/json_line.hpp>
+#include <simgr_cli/tokenizers.hpp>
 
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/tokenizer/atomic_ids.hpp>
-#include <simgr/tokenizer/balanced_residual_kmeans.hpp>
-#include <simgr/tokenizer/fit_rq_vae.hpp>
-#include <simgr/tokenizer/hierarchical_kmeans.hpp>
 #include <simgr/tokenizer/neighbour_agreement.hpp>
 #include <simgr/tokenizer/product_quantizer.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
@@ -21,28 +18,6 @@ namespace simgr_cli {
 
 namespace {
 
-namespace tokenizer = simgr::tokenizer;
-using simgr::SemanticIds;
-using tokenizer::Collision;
-using Vectors = simgr::OwnedMatrix<float>;
-
-/// What a method works on.
-struct Request {
-  const TokenizeOptions& options;
-  const DataFolder& folder;
-  simgr::cpu::ThreadPool& pool;
-  Vectors vectors{};  // [items, width]
-  Vectors fitted{};   // those that codebooks are fitted to; empty: all
-
-  const Vectors& to_fit() const { return fitted.empty() ? vectors : fitted; }
-};
-
-/// Ids with their collisions, and how to treat those.
-struct Made {
-  SemanticIds ids;
-  std::function<SemanticIds(Collision)> resolve;
-};
-
 /// A way to make ids.
 struct Method {
   std::string name;
@@ -51,54 +26,6 @@ struct Method {
   Index levels = 4;                 // by default
   std::function<Made(Request&)> make;
 };
-
-void set(auto& config, const std::string& name, const std::string& value) {
-  if (const simgr::Failure failure = simgr::try_set_field(config, name, value)) {
-    throw UsageError(std::string("--set ") + failure->what());
-  }
-}
-
-/// A Config with what the command line says; `levels` is the name of its number of digits.
-template <class Config>
-Config configured(const TokenizeOptions& options, const char* levels) {
-  Config config;
-  const auto take = [&](const char* name, const auto& value) {
-    if (value) {
-      set(config, name, std::to_string(*value));
-    }
-  };
-  take(levels, options.levels);
-  take("codes", options.codes);
-  take("iterations", options.iterations);
-  take("seed", options.seed);
-  for (const std::string& setting : options.set) {
-    const std::size_t sign = setting.find('=');
-    if (sign == std::string::npos) {
-      throw UsageError("--set takes NAME=VALUE, found " + setting);
-    }
-    set(config, setting.substr(0, sign), setting.substr(sign + 1));
-  }
-  return config;
-}
-
-/// These codes, made by codebooks that look at `vectors`.
-template <class Quantizer>
-Made made_by(Quantizer quantizer, Vectors vectors, simgr::OwnedMatrix<std::int32_t> codes) {
-  SemanticIds ids;
-  ids.codes = std::move(codes);
-  ids.codes_per_digit = quantizer.codes_per_level();
-  auto resolve = [ids, quantizer = std::move(quantizer),
-                  vectors = std::move(vectors)](Collision collision) {
-    return tokenizer::resolve_collisions(quantizer, vectors, ids, collision);
-  };
-  return {ids, std::move(resolve)};
-}
-/// The nearest codes of all items.
-template <class Quantizer>
-Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool) {
-  auto codes = quantizer.encode(vectors, pool);
-  return made_by(std::move(quantizer), std::move(vectors), std::move(codes));
-}
 
 Made by_residual_kmeans(Request& request) {
   const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
@@ -112,34 +39,6 @@ Made by_opq(Request& request) {
   std::fprintf(stderr, "mean squared error %g\n", found.error.back());
   return made_by(found.quantizer.as_residual(),
                  found.quantizer.rotate(request.vectors, request.pool), request.pool);
-}
-
-Made by_balanced(Request& request) {
-  const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
-  auto found = tokenizer::fit_balanced_residual_kmeans(request.to_fit(), config, 5, request.pool);
-  auto codes = tokenizer::encode_balanced(found.quantizer, request.vectors, request.pool);
-  return made_by(std::move(found.quantizer), request.vectors, std::move(codes));
-}
-
-Made by_hierarchical_kmeans(Request& request) {
-  const auto config = configured<tokenizer::HierarchicalKMeansConfig>(request.options, "levels");
-  auto found = tokenizer::fit_hierarchical_kmeans(request.to_fit(), config, request.pool);
-  return made_by(std::move(found.quantizer), request.vectors, request.pool);
-}
-
-Made by_rq_vae(Request& request) {
-  const auto config = configured<tokenizer::RqVaeConfig>(request.options, "levels");
-  const auto found =
-      tokenizer::fit_rq_vae(request.to_fit(), config, [&](const tokenizer::RqVaeEpoch& epoch) {
-        if (epoch.collision_rate >= 0) {
-          std::fprintf(stderr,
-                       "epoch %td: loss %.4f, reconstruction %.4f, %.2f %% of ids collide\n",
-                       epoch.epoch, epoch.loss, epoch.reconstruction, 100 * epoch.collision_rate);
-        }
-      });
-  std::fprintf(stderr, "kept epoch %td\n", found.best_epoch);
-  return made_by(found.tokenizer.quantizer, found.tokenizer.latents(request.vectors, request.pool),
-                 request.pool);
 }
 
 /// One digit, a code for every item.
@@ -170,7 +69,7 @@ const std::vector<Method>& methods() {
       {.name = "residual-kmeans", .make = by_residual_kmeans},
       {.name = "rq-vae", .levels = 3, .make = by_rq_vae},
       {.name = "opq", .collision = "keep", .levels = 32, .make = by_opq},
-      {.name = "balanced", .make = by_balanced},
+      {.name = "balanced", .make = by_balanced_kmeans},
       {.name = "hierarchical", .make = by_hierarchical_kmeans},
       {.name = "random", .needs_vectors = false, .make = by_chance},
       {.name = "atomic", .needs_vectors = false, .collision = "keep", .levels = 1, .make = by_item},

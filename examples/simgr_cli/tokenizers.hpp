@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include <simgr_cli/commands.hpp>
+
+#include <simgr/tokenizer/resolve_collisions.hpp>
+
+// What the files of `simgr tokenize` share: each method is one function from a Request to ids.
+
+namespace simgr_cli {
+
+namespace tokenizer = simgr::tokenizer;
+using simgr::SemanticIds;
+using tokenizer::Collision;
+using Vectors = simgr::OwnedMatrix<float>;
+
+/// What a method works on.
+struct Request {
+  const TokenizeOptions& options;
+  const DataFolder& folder;
+  simgr::cpu::ThreadPool& pool;
+  Vectors vectors{};  // [items, width]
+  Vectors fitted{};   // those that codebooks are fitted to; empty: all
+
+  const Vectors& to_fit() const { return fitted.empty() ? vectors : fitted; }
+};
+
+/// Ids with their collisions, and how to treat those.
+struct Made {
+  SemanticIds ids;
+  std::function<SemanticIds(Collision)> resolve;
+};
+
+inline void set(auto& config, const std::string& name, const std::string& value) {
+  if (const simgr::Failure failure = simgr::try_set_field(config, name, value)) {
+    throw UsageError(std::string("--set ") + failure->what());
+  }
+}
+
+/// A Config with what the command line says; `levels` is the name of its number of digits.
+template <class Config>
+Config configured(const TokenizeOptions& options, const char* levels) {
+  Config config;
+  const auto take = [&](const char* name, const auto& value) {
+    if (value) {
+      set(config, name, std::to_string(*value));
+    }
+  };
+  take(levels, options.levels);
+  take("codes", options.codes);
+  take("iterations", options.iterations);
+  take("seed", options.seed);
+  for (const std::string& setting : options.set) {
+    const std::size_t sign = setting.find('=');
+    if (sign == std::string::npos) {
+      throw UsageError("--set takes NAME=VALUE, found " + setting);
+    }
+    set(config, setting.substr(0, sign), setting.substr(sign + 1));
+  }
+  return config;
+}
+
+/// These codes, made by codebooks that look at `vectors`.
+template <class Quantizer>
+Made made_by(Quantizer quantizer, Vectors vectors, simgr::OwnedMatrix<std::int32_t> codes) {
+  SemanticIds ids;
+  ids.codes = std::move(codes);
+  ids.codes_per_digit = quantizer.codes_per_level();
+  auto resolve = [ids, quantizer = std::move(quantizer),
+                  vectors = std::move(vectors)](Collision collision) {
+    return tokenizer::resolve_collisions(quantizer, vectors, ids, collision);
+  };
+  return {ids, std::move(resolve)};
+}
+/// The nearest codes of all items.
+template <class Quantizer>
+Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool) {
+  auto codes = quantizer.encode(vectors, pool);
+  return made_by(std::move(quantizer), std::move(vectors), std::move(codes));
+}
+
+// In a file of their own, so that neither takes long to compile.
+Made by_rq_vae(Request& request);
+Made by_balanced_kmeans(Request& request);
+Made by_hierarchical_kmeans(Request& request);
+
+}  // namespace simgr_cli
