@@ -216,6 +216,7 @@ def main():
     histories, lists = read("histories.txt"), read("lists.txt")
     rows = codes + numpy.concatenate([[0], numpy.cumsum(per_digit)[:-1]])
     for batch in arguments.batch:
+        torch._dynamo.reset()  # the steps of another batch do not count as recompilations
         kind = Compiled if arguments.variant == "compiled" else Generate
         model = kind(weights, codes, per_digit, batch, histories.shape[1])
         parts = [slice(i, i + batch) for i in range(0, len(histories) - batch + 1, batch)]
