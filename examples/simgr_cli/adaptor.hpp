@@ -3,7 +3,8 @@
 
 #include <chrono>
 #include <filesystem>
-#include <optional>
+#include <memory>
+#include <type_traits>
 
 #include <simgr_cli/kind.hpp>
 
@@ -15,8 +16,9 @@
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
 
-// From a type to a row of the table. Included by one file for each model, and by nothing else:
-// whatever is instantiated here costs compile time once a model.
+// From a type to a row of the table. Included by the files of models/, and by nothing else. Most of
+// what is instantiated here does not depend on the model, hence one file for several models that have
+// much in common: a file costs as much as two models in it.
 
 namespace simgr_cli {
 
@@ -114,37 +116,31 @@ AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults
 }
 
 /// What a model file notes of its making.
-inline std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
-                                                         const FitRequest& request,
-                                                         const simgr::train::FitOptions& options,
-                                                         const simgr::train::FitResult& result) {
-  std::vector<simgr::io::MetadataEntry> metadata = {
-      {kind_key, name},
-      {data_key, request.data_fingerprint},
-      {"epochs", std::to_string(result.epochs)},
-      {"best_epoch", std::to_string(result.best_epoch)},
-      {"validation_ndcg@10", simgr::train::detail::log_text(result.best_validation_ndcg10)}};
-  for (const simgr::FieldText& field : simgr::list_fields(options)) {
-    metadata.push_back({"fit." + field.name, field.value});
-  }
-  return metadata;
-}
+std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
+                                                  const FitRequest& request,
+                                                  const simgr::train::FitOptions& options,
+                                                  const simgr::train::FitResult& result);
 
-/// The log of the epochs, if one is asked for.
-inline std::optional<simgr::train::EpochLog> open_log(const std::string& path, Index finished) {
-  if (path.empty()) {
-    return std::nullopt;
-  }
-  return simgr::train::EpochLog(path, simgr::train::LogFormat::jsonl, finished);
-}
+/// Tells a request how its training goes, and the log, if one is asked for.
+class Reporting {
+public:
+  /// @param finished  epochs that the log keeps
+  Reporting(const FitRequest& request, Index finished);
+  ~Reporting();
+  void operator()(const simgr::train::StepReport& report) const;
+  void operator()(const simgr::train::EpochReport& report) const;
 
+private:
+  const FitRequest& request_;
+  std::unique_ptr<simgr::train::EpochLog> log_;
+};
+
+/// Trains, keeping a state beside the model file; goes on from it where the request says so.
 template <class Model>
-Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults<Model>& defaults,
-                       simgr::Catalogue catalogue, const simgr::data::Split& split,
-                       const FitRequest& request, simgr::cpu::ThreadPool& pool) {
-  const AllSettings<Model> all = settings_of(defaults, request.settings);
-  Model model(std::move(catalogue), all.model, all.fit.seed);
-  simgr::train::Trainer<Model> trainer(model, split, all.fit);
+simgr::train::FitResult train_model(Model& model, const simgr::data::Split& split,
+                                    const simgr::train::FitOptions& options,
+                                    const FitRequest& request, simgr::cpu::ThreadPool& pool) {
+  simgr::train::Trainer<Model> trainer(model, split, options);
   const std::string state = state_path(request.out);
   if (request.resume && std::filesystem::exists(state)) {
     if (const simgr::Failure failure = simgr::train::try_load_training_state(trainer, state)) {
@@ -154,42 +150,47 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
   } else {
     std::filesystem::remove(state);  // of another run: nobody may go on from it
   }
-  auto log = open_log(request.log, trainer.epoch());
-  struct Observer {
-    const FitRequest& request;
-    std::optional<simgr::train::EpochLog>& log;
-    void operator()(const simgr::train::StepReport& report) const {
-      if (request.on_step) {
-        request.on_step(report);
-      }
-    }
-    void operator()(const simgr::train::EpochReport& report) const {
-      if (log) {
-        (*log)(report);
-      }
-      if (request.on_epoch) {
-        request.on_epoch(report);
-      }
-    }
-  } observer{request, log};
+  const Reporting reporting(request, trainer.epoch());
   constexpr std::chrono::seconds longest_loss(30);
   auto saved = std::chrono::steady_clock::now();
   for (bool go_on = !trainer.finished(); go_on;) {
-    go_on = trainer.step(observer, pool);
+    go_on = trainer.step(reporting, pool);
     const auto now = std::chrono::steady_clock::now();
     if (trainer.progress().step == 0 || now - saved > longest_loss) {
       simgr::train::save_training_state(trainer, state);
       saved = now;
     }
   }
-  const simgr::train::FitResult result = trainer.finish();
-  simgr::io::ModelFile<Model>::save(model, request.out,
-                                    metadata_of(name, request, all.fit, result));
-  return {std::make_unique<Served<Model>>(std::move(model)), result};
+  return trainer.finish();
+}
+
+/// @tparam Trained  the model itself, or the same stages under another ranker: training needs none,
+///                  and one trainer is compiled for both
+template <class Model, class Trained>
+Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults<Model>& defaults,
+                       simgr::Catalogue catalogue, const simgr::data::Split& split,
+                       const FitRequest& request, simgr::cpu::ThreadPool& pool) {
+  const AllSettings<Model> all = settings_of(defaults, request.settings);
+  const auto finished = [&](Model model, const simgr::train::FitResult& result) {
+    simgr::io::ModelFile<Model>::save(model, request.out,
+                                      metadata_of(name, request, all.fit, result));
+    return Fitted{std::make_unique<Served<Model>>(std::move(model)), result};
+  };
+  if constexpr (std::is_same_v<Model, Trained>) {
+    Model model(std::move(catalogue), all.model, all.fit.seed);
+    const auto result = train_model(model, split, all.fit, request, pool);
+    return finished(std::move(model), result);
+  } else {
+    const auto& c = all.model;
+    Trained model(std::move(catalogue),
+                  {c.encoder, c.pooler, c.similarity, c.candidates, c.loss, {}}, all.fit.seed);
+    const auto result = train_model(model, split, all.fit, request, pool);
+    return finished(Model(model.catalogue(), c, std::as_const(model).weights()), result);
+  }
 }
 
 /// The row of a Recommender.
-template <class Model>
+template <class Model, class Trained = Model>
 ModelKind kind_of(int place, std::string name, std::string summary,
                   simgr::baselines::Defaults<Model> defaults) {
   using File = simgr::io::ModelFile<Model>;
@@ -206,7 +207,8 @@ ModelKind kind_of(int place, std::string name, std::string summary,
   };
   kind.fit = [name, defaults](simgr::Catalogue catalogue, const simgr::data::Split& split,
                               const FitRequest& request, simgr::cpu::ThreadPool& pool) {
-    return fit_recommender(name, defaults, std::move(catalogue), split, request, pool);
+    return fit_recommender<Model, Trained>(name, defaults, std::move(catalogue), split, request,
+                                           pool);
   };
   kind.load = [](const simgr::io::Checkpoint& file) -> std::unique_ptr<ServedModel> {
     return std::make_unique<Served<Model>>(File::try_load(file).value_or_raise());

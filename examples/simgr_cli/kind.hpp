@@ -20,7 +20,7 @@
 #include <simgr/train/report.hpp>
 
 // Models as values: the one place where types are erased, so that a model is a word on the command
-// line. Every model is a file in models/ that fills in one ModelKind and puts it in the table.
+// line. The files of models/ fill in a ModelKind for every model and put it in the table.
 
 namespace simgr_cli {
 

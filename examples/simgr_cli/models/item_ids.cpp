@@ -2,6 +2,9 @@
 #include <simgr_cli/adaptor.hpp>
 
 #include <simgr/baselines/popularity.hpp>
+#include <simgr/baselines/sasrec.hpp>
+
+// Models that read no semantic ids.
 
 namespace simgr_cli {
 namespace {
@@ -25,16 +28,8 @@ ModelKind popularity() {
   kind.fit = [](simgr::Catalogue catalogue, const simgr::data::Split& split,
                 const FitRequest& request, simgr::cpu::ThreadPool& pool) {
     Popularity model(std::move(catalogue));
-    auto log = open_log(request.log, 0);
-    const auto observer = [&](const simgr::train::EpochReport& report) {
-      if (log) {
-        (*log)(report);
-      }
-      if (request.on_epoch) {
-        request.on_epoch(report);
-      }
-    };
-    const auto result = model.fit(split, {}, observer, pool);
+    const Reporting reporting(request, 0);
+    const auto result = model.fit(split, {}, reporting, pool);
     const auto metadata = metadata_of("popularity", request, {}, result);
     if (const simgr::Failure failure = model.try_save(request.out, metadata)) {
       simgr::raise(*failure);
@@ -47,7 +42,14 @@ ModelKind popularity() {
   return kind;
 }
 
-const bool added = add_kind(popularity());
+const bool counts = add_kind(popularity());
+
+const bool full_softmax = add_kind(kind_of<simgr::baselines::SasRec>(
+    10, "sasrec", "self-attention over item ids, full softmax", simgr::baselines::sasrec_defaults));
+
+const bool one_negative = add_kind(kind_of<simgr::baselines::SasRecBce>(
+    11, "sasrec-bce", "self-attention over item ids, one negative (the paper)",
+    simgr::baselines::sasrec_bce_defaults));
 
 }  // namespace
 }  // namespace simgr_cli

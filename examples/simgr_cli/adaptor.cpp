@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr_cli/adaptor.hpp>
+
+namespace simgr_cli {
+
+std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
+                                                  const FitRequest& request,
+                                                  const simgr::train::FitOptions& options,
+                                                  const simgr::train::FitResult& result) {
+  std::vector<simgr::io::MetadataEntry> metadata = {
+      {kind_key, name},
+      {data_key, request.data_fingerprint},
+      {"epochs", std::to_string(result.epochs)},
+      {"best_epoch", std::to_string(result.best_epoch)},
+      {"validation_ndcg@10", simgr::train::detail::log_text(result.best_validation_ndcg10)}};
+  for (const simgr::FieldText& field : simgr::list_fields(options)) {
+    metadata.push_back({"fit." + field.name, field.value});
+  }
+  return metadata;
+}
+
+Reporting::Reporting(const FitRequest& request, Index finished) : request_(request) {
+  if (!request.log.empty()) {
+    log_ = std::make_unique<simgr::train::EpochLog>(request.log, simgr::train::LogFormat::jsonl,
+                                                    finished);
+  }
+}
+
+Reporting::~Reporting() = default;
+
+void Reporting::operator()(const simgr::train::StepReport& report) const {
+  if (request_.on_step) {
+    request_.on_step(report);
+  }
+}
+
+void Reporting::operator()(const simgr::train::EpochReport& report) const {
+  if (log_) {
+    (*log_)(report);
+  }
+  if (request_.on_epoch) {
+    request_.on_epoch(report);
+  }
+}
+
+}  // namespace simgr_cli
