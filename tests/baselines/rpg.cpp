@@ -138,7 +138,7 @@ TEST_CASE("RPG learns, and new items are scored by their codes") {
       split, {.epochs = 40, .batch = 8, .optimizer = {.rate = 1e-2}},
       [&](const train::EpochReport& epoch) { (epoch.epoch == 1 ? first : last) = epoch.loss; });
   CHECK(last < 0.7 * first);
-  CHECK(eval::evaluate_model(model, split.test).at(10).all.hr > 0.5);
+  CHECK(eval::evaluate_model(model, split.test).at(10).all.hr > 2 * 10.0 / 60);  // twice by chance
   const std::vector<ItemId> history{7, 8, 9};
   const auto before = model.recommend(history, 60, {.seen = ranker::Seen::keep});
   model.add_items(world.catalogue.ids.codes.view().slice(before.front().item, 1));

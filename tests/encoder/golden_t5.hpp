@@ -339,7 +339,11 @@ void check_t5_model(GoldenModel& model) {
   }
   run.step();
   losses.push_back(run.loss);
-  outputs.check("adamw_losses_f64", losses, std::is_same_v<T, double> ? 1e-6 : 1e-5);
+  // A loss after steps moves with the weights, whose difference is listed.
+  outputs.check("adamw_losses_f64", losses,
+                std::is_same_v<T, double>
+                    ? 1e-6
+                    : std::max(10 * FloatDifferences::of(model.name).after_adamw, 1e-5));
   run.for_each_part(model.file("after_adamw"), [&](GoldenCase& golden, const std::string& name,
                                                    auto at) {
     std::vector<T> stored = golden.tensor<T>(name);
