@@ -18,9 +18,10 @@ TRIALS = 3
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # path below the root, seconds, megabytes; the first that fits. The README's program and the example like it bring every
-# reader, the decomposition and a whole model at -O3; tests are compiled four files at once (Unity).
+# reader, the decomposition and a whole model at -O3; the tool's models are compiled several at once, tests four files (Unity).
 BUDGETS = [
     (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 30, 2000),
+    (r"examples/simgr_cli/(models/|tokenize)", 40, 1600),
     (r"examples/", 20, 1100),
     (r"bench/", 10, 700),
     (r".*/test_\w+\.dir/Unity/", 20, 1400),

@@ -2,7 +2,7 @@
 set(simgr_warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast $<$<BOOL:${SIMGR_WERROR}>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # Wrong in g++ 12 at -O2: "text" + std::string (GCC bug 105651), and AVX-512 intrinsics (bug 105593).
-  list(APPEND simgr_warnings -Wno-restrict -Wno-stringop-overflow -Wno-uninitialized -Wno-maybe-uninitialized)
+  list(APPEND simgr_warnings -Wno-restrict -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 if(SIMGR_WERROR AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # These come from the optimiser, which guesses at values; they are shown and stop nothing.

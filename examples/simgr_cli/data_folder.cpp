@@ -9,9 +9,7 @@
 #include <simgr/data/items.hpp>
 #include <simgr/data/npy.hpp>
 #include <simgr/data/sequences.hpp>
-#include <simgr/io/semantic_ids.hpp>
 #include <simgr/text/tfidf.hpp>
-#include <simgr/tokenizer/residual_kmeans.hpp>
 
 namespace simgr_cli {
 
@@ -83,21 +81,6 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
       "there are no texts to make semantic ids from: give the items of items.jsonl a "
       "title or text, or give --text-vectors FILE or --ids FILE",
       {.file = folder.path});
-}
-
-simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
-                          simgr::cpu::ThreadPool& pool) {
-  if (!source.ids.empty()) {
-    simgr::SemanticIds ids = simgr::io::read_semantic_ids(source.ids);
-    if (ids.items() != folder.items()) {
-      throw simgr::DataError("expected ids of " + std::to_string(folder.items()) +
-                                 " items, found " + std::to_string(ids.items()),
-                             {.file = source.ids});
-    }
-    return ids;
-  }
-  const auto vectors = text_vectors_of(folder, source.text_vectors, pool);
-  return simgr::tokenizer::residual_kmeans(vectors, {}, pool);
 }
 
 simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, bool needs_ids,

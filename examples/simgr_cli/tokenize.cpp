@@ -221,4 +221,20 @@ void tokenize(const TokenizeOptions& options) {
   write_ids(options, ids);
 }
 
+// Here and not in data_folder.cpp, because k-means is slow to compile.
+simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
+                          simgr::cpu::ThreadPool& pool) {
+  if (!source.ids.empty()) {
+    simgr::SemanticIds ids = simgr::io::read_semantic_ids(source.ids);
+    if (ids.items() != folder.items()) {
+      throw simgr::DataError("expected ids of " + std::to_string(folder.items()) +
+                                 " items, found " + std::to_string(ids.items()),
+                             {.file = source.ids});
+    }
+    return ids;
+  }
+  const auto vectors = text_vectors_of(folder, source.text_vectors, pool);
+  return tokenizer::residual_kmeans(vectors, {}, pool);
+}
+
 }  // namespace simgr_cli
