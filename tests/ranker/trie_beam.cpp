@@ -200,3 +200,23 @@ TEST_CASE("A trie beam over one item, over one digit, and without any row") {
   simgr_test::ToyDecoder nobody{{}, simgr_test::arbitrary_logit};
   CHECK(simgr_test::rank_tokens<TrieBeam>({}, digit, nobody, 3).ids.empty());
 }
+
+TEST_CASE("Where some logits are NaN a trie beam still lists items once, the numbers first") {
+  const Trie trie(simgr_test::random_tuples(80, {9, 9}, 4));
+  simgr_test::ToyDecoder decoder{
+      {1, 2}, [](int history, const simgr_test::Prefix& prefix, std::int32_t row) {
+        const bool broken = !prefix.empty() && prefix[0] % 2 == 1;
+        return broken ? std::nan("") : simgr_test::arbitrary_logit(history, prefix, row);
+      }};
+  const auto lists = simgr_test::rank_tokens<TrieBeam>({.width = 100}, trie, decoder, 80);
+  for (std::size_t row = 0; row < 2; ++row) {
+    const auto& scores = lists.scores[row];
+    CHECK(std::set<ItemId>(lists.ids[row].begin(), lists.ids[row].end()) == all_items(trie));
+    CHECK(std::isnan(scores.back()));
+    const auto numbers =
+        std::find_if(scores.begin(), scores.end(), [](float score) { return std::isnan(score); });
+    CHECK(numbers - scores.begin() > 20);
+    CHECK(std::is_sorted(scores.begin(), numbers, std::greater<>()));
+    CHECK(std::all_of(numbers, scores.end(), [](float score) { return std::isnan(score); }));
+  }
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include <simgr/core/arena.hpp>
@@ -11,7 +12,8 @@
 namespace simgr::SIMGR_ABI::ranker {
 
 /// The best items of tuples with scores, best first: score descending, then id ascending. All items
-/// of a tuple have its score, except for zeroed ones.
+/// of a tuple have its score, except for zeroed ones. Scores that are NaN come last, so that broken
+/// weights make a poor list and no more.
 ///
 /// @param leaves  of the trie, none twice; -1 is passed over
 ///
@@ -43,6 +45,9 @@ Index list_tuples(Ctx& ctx, const Trie& trie, std::span<const std::int32_t> leav
     }
   }
   std::sort(places.begin(), places.begin() + count, [](const Place& a, const Place& b) {
+    if (std::isnan(a.score) || std::isnan(b.score)) {  // neither is above the other
+      return std::isnan(a.score) == std::isnan(b.score) ? a.item < b.item : std::isnan(b.score);
+    }
     return a.score != b.score ? a.score > b.score : a.item < b.item;
   });
   count = std::min(count, ids.size());
