@@ -89,3 +89,17 @@ TEST_CASE("An unconstrained beam over everything ends where the exact trie beam 
     CHECK(free.ids[0].size() == (seen == ranker::Seen::keep ? 30 : 27));
   }
 }
+
+TEST_CASE("An unconstrained beam refuses a width whose extensions 32 bits cannot number") {
+  const std::int32_t rows[] = {3, 40001};
+  const std::vector<Index> starts{0, 40000, 80000};
+  struct {
+    ItemsView<> items;
+  } const decoder{{1, Matrix<const std::int32_t>(rows, {1, 2}), starts}};
+  Arena arena;
+  cpu::Context ctx{arena};
+  CHECK(FreeBeam::prepare(ctx, {.width = 26843}, decoder).items() == 1);
+  CHECK_THROWS_WITH_AS(FreeBeam::prepare(ctx, {.width = 26844}, decoder),
+                       "ranker.width: expected at most 26843 with 80000 codes, found 26844",
+                       ConfigError);
+}

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <span>
+#include <string>
 
+#include <simgr/core/error.hpp>
 #include <simgr/core/fields.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/ranker/child_scores.hpp>
@@ -36,9 +39,17 @@ struct FreeBeam {
   };
 
   using State = Trie;
+  /// @throws ConfigError  more extensions of a beam than 32 bits can number
   template <class Ctx, class Decoder>
-  static Trie prepare(Ctx&, const Config&, const Decoder& decoder) {
-    return Trie(decoder.items);
+  static Trie prepare(Ctx&, const Config& c, const Decoder& decoder) {
+    Trie trie(decoder.items);
+    if (c.width > INT32_MAX / trie.table_rows()) {
+      SIMGR_THROW(ConfigError("ranker.width: expected at most " +
+                              std::to_string(INT32_MAX / trie.table_rows()) + " with " +
+                              std::to_string(trie.table_rows()) + " codes, found " +
+                              std::to_string(c.width)));
+    }
+    return trie;
   }
   template <class Ctx, class Decoder>
   static void rank(Ctx& ctx, const Config& c, const Trie& trie, Decoder& decoder,
