@@ -76,3 +76,21 @@ TEST_CASE("the probabilities of a digit sum to one, over its own codes or over a
     }
   }
 }
+
+TEST_CASE("scores of many rows of digits take no more scratch than those of one") {
+  const simgr_test::ToyWorld world;
+  const std::vector<double> queries = simgr_test::random_values(64 * 3 * 5, 3),
+                            keys = simgr_test::random_values(11 * 5, 4);
+  const auto scratch = [&](DigitSupport support, Index rows) {
+    const DigitProducts<double> scores{
+        {queries.data(), {rows * 3, 5}}, {keys.data(), {11, 5}}, {}, {}, world.items(), support};
+    OwnedMatrix<double> tile(rows, 7);
+    Arena arena;
+    cpu::Context ctx{arena};
+    scores.tile(ctx, 0, rows, tile.view());
+    return arena.high_water();
+  };
+  for (const DigitSupport support : {DigitSupport::level, DigitSupport::whole}) {
+    CHECK(scratch(support, 64) == scratch(support, 1));
+  }
+}

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include <simgr/core/arena.hpp>
 #include <simgr/core/items_view.hpp>
 #include <simgr/core/view.hpp>
 
@@ -86,7 +87,8 @@ struct DigitProducts {
   template <class Ctx>
   void log_probabilities(Ctx& ctx, Index first, Index count, Matrix<T, S> out) const {
     const Index m = digits();
-    const auto whole = ctx.template take<T>(m, keys.rows());
+    Arena::Scope scope(ctx.arena);
+    const auto whole = ctx.template take<T>(support == DigitSupport::whole ? m : 0, keys.rows());
     for (Index r = 0; r < count; ++r) {
       const MatrixArg<T, S> own = queries.slice((first + r) * m, m);
       if (support == DigitSupport::whole) {
