@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>  // std::ssize
 #include <span>
 #include <string>
 #include <utility>
@@ -23,11 +25,22 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
         "simgr::tokenizer::residual_kmeans(text_vectors, …)"));
   }
   const SemanticIds& ids = catalogue_.ids;
+  if (std::ssize(ids.codes_per_digit) != ids.digits()) {
+    SIMGR_THROW(ShapeError("catalogue.ids: codes_per_digit: expected [" +
+                           std::to_string(ids.digits()) + "], found [" +
+                           std::to_string(ids.codes_per_digit.size()) + "]"));
+  }
   digit_rows_ = OwnedMatrix<std::int32_t>(ids.items(), ids.digits());
   digit_starts_.assign(1, 0);
   for (Index l = 0; l < ids.digits(); ++l) {
-    const Index first = digit_starts_.back();
-    digit_starts_.push_back(first + ids.codes_per_digit[static_cast<std::size_t>(l)]);
+    const Index first = digit_starts_.back(),
+                codes = ids.codes_per_digit[static_cast<std::size_t>(l)];
+    if (codes < 0 || codes > INT32_MAX - first) {  // rows are named by 32 bits
+      SIMGR_THROW(DataError("catalogue.ids: digit " + std::to_string(l) + ": expected at most " +
+                            std::to_string(INT32_MAX - first) + " codes, found " +
+                            std::to_string(codes)));
+    }
+    digit_starts_.push_back(first + codes);
     for (Index i = 0; i < ids.items(); ++i) {
       const std::int32_t code = ids.codes.view()(i, l);
       require_code(ids, i, l, code);

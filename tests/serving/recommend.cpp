@@ -101,6 +101,20 @@ TEST_CASE("added items change no other score, to the bit, and are listed") {
   CHECK_THROWS_AS(model.add_items(codes), simgr::DataError);
 }
 
+TEST_CASE("a catalogue whose numbers of codes do not fit its ids is refused") {
+  simgr::Catalogue catalogue;
+  catalogue.ids.codes = simgr::OwnedMatrix<std::int32_t>(3, 2);
+  catalogue.ids.codes_per_digit = {4};
+  CHECK_THROWS_WITH_AS(MeanModel{catalogue},
+                       "catalogue.ids: codes_per_digit: expected [2], found [1]",
+                       simgr::ShapeError);
+  catalogue.ids.codes_per_digit = {4, simgr::Index{INT32_MAX} - 3};
+  CHECK_THROWS_WITH_AS(
+      MeanModel{catalogue},
+      "catalogue.ids: digit 1: expected at most 2147483643 codes, found 2147483644",
+      simgr::DataError);
+}
+
 TEST_CASE("the second recommendation allocates nothing") {
   const MeanModel model = small_model();
   const std::vector<ItemId> history = {1, 2, 3, 4}, shorter = {5};
