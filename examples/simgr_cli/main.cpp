@@ -302,7 +302,8 @@ void add_analyse(CLI::App& app, AnalyseOptions& options) {
       "Of a softmax over items or over digits in turn: beams of several widths through its own\n"
       "distribution, the mass they capture, at which digit the target is lost, and their lists\n"
       "against the exact ones. Of digits predicted apart: their distance from the first model\n"
-      "given that is none, which no such model can undercut by less than the total correlation.\n"
+      "given that spells digits in turn, else from the first with a softmax over items; no such\n"
+      "model comes nearer than the total correlation.\n"
       "Of every model: what its lists show of the catalogue, against what users chose.\n\n"
       "Example:\n  simgr analyse decoding --model runs/simgr.simgr runs/rpg.simgr --data data");
   decoding->add_option("--model", options.models, "model files")->type_name("FILE…")->required();
