@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 
 #include <simgr_cli/commands.hpp>
 #include <simgr_cli/json_line.hpp>
+
+#include <simgr/eval/svg.hpp>
 
 namespace simgr_cli {
 
@@ -70,8 +73,10 @@ void evaluate(const EvaluateOptions& options) {
               at(20).all.hr);
   std::printf("  %-8s %8.4f %8.4f %8.4f %8.4f\n", "NDCG", at(1).all.ndcg, at(5).all.ndcg,
               at(10).all.ndcg, at(20).all.ndcg);
-  std::printf("  MRR %.4f (full ranking)   ties %td   %.2f s\n", metrics.mrr, metrics.ties,
-              metrics.seconds);
+  // Lists rank no more than they hold.
+  std::printf("  MRR %s (full ranking)   ties %td   %.2f s\n",
+              std::isfinite(metrics.mrr) ? simgr::eval::fixed(metrics.mrr, 4).c_str() : "-",
+              metrics.ties, metrics.seconds);
   std::printf("  lists of 10: coverage %.4f   entropy %.4f nats (%.4f of ln N)   Gini %.4f\n",
               lists.coverage, lists.entropy, lists.entropy_normalised, lists.gini);
 }

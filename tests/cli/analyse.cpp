@@ -104,6 +104,10 @@ TEST_CASE("analyse decoding says of each family what applies to it") {
   }
   CHECK_FALSE(std::getline(lines, line));
 
+  const auto evaluated = run_simgr(folder, {"evaluate", files.back(), "--data", data});
+  REQUIRE(evaluated.code == 0);  // by its lists: there is no full ranking
+  CHECK(evaluated.out.find("  MRR - (full ranking)") != std::string::npos);
+
   const auto text = run_simgr(
       folder, with({"analyse", "decoding", "--data", data, "--users", "40", "--model"}, files));
   REQUIRE(text.code == 0);
