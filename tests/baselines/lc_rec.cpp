@@ -163,3 +163,18 @@ TEST_CASE("Without a trie, lists are shorter") {
   CHECK(listed > 0);
   CHECK(listed < 200);
 }
+
+TEST_CASE("LC-Rec's file serves under another ranker, whose numbers are its own") {
+  const SpelledWorld world;
+  LcRec::Config config;
+  config.encoder.width = 16;
+  config.ranker = {.width = 1 << 20,
+                   .support = ranker::Support::children};  // no FreeBeam has these
+  const LcRec model(world.catalogue, config, 3);
+  const simgr_test::TemporaryFolder folder;
+  model.save(folder.file("m"));
+  CHECK(LcRec::load(folder.file("m")).config().ranker.width == 1 << 20);
+  const auto free = with_ranker<LcRec, ranker::FreeBeam>::load(folder.file("m"));
+  CHECK(free.config().ranker.width == ranker::FreeBeam::Config{}.width);
+  CHECK(std::equal(free.weights().begin(), free.weights().end(), model.weights().begin()));
+}

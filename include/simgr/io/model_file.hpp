@@ -25,6 +25,7 @@ inline constexpr std::string_view config_prefix = "simgr.config.";
 // What a model file calls the types of its model.
 inline constexpr const char* type_key = "simgr.type";
 inline constexpr const char* loss_key = "simgr.loss";
+inline constexpr const char* ranker_key = "simgr.ranker";
 
 /// A model as one file: weights by name, config as text, what is known of the items, and of which
 /// types the model is.
@@ -36,6 +37,8 @@ inline constexpr const char* loss_key = "simgr.loss";
 ///   simgr.type            the types that turn a history into scores: encoder, pooler and
 ///                         similarity, as core/type_name.hpp writes them
 ///   simgr.loss            the type that trained it
+///   simgr.ranker          the type that made its lists. Weights serve under any: a model with
+///                         another (with_ranker) reads the numbers of all stages but that one
 template <class Model>
 struct ModelFile {
   using Parts = typename Model::Parts;
@@ -64,6 +67,7 @@ struct ModelFile {
   static void add_to(CheckpointWriter& writer, const Model& model) {
     writer.set(type_key, type());
     writer.set(loss_key, loss());
+    writer.set(ranker_key, ranker());
     for (const FieldText& field : list_fields(model.config())) {
       writer.set(std::string(detail::config_prefix) + field.name, field.value);
     }
@@ -116,6 +120,7 @@ struct ModelFile {
            type_name<typename Model::SimilarityType>();
   }
   static std::string loss() { return type_name<typename Model::LossType>(); }
+  static std::string ranker() { return type_name<typename Model::RankerType>(); }
 
   /// Whether a file holds a model of these types; a loss does not matter to who serves.
   /// Errors  DataError: of others
@@ -131,19 +136,15 @@ struct ModelFile {
 private:
   static Result<Config> try_config(const Checkpoint& checkpoint) {
     Config config;
-    const std::vector<FieldText> known = list_fields(config);
-    const auto of_another_ranker = [&](const std::string& name) {
-      return name.starts_with("ranker.") &&
-             std::none_of(known.begin(), known.end(),
-                          [&](const FieldText& field) { return field.name == name; });
-    };
+    const std::string* found = checkpoint.find_text(ranker_key);
+    const bool of_another_ranker = found != nullptr && *found != ranker();
     for (const MetadataEntry& entry : checkpoint.texts()) {
       if (!entry.key.starts_with(detail::config_prefix)) {
         continue;
       }
       const std::string name = entry.key.substr(detail::config_prefix.size());
-      if (of_another_ranker(name)) {
-        continue;  // weights serve under any ranker: with_ranker
+      if (of_another_ranker && name.starts_with("ranker.")) {
+        continue;
       }
       if (const Failure failure = try_set_field(config, name, entry.text)) {
         return ConfigError(failure->what(), {.file = checkpoint.file()});
