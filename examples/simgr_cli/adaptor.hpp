@@ -201,6 +201,7 @@ ModelKind kind_of(int place, std::string name, std::string summary,
   kind.needs_ids = Model::Parts::Embedding::needs_ids;
   kind.type = File::type();
   kind.loss = File::loss();
+  kind.ranker = File::ranker();
   kind.settings = [defaults] { return simgr::list_fields(settings_of(defaults, {})); };
   kind.check = [defaults](const std::vector<Setting>& settings) {
     settings_of(defaults, settings);

@@ -91,7 +91,7 @@ struct ModelKind {
   std::string name;     // the word on the command line
   std::string summary;  // one line
   bool needs_ids = false;
-  std::string type, loss;  // what model files call its types: io::ModelFile
+  std::string type, loss, ranker;  // what model files call its types: io::ModelFile
   /// Every name `--set` takes, with its default, range and meaning.
   std::function<std::vector<simgr::FieldText>()> settings;
   /// Errors  UsageError: a setting that is unknown, unreadable or out of range

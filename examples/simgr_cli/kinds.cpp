@@ -48,14 +48,18 @@ std::string text_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
 
 const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint) {
   // A program's model.save() notes the types alone, and several kinds may be of one type: then the
-  // first of them will do, unless the file has a name.
+  // one of the file's name is meant, else the first that makes lists in its way, else the first.
   const std::string type = text_of(checkpoint, simgr::io::type_key),
                     loss = text_of(checkpoint, simgr::io::loss_key),
+                    ranker = text_of(checkpoint, simgr::io::ranker_key),
                     name = text_of(checkpoint, kind_key);
+  const auto closeness = [&](const ModelKind& kind) {
+    return (kind.name == name ? 2 : 0) + (kind.ranker == ranker ? 1 : 0);
+  };
   const ModelKind* found = nullptr;
   for (const ModelKind* kind : all_kinds()) {
     const bool fits = type.empty() ? kind->name == name : kind->type == type && kind->loss == loss;
-    if (fits && (found == nullptr || kind->name == name)) {
+    if (fits && (found == nullptr || closeness(*kind) > closeness(*found))) {
       found = kind;
     }
   }

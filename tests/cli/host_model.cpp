@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <simgr/baselines/popularity.hpp>
+#include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/io/model_file.hpp>
+#include <simgr/tokenizer/random_ids.hpp>
 
 namespace {
 
@@ -44,6 +46,15 @@ TEST_CASE("evaluate, recommend and inspect open what model.save wrote, and name 
                               {.encoder = {.width = 8, .layers = 1, .heads = 1}})
       .save(file);
   check("sasrec-bce");
+  const auto with_ids = [] {
+    return simgr::Catalogue{.keys = keys_of(30),
+                            .ids = simgr::tokenizer::random_ids(30, {.levels = 3, .codes = 4})};
+  };
+  simgr::baselines::Rpg(with_ids(), {.encoder = {.width = 8, .layers = 1, .heads = 1}}).save(file);
+  check("rpg");
+  simgr::baselines::RpgByGraph(with_ids(), {.encoder = {.width = 8, .layers = 1, .heads = 1}})
+      .save(file);
+  check("rpg-graph");  // of the same types but the ranker
 }
 
 TEST_CASE("a model of a type that the tool does not have is named in the message") {
