@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nn/golden.hpp>
 
+#include <simgr/nn/feed_forward.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>
-#include <simgr/nn/feed_forward.hpp>
 
 using namespace simgr;
 
