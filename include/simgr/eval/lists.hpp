@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <simgr/core/executor.hpp>
+#include <simgr/core/owned_matrix.hpp>
 #include <simgr/eval/evaluator.hpp>
 
 namespace simgr::SIMGR_ABI::eval {
