@@ -131,8 +131,16 @@ public:
 
   /// Writes weights, config, semantic ids and keys to one file: the old one or the new one, never
   /// half. Needs <simgr/io/model_file.hpp>.
-  void save(const std::string& path) const { io::ModelFile<Recommender>::save(*this, path); }
+  void save(const std::string& path) const {
+    static_assert(
+        requires { sizeof(io::ModelFile<Recommender>); },
+        "simgr: include <simgr/io/model_file.hpp> to call save");
+    io::ModelFile<Recommender>::save(*this, path);
+  }
   static Recommender load(const std::string& path) {
+    static_assert(
+        requires { sizeof(io::ModelFile<Recommender>); },
+        "simgr: include <simgr/io/model_file.hpp> to call load");
     return io::ModelFile<Recommender>::load(path);
   }
 
@@ -187,9 +195,9 @@ public:
     scorer(queries, ctx).log_probabilities(ctx, 0, histories.sequences(), out);
   }
 
-  /// The k best items for one history, best first; fewer where the options leave fewer. An empty
-  /// history gets the most popular items. Repeated items are fine; ids outside the catalogue are a
-  /// DataError.
+  /// The k best items for one history, best first; fewer where the options leave fewer or a beam
+  /// finds fewer, which has ranker.width places. An empty history gets the most popular items.
+  /// Repeated items are fine; ids outside the catalogue are a DataError.
   std::vector<Recommended> recommend(std::span<const ItemId> history, Index k,
                                      const RecommendOptions& options = {}) const {
     std::vector<Recommended> list(static_cast<std::size_t>(std::clamp<Index>(k, 0, items())));
