@@ -93,9 +93,12 @@ public:
     for (std::size_t digit = 0; digit < digits; ++digit) {
       const std::string name = "digit " + std::to_string(digit);
       if (used[digit] > claimed[digit]) {
-        return DataError("code " + std::to_string(used[digit] - 1) + " is out of range: " +
-                             "codes_per_digit says " + std::to_string(claimed[digit]),
-                         {.file = file, .field = name});
+        std::size_t place = digit;
+        while (Index{codes_[place]} + 1 != used[digit]) { place += digits; }
+        return DataError(
+            "code " + std::to_string(codes_[place]) + " of item " + std::to_string(place / digits) +
+                " is out of range: codes_per_digit says " + std::to_string(claimed[digit]),
+            {.file = file, .field = name});
       }
     }
     SemanticIds ids;
