@@ -236,7 +236,8 @@ inline std::vector<double> independent_logs(const Trie& trie, std::span<const do
 ///
 /// Source  Watanabe 1960; spec/simgr.md 3.2
 inline double total_correlation(const Trie& trie, std::span<const double> leaves) {
-  return entropy(digit_marginals(trie, leaves)) - entropy(leaves);
+  const double shared = entropy(digit_marginals(trie, leaves)) - entropy(leaves);
+  return shared < 0 ? 0 : shared;  // rounding apart, never negative
 }
 
 /// KL(p || q) over the same places; infinite where q has no mass and p has.
@@ -304,7 +305,7 @@ inline IndependenceBias independence_bias(const Trie& trie, std::span<const doub
   bias.total_correlation = total_correlation(trie, reference);
   bias.kl = divergence(reference, product);
   bias.valid_mass = std::exp(leaked);
-  bias.kl_restricted = bias.kl + leaked;
+  bias.kl_restricted = bias.kl + leaked < 0 ? 0 : bias.kl + leaked;  // rounding apart
   bias.rank_correlation = rank_correlation(reference, product);
   bias.overlap = overlap(best_items(trie, reference, k), best_items(trie, product, k));
   return bias;
