@@ -109,7 +109,7 @@ AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults
   AllSettings<Model> all{defaults.model, defaults.fit};
   for (const Setting& setting : settings) {
     if (const simgr::Failure failure = simgr::try_set_field(all, setting.name, setting.value)) {
-      throw UsageError(std::string("--set ") + failure->what());
+      throw UsageError(std::string("--set: ") + failure->what());
     }
   }
   return all;

@@ -204,7 +204,10 @@ void add_recommend(CLI::App& app, RecommendCommand& options) {
   command->add_option("--history", options.history, "items, oldest first")
       ->type_name("ITEMS")
       ->required();
-  number(command->add_option("--k", options.k, "places of the list"), Index{1}, Index{1} << 31)
+  number(
+      command->add_option("--k", options.k,
+                          "places of the list; a beam (lc-rec, tiger) fills at most ranker.width"),
+      Index{1}, Index{1} << 31)
       ->capture_default_str();
   one_of(command->add_option("--seen", options.seen, "what becomes of items of the history"),
          {"keep", "zero", "remove"});
@@ -241,7 +244,8 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
                              "digits of an id; default: 4, of rq-vae 3, of opq 32"),
          Index{1}, Index{4096});
   number(command->add_option("--codes", options.codes,
-                             "codes of a digit; default: 256, of hierarchical 16"),
+                             "codes of a digit; default: 256, of hierarchical 16; a catalogue of "
+                             "a few hundred items wants fewer, else no two of them share a code"),
          Index{1}, Index{1} << 20);
   number(command->add_option("--iterations", options.iterations, "of k-means"), Index{0},
          Index{1000000});
@@ -315,11 +319,15 @@ void add_analyse(CLI::App& app, AnalyseOptions& options) {
          Index{1} << 31)
       ->capture_default_str();
   options.widths = usual_widths;
+  std::string widths;
+  for (const Index width : usual_widths) {
+    widths += (widths.empty() ? "" : ",") + std::to_string(width);
+  }
   number(decoding->add_option("--widths", options.widths, "beams that are tried"), Index{1},
          Index{1} << 31)
       ->delimiter(',')
       ->type_name("N,N,…")
-      ->capture_default_str();
+      ->default_str(widths);
   add_seed(*decoding, options.seed, "of the draw of users")->capture_default_str();
   decoding->add_flag("--json", options.json, "one JSON line a model on standard output");
   add_threads(*decoding, options.threads);
@@ -361,8 +369,9 @@ int run(int argc, char** argv) {
   quickstart_command->add_option("--out", quickstart_options.out, "folder of models and report")
       ->type_name("DIR")
       ->capture_default_str();
-  quickstart_command->footer("About a minute on two cores. DIR/data is a data folder like any "
-                             "other: try every\nother command on it.");
+  quickstart_command->footer(
+      "Two or three minutes on two cores. DIR/data is a data folder like any other: try every\n"
+      "other command on it.");
   add_threads(*quickstart_command, quickstart_options.threads);
   quickstart_command->callback([&] { quickstart(quickstart_options); });
 

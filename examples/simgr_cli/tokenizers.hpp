@@ -37,7 +37,7 @@ struct Made {
 
 inline void set(auto& config, const std::string& name, const std::string& value) {
   if (const simgr::Failure failure = simgr::try_set_field(config, name, value)) {
-    throw UsageError(std::string("--set ") + failure->what());
+    throw UsageError(std::string("--set: ") + failure->what());
   }
 }
 
