@@ -177,7 +177,8 @@ void print_beams(const Analysed& model, const DecodingBias& bias, Index k) {
                             ? "beams through its prefixes:"
                             : "no beam decodes it; were its distribution decoded digit by digit:");
   if (spelt) {
-    std::printf("    probability that leaks to tuples of no item %.4f\n", bias.leaked);
+    std::printf("    its softmax gives %.4f to tuples of no item; shares below are of the rest\n",
+                bias.leaked);
   }
   std::string digits;
   for (std::size_t l = 1; l <= bias.beams.front().survival.size(); ++l) {

@@ -65,9 +65,12 @@ ReportedSection beams_section(const std::vector<Competitor>& models, Index users
       "Models that spell an item digit by digit, " + std::to_string(users) +
       " users of the test split: every item is scored exactly, then beams of all widths go through "
       "the same probabilities. Mass: what the model believes of the items that the beam ends with; "
-      "the rest it cannot list. Lost: targets in the exact ten and not in the beam's, an error of "
+      "the rest it cannot list. KL: of what the beam ends with, made to sum to one, from all "
+      "items, in nats. Lost: targets in the exact ten and not in the beam's, an error of "
       "search; won: the other way round. Targets that are missing from both are errors of the "
-      "model.";
+      "model. Exact rank of the missed: the median place among all items of targets that the beam "
+      "does not list. Alive: targets whose digits up to the first, second … one the beam still "
+      "has.";
   section.charts = {over_widths(
                         "probability that the beam captures", "mass", models,
                         [](const BeamBias& b) { return b.captured.mass; }, none),
@@ -111,8 +114,9 @@ ReportedSection digits_section(const std::vector<Competitor>& models, const Comp
       ", which is a model and not the truth. Total correlation: what the digits of the next item "
       "have in common given the user; nothing that predicts digits apart comes nearer than that, "
       "however well it is trained. KL: how far the model is; among items: after probability that "
-      "leaks to tuples of no item was taken away. For models of items: how far their own marginals "
-      "would be from them.";
+      "leaks to tuples of no item was taken away. Rows of digits \"its own, were they "
+      "apart\" know no other model: entropy and total correlation are those of the model itself, "
+      "and KL is how far its own marginals would be from it.";
   section.columns = {"model",          "digits", "entropy, nats",    "total correlation",      "KL",
                      "KL among items", "leaks",  "rank correlation", "overlap of the ten best"};
   for (const Competitor& model : models) {
