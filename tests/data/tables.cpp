@@ -181,7 +181,9 @@ TEST_CASE("broken tables are refused with file, line and column") {
       {head + "\"\",2,3\n", "t.csv:2: user: empty"},
       {head + "1,2,\n", "t.csv:2: time: expected a time in seconds, found \"\""},
       {head + "1,2,soon\n", "time: expected a time in seconds, found \"soon\""},
-      {head + "1,2,2014-01-01\n", "time: expected a time in seconds, found \"2014-01-01\""},
+      {head + "1,2,2014-01-01\n", "time: expected a time in seconds, found \"2014-01-01\"; any "
+                                  "number that grows with time will "
+                                  "do, a date will not"},
       {head + "1,2,nan\n", "found \"nan\""},
       {head + "1,2,inf\n", "found \"inf\""},
       {head + "1,2,1e30\n", "found \"1e30\""},

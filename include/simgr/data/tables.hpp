@@ -164,7 +164,8 @@ inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3
       const auto column = static_cast<std::size_t>(columns[2]);
       const auto read = time_of(reader[column]);
       if (!read) {
-        return DataError("expected a time in seconds, found " + data::in_quotes(reader[column]),
+        return DataError("expected a time in seconds, found " + data::in_quotes(reader[column]) +
+                             "; any number that grows with time will do, a date will not",
                          reader.where(reader.names()[column]));
       }
       time = *read;
