@@ -150,17 +150,20 @@ void add_import(CLI::App& app, ImportOptions& options) {
   };
   column("--user", options.user, "default: user, user_id, customer_id, reviewerID …");
   column("--item", options.item, "default: item, item_id, product_id, asin …");
-  column("--time", options.time, "in seconds; default: time, timestamp …, where there is one");
+  column("--time", options.time,
+         "in seconds, no dates; default: time, timestamp …, where there is one");
   command->callback([&] { import_table(options); });
 }
 
 void add_fit(CLI::App& app, FitOptions& options) {
   CLI::App* command = app.add_subcommand("fit", "train a model and save it");
-  command->footer(list_of_models() +
-                  "\n\nExample:\n  simgr fit simgr --data data --out model.simgr --epochs 20 --set "
-                  "encoder.width=128\n\nThe state of the run lies beside the model, in "
-                  "FILE.state. An existing FILE is replaced\nonly if it is a simgr model; it stays "
-                  "as FILE.previous.");
+  command->footer(
+      list_of_models() +
+      "\n\nExample:\n  simgr fit simgr --data data --out model.simgr --epochs 20 --set "
+      "encoder.width=128\n\nWithout --ids an item has 4 digits of 256 codes and one that tells "
+      "equal ones apart;\n'simgr tokenize' makes others, with --method opq those of "
+      "RPG's paper.\n\nThe state of the run lies beside the model, in FILE.state. An "
+      "existing FILE is replaced\nonly if it is a simgr model; it stays as FILE.previous.");
   command->add_option("MODEL", options.model, "one of the models below")->required()->type_name("");
   add_data(*command, options.data);
   command->add_option("--out", options.out, "the model file")->type_name("FILE")->required();
