@@ -84,8 +84,8 @@ void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, Write
   for (Index begin = 0; begin < x.rows(); begin += together) {
     const Index count = std::min(together, x.rows() - begin);
     for (Index i = 0; i < padded; ++i) {
-      std::memcpy(copied + i * stride, x.row(begin + std::min(i, count - 1)).data(),
-                  static_cast<std::size_t>(inner) * sizeof(float));
+      const Vector<const float> row = x.row(begin + std::min(i, count - 1));
+      std::copy(row.begin(), row.end(), copied + i * stride);
     }
     for (Index column = 0; column < y.cols(); column += panel_items) {
       pack(column, panel);
