@@ -47,13 +47,14 @@ struct Composition {
       "simgr: EveryDigit predicts an item digit by digit and needs an Encoder that spells "
       "items, such as TransformerEncoder<SemanticEmbedding, Causal>; for all digits at "
       "once use DigitHeads");
+  static constexpr bool examples_fit = [] {
+    if constexpr (autoregressive && requires { E::spelt_examples; }) {
+      return P::examples == E::spelt_examples;
+    }
+    return true;
+  }();
   static_assert(
-      [] {
-        if constexpr (autoregressive && requires { E::spelt_examples; }) {
-          return P::examples == E::spelt_examples;
-        }
-        return true;
-      }(),
+      examples_fit,
       "simgr: an EncoderDecoder reads a history for one target and needs EveryDigitOfLast; a "
       "causal TransformerEncoder teaches every next item at once and needs EveryDigit");
 
