@@ -13,9 +13,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <vector>
+
+#include <bench/processor.hpp>
 
 #include <simgr/baselines/tiger.hpp>
 #include <simgr/io/model_file.hpp>
@@ -28,9 +29,7 @@ using namespace simgr;
 constexpr Index item_count = 12088, user_count = 64, length = 20, listed = 20;
 
 double processor_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+  return bench::seconds() * 1e3;
 }
 double wall_ms() {
   return std::chrono::duration<double, std::milli>(

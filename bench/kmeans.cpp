@@ -6,14 +6,12 @@
 //
 //   bench_kmeans VECTORS.npy[.gz] [rounds] [levels] [codes] [iterations]
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
 #include <exception>
 #include <string>
 #include <vector>
+
+#include <bench/timing.hpp>
 
 #include <simgr/data/npy.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
@@ -23,28 +21,7 @@ namespace {
 using simgr::Index;
 using namespace simgr::tokenizer;
 
-struct Seconds {
-  double wall = 0, processor = 0;
-};
-
-template <class F>
-Seconds median_of(int rounds, F&& f) {
-  std::vector<double> wall, processor;
-  for (int round = 0; round < rounds; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::clock_t ticks = std::clock();
-    f();
-    processor.push_back(static_cast<double>(std::clock() - ticks) / CLOCKS_PER_SEC);
-    wall.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  std::sort(wall.begin(), wall.end());
-  std::sort(processor.begin(), processor.end());
-  return {wall[wall.size() / 2], processor[processor.size() / 2]};
-}
-
-int argument(int argc, char** argv, int at, int otherwise) {
-  return argc > at ? std::atoi(argv[at]) : otherwise;
-}
+using bench::argument, bench::median_of, bench::Seconds;
 
 void run(int argc, char** argv) {
   const auto vectors = simgr::data::read_npy(argv[1]);

@@ -6,22 +6,17 @@
 //
 //   bench_opq VECTORS.npy[.gz] [rounds] [digits] [codes] [rotations]
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
 #include <exception>
-#include <vector>
+
+#include <bench/timing.hpp>
 
 #include <simgr/data/npy.hpp>
 #include <simgr/tokenizer/product_quantizer.hpp>
 
 namespace {
 
-int argument(int argc, char** argv, int at, int otherwise) {
-  return argc > at ? std::atoi(argv[at]) : otherwise;
-}
+using bench::argument;
 
 void run(int argc, char** argv) {
   using namespace simgr::tokenizer;
@@ -30,22 +25,13 @@ void run(int argc, char** argv) {
   const ProductQuantizerConfig config{.digits = argument(argc, argv, 3, 32),
                                       .codes = argument(argc, argv, 4, 256),
                                       .rotations = argument(argc, argv, 5, 50)};
-  std::vector<double> wall, processor;
   FittedProductQuantizer found;
-  for (int round = 0; round < rounds; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::clock_t ticks = std::clock();
-    found = fit_product_quantizer(vectors, config);
-    processor.push_back(static_cast<double>(std::clock() - ticks) / CLOCKS_PER_SEC);
-    wall.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  std::sort(wall.begin(), wall.end());
-  std::sort(processor.begin(), processor.end());
-  const auto middle = static_cast<std::size_t>(rounds / 2);
+  const auto taken =
+      bench::median_of(rounds, [&] { found = fit_product_quantizer(vectors, config); });
   std::printf("{\"opq\": \"%td x %td of %td x %td, %td rotations\", \"seconds\": %.3f, "
               "\"processor_seconds\": %.3f, \"error\": %.6f}\n",
-              config.digits, config.codes, vectors.rows, vectors.cols, config.rotations,
-              wall[middle], processor[middle], found.error.back());
+              config.digits, config.codes, vectors.rows, vectors.cols, config.rotations, taken.wall,
+              taken.processor, found.error.back());
 }
 
 }  // namespace
