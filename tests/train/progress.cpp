@@ -48,11 +48,16 @@ TEST_CASE("away from a terminal there is one plain line an epoch") {
                                        .seconds = 10,
                                        .tokens_per_second = 987,
                                        .validation_ndcg10 = 0.0312});
+    pass(10);
+    progress(simgr::train::EpochReport{
+        .epoch = 3, .epochs = 4, .loss = 6, .seconds = 10, .tokens_per_second = 987});
   }
   CHECK(out.str() ==
         "epoch 1/4  loss 6.5000  ndcg@10 0.0402 (best)  10.00 s  12.3k tokens/s  left 0:30\n"
         "epoch 2/4  loss 6.2500  ndcg@10 0.0312 (best 0.0402, epoch 1)  10.00 s  987 tokens/s  "
-        "left 0:20\n");
+        "left 0:20\n"
+        "epoch 3/4  loss 6.0000  ndcg@10 - (best 0.0402, epoch 1)  10.00 s  987 tokens/s  "
+        "left 0:10\n");
 }
 
 TEST_CASE("on a terminal one line is redrawn, at most ten times a second, and ended once") {

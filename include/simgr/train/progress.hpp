@@ -97,13 +97,10 @@ public:
         best_ = *report.validation_ndcg10;
         best_epoch_ = report.epoch;
       }
-      validation_ = "  ndcg@10 " + detail::fixed(*report.validation_ndcg10, 4);
-      if (best_epoch_ > 0 && !report.best) {
-        validation_ +=
-            " (best " + detail::fixed(best_, 4) + ", epoch " + std::to_string(best_epoch_) + ")";
-      } else if (report.best) {
-        validation_ += " (best)";
-      }
+      validation_ = "  ndcg@10 " + detail::fixed(*report.validation_ndcg10, 4) +
+                    (report.best ? " (best)" : best_yet());
+    } else if (best_epoch_ > 0) {
+      validation_ = "  ndcg@10 -" + best_yet();
     }
     const std::string line = head(report.epoch, report.epochs) + loss_text(report.loss) +
                              validation_ + "  " + detail::fixed(report.seconds, 2) + " s  " +
@@ -127,6 +124,11 @@ public:
   }
 
 private:
+  std::string best_yet() const {
+    return best_epoch_ == 0 ? std::string()
+                            : " (best " + detail::fixed(best_, 4) + ", epoch " +
+                                  std::to_string(best_epoch_) + ")";
+  }
   static std::string head(Index epoch, Index epochs) {
     return "epoch " + std::to_string(epoch) + "/" + std::to_string(epochs);
   }
