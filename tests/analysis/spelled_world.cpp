@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -19,16 +20,16 @@ using namespace simgr;
 TEST_CASE("In the synthetic catalogue, the mass of a trained model's beam is that of enumeration") {
   const auto world = data::synthetic_catalogue({.users = 150});
   const auto split = data::leave_one_out(world.interactions);
+  baselines::LcRec::Config config = baselines::lc_rec_defaults.model;
+  config.encoder.width = 16;
+  config.encoder.layers = 1;
+  config.encoder.heads = 2;
+  config.encoder.dropout = config.encoder.attention_dropout = 0;
+  baselines::LcRec trained({.items = 600, .ids = world.ids}, config, 5);
+  trained.fit(split, {.epochs = 3, .batch = 16, .optimizer = {.rate = 3e-3}});
   for (const Index width : {Index{1}, Index{4}, Index{20}}) {
-    baselines::LcRec::Config config = baselines::lc_rec_defaults.model;
-    config.encoder.width = 16;
-    config.encoder.layers = 1;
-    config.encoder.heads = 2;
-    config.encoder.dropout = config.encoder.attention_dropout = 0;
     config.ranker.width = width;
-    baselines::LcRec model({.items = 600, .ids = world.ids}, config, 5);
-    model.fit(split, {.epochs = 3, .batch = 16, .optimizer = {.rate = 3e-3}});
-
+    const baselines::LcRec model(trained.catalogue(), config, std::as_const(trained).weights());
     Ragged<ItemId> histories;
     constexpr Index users = 20;
     for (Index u = 0; u < users; ++u) { histories.push_back(split.test.histories[u]); }
