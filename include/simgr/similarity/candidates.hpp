@@ -36,40 +36,50 @@ struct CandidatesShape {
   CandidatesConfig own{};
 };
 
+namespace detail {
+
+/// Candidates whose vectors are rows that somebody else owns: they have no parameters, compute
+/// nothing, and their gradient lands where those rows' does.
+template <class CandidatesConfig>
+struct LentRows {
+  using Config = CandidatesConfig;
+  using Shape = CandidatesShape<Config>;
+  static constexpr bool encodes_items = false;
+  template <class T, class S = Host>
+  struct Params {};
+  template <class T, class S = Host>
+  struct Cache {};
+  template <class F, class... P>
+  static void for_each_parameter(const Shape&, F&&, P&...) {}
+
+  template <class T, class S, class Ctx>
+  static Matrix<const T, S> vectors(const Shape&, const Params<T, S>&, Matrix<const T, S> rows,
+                                    const ItemsView<S>&, Cache<T, S>&, Ctx&) {
+    return rows;
+  }
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> gradient(const Shape&, const Params<T, S>&, Matrix<T, S> drows, Ctx&) {
+    return drows;
+  }
+  template <class T, class S, class Ctx>
+  static void backward(const Shape&, const Params<T, S>&, const Params<T, S>&, MatrixArg<T, S>,
+                       const ItemsView<S>&, MatrixArg<T, S>, Matrix<T, S>, const Cache<T, S>&,
+                       Ctx&) {}
+};
+
+}  // namespace detail
+
 /// The item vectors that the encoder reads are the ones it is compared with.
 struct TiedItems {
   using States = flow::UserStates;
   using Scores = flow::ItemScores;
   template <class E>
-  struct Over {
+  struct Over : detail::LentRows<NoFields> {
     static_assert(
         E::EmbeddingType::row_per_item,
         "simgr: TiedItems needs an Embedding with one row for each item (ItemEmbedding or "
         "PooledDigitEmbedding); after SemanticEmbedding use PooledDigits, OwnItems or "
         "EncodedItems");
-    using Config = NoFields;
-    using Shape = CandidatesShape<Config>;
-    static constexpr bool encodes_items = false;
-    template <class T, class S = Host>
-    struct Params {};
-    template <class T, class S = Host>
-    struct Cache {};
-    template <class F, class... P>
-    static void for_each_parameter(const Shape&, F&&, P&...) {}
-
-    template <class T, class S, class Ctx>
-    static Matrix<const T, S> vectors(const Shape&, const Params<T, S>&, Matrix<const T, S> rows,
-                                      const ItemsView<S>&, Cache<T, S>&, Ctx&) {
-      return rows;
-    }
-    template <class T, class S, class Ctx>
-    static Matrix<T, S> gradient(const Shape&, const Params<T, S>&, Matrix<T, S> drows, Ctx&) {
-      return drows;
-    }
-    template <class T, class S, class Ctx>
-    static void backward(const Shape&, const Params<T, S>&, const Params<T, S>&, MatrixArg<T, S>,
-                         const ItemsView<S>&, MatrixArg<T, S>, Matrix<T, S>, const Cache<T, S>&,
-                         Ctx&) {}
   };
 };
 
