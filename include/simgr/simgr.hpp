@@ -96,6 +96,7 @@
 #include <simgr/ranker/free_beam.hpp>
 #include <simgr/ranker/graph_decoding.hpp>
 #include <simgr/ranker/listable_nodes.hpp>
+#include <simgr/ranker/listed_item.hpp>
 #include <simgr/ranker/seen_items.hpp>
 #include <simgr/ranker/trie_beam.hpp>
 #include <simgr/ranker/tuple_lists.hpp>

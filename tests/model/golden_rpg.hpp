@@ -236,7 +236,7 @@ struct RpgCase {
       const auto met = Graph::walk(
           bench.ctx, config, state, items_count,
           [&](ItemId item) { return scores.item_score(own.row(0), item); },
-          [&](std::span<const Graph::Met> kept) {
+          [&](std::span<const ranker::ListedItem> kept) {
             for (std::size_t place = 0; place < kept.size(); ++place) {
               CHECK(kept[place].item ==
                     rounds[static_cast<std::size_t>((user * config.rounds + round) * config.beam) +
@@ -246,7 +246,7 @@ struct RpgCase {
           });
       CHECK(round == config.rounds);
       std::set<ItemId> ours, theirs;
-      for (const Graph::Met& one : met) {
+      for (const ranker::ListedItem& one : met) {
         ours.insert(one.item);
         CHECK(one.score == doctest::Approx(item_scores.view()(user, one.item)).epsilon(1e-5));
       }

@@ -18,7 +18,8 @@ namespace simgr::SIMGR_ABI::ranker {
 ///
 /// A prefix that many items share is computed once for each row, so the cost is the number of
 /// distinct prefixes, not items · digits. The trie is walked depth first in tiles of nodes, all
-/// rows together: memory is that of one tile for each digit, whatever the catalogue.
+/// rows together: memory is that of one tile and its children for each digit, whatever the
+/// catalogue.
 ///
 /// Items of one tuple have the score of the tuple. Where ids are unique, Σ e^score is one minus the
 /// probability that the softmax gives to what is no item; with Support::children it is one.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -13,6 +12,7 @@
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/flow.hpp>
+#include <simgr/ranker/listed_item.hpp>
 #include <simgr/ranker/seen_items.hpp>
 
 namespace simgr::SIMGR_ABI::ranker {
@@ -66,19 +66,18 @@ struct GraphDecoding {
       const RowRule rule = rule_of(filter, row, scores.candidates(), memory.span());
       const Matrix<float> logs = ctx.template take<float>(1, scores.keys.rows());
       scores.log_probabilities(ctx, row, 1, logs);
-      const std::span<Met> all = walk(
+      const std::span<ListedItem> all = walk(
           ctx, c, state, scores.candidates(),
           [&](ItemId item) { return scores.item_score(logs.row(0), item); },
-          [](std::span<const Met>) {});
-      auto end = std::remove_if(all.begin(), all.end(), [&](const Met& met) {
-        return rule.skips(met.item) || (rule.restricted && !RowRule::holds(rule.only, met.item));
-      });
-      const auto listed =
-          ctx.template take<Met>((end - all.begin()) + static_cast<Index>(rule.zeroed.size()));
-      Met* last = std::copy(all.begin(), end, listed.begin());
-      for (const ItemId id : rule.zeroed) { *last++ = {0.0f, id}; }
+          [](std::span<const ListedItem>) {});
+      auto end = std::remove_if(all.begin(), all.end(),
+                                [&](const ListedItem& met) { return !rule.lists(met.item); });
+      const auto listed = ctx.template take<ListedItem>((end - all.begin()) +
+                                                        static_cast<Index>(rule.zeroed.size()));
+      ListedItem* last = std::copy(all.begin(), end, listed.begin());
+      for (const ItemId id : rule.zeroed) { *last++ = {id, 0.0f}; }
       found[row] = std::min(ids.cols(), listed.size());
-      std::partial_sort(listed.begin(), listed.begin() + found[row], last, better);
+      std::partial_sort(listed.begin(), listed.begin() + found[row], last, listed_before);
       for (Index place = 0; place < found[row]; ++place) {
         ids(row, place) = listed[place].item;
         best(row, place) = listed[place].score;
@@ -86,28 +85,19 @@ struct GraphDecoding {
     }
   }
 
-  /// An item that a walk has met.
-  struct Met {
-    float score;
-    ItemId item;
-  };
-  static bool better(const Met& a, const Met& b) noexcept {
-    return a.score != b.score ? a.score > b.score : a.item < b.item;
-  }
-
   /// One walk -> all items that were met, those that the last round keeps first. score(item) is
   /// asked once for each, and after_round(S) is told what each round keeps, best first.
   template <class Ctx, class Score, class Round>
-  static std::span<Met> walk(Ctx& ctx, const Config& c, const State& state, Index items,
-                             Score&& score, Round&& after_round) {
+  static std::span<ListedItem> walk(Ctx& ctx, const Config& c, const State& state, Index items,
+                                    Score&& score, Round&& after_round) {
     const auto flags = ctx.template take<std::uint8_t>(items);
     std::fill(flags.begin(), flags.end(), std::uint8_t{0});
-    const auto met = ctx.template take<Met>(items);
+    const auto met = ctx.template take<ListedItem>(items);
     Index count = 0;
     const auto meet = [&](ItemId item) {
       if (flags[item] == 0) {
         flags[item] = 1;
-        met[count++] = {score(item), item};
+        met[count++] = {item, score(item)};
       }
     };
     for (const ItemId item : state.starts) { meet(item); }
@@ -120,8 +110,8 @@ struct GraphDecoding {
       }
       kept = std::min(c.beam, count);
       // S is kept in C, so the best of C are the best of all that were met.
-      std::partial_sort(met.begin(), met.begin() + kept, met.begin() + count, better);
-      after_round(std::span<const Met>(met.begin(), static_cast<std::size_t>(kept)));
+      std::partial_sort(met.begin(), met.begin() + kept, met.begin() + count, listed_before);
+      after_round(std::span<const ListedItem>(met.begin(), static_cast<std::size_t>(kept)));
     }
     return {met.begin(), static_cast<std::size_t>(count)};
   }

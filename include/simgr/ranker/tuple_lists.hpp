@@ -2,18 +2,17 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <span>
 
 #include <simgr/core/arena.hpp>
+#include <simgr/ranker/listed_item.hpp>
 #include <simgr/ranker/seen_items.hpp>
 #include <simgr/tokenizer/trie.hpp>
 
 namespace simgr::SIMGR_ABI::ranker {
 
-/// The best items of tuples with scores, best first: score descending, then id ascending. All items
-/// of a tuple have its score, except for zeroed ones. Scores that are NaN come last, so that broken
-/// weights make a poor list and no more.
+/// The best items of tuples with scores, in the order of listed_before. All items of a tuple have its
+/// score, except for zeroed ones.
 ///
 /// @param leaves  of the trie, none twice; -1 is passed over
 ///
@@ -22,16 +21,12 @@ template <class Ctx>
 Index list_tuples(Ctx& ctx, const Trie& trie, std::span<const std::int32_t> leaves,
                   std::span<const float> scores, const RowRule& rule, Vector<ItemId> ids,
                   Vector<float> best) {
-  struct Place {
-    ItemId item;
-    float score;
-  };
   Arena::Scope scope(ctx.arena);
   auto most = static_cast<Index>(rule.zeroed.size());
   for (const std::int32_t leaf : leaves) {
     most += leaf < 0 ? 0 : trie.children(trie.digits(), leaf).size();
   }
-  const auto places = ctx.template take<Place>(most);
+  const auto places = ctx.template take<ListedItem>(most);
   Index count = 0;
   for (const ItemId item : rule.zeroed) { places[count++] = {item, 0.0f}; }
   for (std::size_t n = 0; n < leaves.size(); ++n) {
@@ -44,12 +39,7 @@ Index list_tuples(Ctx& ctx, const Trie& trie, std::span<const std::int32_t> leav
       }
     }
   }
-  std::sort(places.begin(), places.begin() + count, [](const Place& a, const Place& b) {
-    if (std::isnan(a.score) || std::isnan(b.score)) {  // neither is above the other
-      return std::isnan(a.score) == std::isnan(b.score) ? a.item < b.item : std::isnan(b.score);
-    }
-    return a.score != b.score ? a.score > b.score : a.item < b.item;
-  });
+  std::sort(places.begin(), places.begin() + count, listed_before);
   count = std::min(count, ids.size());
   for (Index i = 0; i < count; ++i) {
     ids[i] = places[i].item;
