@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <support/allocations.hpp>
+#include <support/learnt_world.hpp>
 #include <support/temporary_folder.hpp>
 
 #include <simgr/eval/model.hpp>
@@ -114,43 +115,15 @@ TEST_CASE("LC-Rec recommends without allocating once it is warm") {
 }
 
 TEST_CASE("LC-Rec learns, is saved, and spells new items") {
-  const SpelledWorld world;
-  data::Interactions interactions{.items = 60};
-  for (Index user = 0; user < 40; ++user) {
-    std::vector<ItemId> history;
-    for (Index t = 0; t < 6; ++t) { history.push_back(static_cast<ItemId>((user + t) % 60)); }
-    interactions.histories.push_back(history);
-  }
-  const auto split = data::leave_one_out(interactions);
   LcRec::Config config = baselines::lc_rec_defaults.model;
   config.encoder.width = 32;
   config.encoder.layers = 2;
   config.encoder.heads = 2;
   config.encoder.dropout = config.encoder.attention_dropout = 0;
-  LcRec model(world.catalogue, config, 3);
-  double first = 0, last = 0;
-  model.fit(
-      split, {.epochs = 60, .batch = 8, .evaluate_every = 20, .optimizer = {.rate = 5e-3}},
-      [&](const train::EpochReport& epoch) { (epoch.epoch == 1 ? first : last) = epoch.loss; });
-  CHECK(last < 0.5 * first);
-  CHECK(eval::evaluate_model(model, split.test).at(10).all.hr > 0.5);
-
-  const simgr_test::TemporaryFolder folder;
-  model.save(folder.file("spelt.simgr"));
-  auto loaded = LcRec::load(folder.file("spelt.simgr"));
-  const std::vector<ItemId> history{7, 8, 9};
-  const RecommendOptions all{.seen = ranker::Seen::keep};
-  const auto before = model.recommend(history, 10, all), again = loaded.recommend(history, 10, all);
-  REQUIRE(before.size() == again.size());
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    CHECK(before[i].item == again[i].item);
-    CHECK(before[i].score == again[i].score);
-  }
-  loaded.add_items(world.catalogue.ids.codes.view().slice(before.front().item, 1));
-  const auto after = loaded.recommend(history, 10, all);
-  CHECK(after[0].item == before[0].item);
-  CHECK(after[1].item == 60);
-  CHECK(after[1].score == after[0].score);
+  LcRec model(SpelledWorld().catalogue, config, 3);
+  simgr_test::check_learns(
+      model, {.epochs = 60, .batch = 8, .evaluate_every = 20, .optimizer = {.rate = 5e-3}}, 0.5);
+  simgr_test::check_saved_and_extended(model);
 }
 
 TEST_CASE("Without a trie, lists are shorter") {
