@@ -46,7 +46,8 @@ MAY_INCLUDE = {
 THIRD_PARTY = [
     (r"(unsupported/)?Eigen/", r"cpu/"),
     (r"nlohmann/", r"data/json\.hpp$"),
-    (r"zlib\.h$", r"data/byte_source\.hpp$"),
+    (r"zlib\.h$", r"data/zlib_inflater\.hpp$"),
+    (r"isa-l/", r"data/isal_inflater\.hpp$"),
     (r"xtensor/|xtl/", r"interop/"),
     (r"mpi\.h$", r"distributed/mpi\.hpp$"),
     (r"cuda|cublas|nccl", r"cuda/"),

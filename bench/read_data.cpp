@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <sys/resource.h>
+#include <zlib.h>
 
 #include <simgr/core/rng.hpp>
 #include <simgr/data/byte_source.hpp>

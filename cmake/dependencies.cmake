@@ -22,6 +22,9 @@ simgr_require(nlohmann_json 3.11 nlohmann_json::nlohmann_json https://github.com
               d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273 single_include)
 find_package(ZLIB REQUIRED)
 find_package(xtensor QUIET)  # only for simgr::xtensor
+find_path(SIMGR_ISAL_INCLUDE isa-l/igzip_lib.h DOC "Headers of ISA-L, only for simgr::isal")
+find_library(SIMGR_ISAL_LIBRARY isal DOC "ISA-L, only for simgr::isal")
+mark_as_advanced(SIMGR_ISAL_INCLUDE SIMGR_ISAL_LIBRARY)
 
 if(SIMGR_BUILD_TESTS OR SIMGR_BUILD_EXAMPLES OR SIMGR_BUILD_BENCH)
   find_package(Threads REQUIRED)

@@ -145,6 +145,13 @@ def reading(options, folder):
     mine, other = median(ours, "cpu"), median(theirs, "cpu")
     row("e", f".gz, gzread of the file (inflating from memory: {median(bare, 'cpu') * 1e3:.3g} ms)", mine * 1e3, other * 1e3,
         mine / other, 1.1, False, " ms")
+    if os.path.exists(reader + "_isal"):
+        ours, theirs = [], []
+        for _ in range(5):
+            ours += run(reader + "_isal", "sequences", packed, 41)[0]
+            theirs += run(reader, "zlib", packed, 41)[0]
+        mine, other = median(ours, "cpu"), median(theirs, "cpu")
+        row("e", ".gz with simgr::isal, gzread of the file", mine * 1e3, other * 1e3, mine / other, 1.1, False, " ms")
     vectors = os.path.join(options.data, "text_embeddings_minilm", "embeddings.npy.gz")
     found, opq = peer("kmeans_faiss.py", vectors, os.path.join(options.bench, "bench_kmeans"), 3,
                       os.path.join(options.bench, "bench_opq"))

@@ -37,6 +37,7 @@
 #include <simgr/data/synthetic_catalogue.hpp>
 #include <simgr/data/tables.hpp>
 #include <simgr/data/utf8.hpp>
+#include <simgr/data/zlib_inflater.hpp>
 #include <simgr/encoder/encoder_decoder.hpp>
 #include <simgr/encoder/history_tokens.hpp>
 #include <simgr/encoder/item_embedding.hpp>

@@ -14,8 +14,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define SIMGR_JOIN_(a, b, c, d, e) a##b##c##d##e
-#define SIMGR_JOIN(a, b, c, d, e) SIMGR_JOIN_(a, b, c, d, e)
+#define SIMGR_JOIN_(a, b, c, d, e, f) a##b##c##d##e##f
+#define SIMGR_JOIN(a, b, c, d, e, f) SIMGR_JOIN_(a, b, c, d, e, f)
 
 #if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
 #define SIMGR_ABI_SIMD _avx512vbmi2
@@ -51,8 +51,15 @@
 #define SIMGR_ABI_ERRORS _noexcept
 #endif
 
+#if defined(SIMGR_ISAL)
+#define SIMGR_ABI_INFLATER _isal
+#else
+#define SIMGR_ABI_INFLATER
+#endif
+
 #define SIMGR_ABI                                                                                  \
-  inline SIMGR_JOIN(v0, SIMGR_ABI_SIMD, SIMGR_ABI_CLMUL, SIMGR_ABI_CHECKED, SIMGR_ABI_ERRORS)
+  inline SIMGR_JOIN(v0, SIMGR_ABI_SIMD, SIMGR_ABI_CLMUL, SIMGR_ABI_CHECKED, SIMGR_ABI_ERRORS,      \
+                    SIMGR_ABI_INFLATER)
 
 namespace simgr::SIMGR_ABI {
 

@@ -15,13 +15,21 @@
 #include <utility>
 #include <vector>
 
-#include <zlib.h>
-
 #include <simgr/core/error.hpp>
 #include <simgr/core/types.hpp>
-#include <simgr/data/crc32_folding.hpp>
+#if defined(SIMGR_ISAL)
+#include <simgr/data/isal_inflater.hpp>
+#else
+#include <simgr/data/zlib_inflater.hpp>
+#endif
 
 namespace simgr::SIMGR_ABI::data {
+
+#if defined(SIMGR_ISAL)
+using Inflater = IsalInflater;
+#else
+using Inflater = ZlibInflater;
+#endif
 
 /// What a file may cost its reader.
 struct SourceLimits {
@@ -33,7 +41,7 @@ struct SourceLimits {
 /// The bytes of a file, in order, unpacked where it is gzip (told by its first two bytes, not by
 /// its name). Concatenated gzip members are one stream.
 ///
-/// Cost    about 100 KiB of memory, whatever the file's size
+/// Cost    less than 200 KiB of memory, whatever the file's size
 /// Errors  IoError: the file cannot be opened or read
 ///         DataError: a gzip stream that is cut, damaged or followed by something else, or that
 ///         grows beyond the limits
@@ -54,17 +62,14 @@ public:
       return *std::move(failure);
     }
     if (source.filled_ >= 2 && source.at_magic()) {
-      source.inflate_.reset(new z_stream{});  // the deleter ends a stream that never began, too
-      if (inflateInit2(source.inflate_.get(), 15 + 16) != Z_OK) {
-        return IoError("zlib cannot start", source.where());
-      }
+      source.inflater_.emplace();
     }
     return source;
   }
 
   /// Writes up to `capacity` bytes to `into`; 0 means the end.
   Result<std::size_t> read(char* into, std::size_t capacity) {
-    auto count = inflate_ != nullptr ? read_packed(into, capacity) : read_plain(into, capacity);
+    auto count = inflater_ ? read_packed(into, capacity) : read_plain(into, capacity);
     if (count) {
       position_ += static_cast<std::int64_t>(*count);
       if (position_ > limits_.total_bytes) {
@@ -77,7 +82,7 @@ public:
   const std::string& path() const noexcept { return path_; }
   /// Unpacked bytes handed out so far.
   std::int64_t position() const noexcept { return position_; }
-  bool compressed() const noexcept { return inflate_ != nullptr; }
+  bool compressed() const noexcept { return inflater_.has_value(); }
   /// Size of a plain file; 0 where the file is compressed or the system does not know.
   std::int64_t plain_bytes() const { return compressed() ? 0 : file_bytes_; }
   /// About how many unpacked bytes the file has, judged by those seen so far. At most 16 times its
@@ -94,13 +99,8 @@ public:
 private:
   struct Close {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-    void operator()(z_stream* stream) const noexcept {
-      inflateEnd(stream);
-      delete stream;
-    }
   };
   static constexpr std::size_t packed_bytes = std::size_t{1} << 16;
-  static constexpr std::size_t trailer_bytes = 8;  // of a gzip member: CRC-32 and length
 
   ByteSource(std::string path, const SourceLimits& limits)
       : path_(std::move(path)), limits_(limits) {}
@@ -110,9 +110,9 @@ private:
     return packed_[taken_] == 0x1f && taken_ + 1 < filled_ && packed_[taken_ + 1] == 0x8b;
   }
 
-  /// Reads the next raw bytes behind those not yet taken and the trailer in front of them.
+  /// Reads the next raw bytes behind those not yet taken and what the inflater reads again.
   Failure refill() {
-    const std::size_t gone = taken_ - std::min(taken_, trailer_bytes);
+    const std::size_t gone = taken_ - std::min(taken_, Inflater::bytes_before);
     std::memmove(packed_.data(), packed_.data() + gone, filled_ - gone);
     filled_ -= gone;
     taken_ -= gone;
@@ -140,35 +140,7 @@ private:
     return count;
   }
 
-  void begin_member() {
-    inflateReset(inflate_.get());
-    inflateValidate(inflate_.get(), 1);
-    in_header_ = true;
-    between_members_ = false;
-    checksum_ = 0;
-    member_bytes_ = 0;
-  }
-
-  void add_to_checksum(const unsigned char* bytes, std::size_t count) {
-    std::array<unsigned char, 64> rest;
-    const std::size_t folded = fold_crc32(checksum_, bytes, count, rest);
-    if (folded > 0) {
-      checksum_ = static_cast<std::uint32_t>(crc32(0xffffffffu, rest.data(), 64));
-    }
-    checksum_ = static_cast<std::uint32_t>(
-        crc32_z(checksum_, bytes + folded, static_cast<z_size_t>(count - folded)));
-    member_bytes_ += static_cast<std::uint32_t>(count);
-  }
-
-  /// Whether the eight bytes just taken are checksum and length of this member.
-  bool trailer_fits() const noexcept {
-    std::array<std::uint32_t, 2> trailer{};
-    std::memcpy(trailer.data(), packed_.data() + taken_ - trailer_bytes, trailer_bytes);
-    return trailer[0] == checksum_ && trailer[1] == member_bytes_;
-  }
-
   Result<std::size_t> read_packed(char* into, std::size_t capacity) {
-    z_stream& stream = *inflate_;
     std::size_t written = 0;
     while (written < capacity && !finished_) {
       // Room for a block of output: zlib copies with more care for 32 KiB behind the begin of a call,
@@ -186,37 +158,26 @@ private:
         if (!at_magic()) {
           return DataError("there are bytes behind the end of the gzip stream", where());
         }
-        begin_member();
+        inflater_->begin_member();
+        between_members_ = output_waits_ = false;
       }
-      if (filled_ == taken_) {
+      if (filled_ == taken_ && !output_waits_) {
         return DataError("the gzip stream is cut off: its end is missing after " +
                              std::to_string(raw_) + " packed bytes",
                          where());
       }
-      stream.next_in = packed_.data() + taken_;
-      stream.avail_in = static_cast<uInt>(filled_ - taken_);
-      stream.next_out = reinterpret_cast<Bytef*>(into + written);
-      const auto room = std::min<std::size_t>(capacity - written, std::size_t{1} << 30);
-      stream.avail_out = static_cast<uInt>(room);
-      const int code = inflate(&stream, in_header_ ? Z_BLOCK : Z_NO_FLUSH);
-      taken_ = filled_ - stream.avail_in;
-      const std::size_t count = room - stream.avail_out;
-      add_to_checksum(reinterpret_cast<const unsigned char*>(into + written), count);
-      written += count;
-      if (in_header_ && code == Z_OK && (stream.data_type & 128) != 0) {
-        in_header_ = false;
-        inflateValidate(&stream, 0);  // add_to_checksum does it in a sixth of the time
-      }
-      if (code == Z_STREAM_END) {
-        if (!trailer_fits()) {
-          return DataError("the gzip stream is damaged: incorrect checksum or length", where());
-        }
-        between_members_ = true;
-      } else if (code != Z_OK && code != Z_BUF_ERROR) {
-        const char* reason = stream.msg != nullptr ? stream.msg : "out of memory";
-        return DataError(std::string("the gzip stream is damaged: ") + reason, where());
-      } else if (code == Z_BUF_ERROR && stream.avail_in > 0 && stream.avail_out > 0) {
-        return DataError("the gzip stream is damaged: it makes no progress", where());
+      const std::size_t waiting = filled_ - taken_, room = capacity - written;
+      const Inflated done =
+          inflater_->inflate(packed_.data() + taken_, waiting, into + written, room);
+      taken_ += done.taken;
+      written += done.written;
+      between_members_ = done.ended;
+      output_waits_ = done.written == room;  // there may be more of what was taken already
+      const bool stands_still = waiting > 0 && done.taken + done.written == 0 && !done.ended;
+      if (done.damage != nullptr || stands_still) {
+        return DataError(std::string("the gzip stream is damaged: ") +
+                             (stands_still ? "it makes no progress" : done.damage),
+                         where());
       }
       const std::int64_t unpacked = position_ + static_cast<std::int64_t>(written);
       const std::int64_t used = raw_ - static_cast<std::int64_t>(filled_ - taken_);
@@ -232,14 +193,13 @@ private:
   std::string path_;
   SourceLimits limits_;
   std::unique_ptr<std::FILE, Close> file_;
-  std::unique_ptr<z_stream, Close> inflate_;
+  std::optional<Inflater> inflater_;    // where the file is gzip
   std::vector<unsigned char> packed_;   // raw bytes of the file
   std::size_t taken_ = 0, filled_ = 0;  // the part of packed_ not yet used
   std::int64_t file_bytes_ = 0;
   std::int64_t raw_ = 0;  // bytes read from the file
   std::int64_t position_ = 0;
-  bool in_header_ = true, between_members_ = false, finished_ = false, at_file_end_ = false;
-  std::uint32_t checksum_ = 0, member_bytes_ = 0;  // of this gzip member; the second modulo 2^32
+  bool between_members_ = true, output_waits_ = false, finished_ = false, at_file_end_ = false;
 };
 
 /// A file as blocks of whole lines: memory is one block, whatever the file's size.
