@@ -21,6 +21,7 @@
 #include <simgr/data/batcher.hpp>
 #include <simgr/data/byte_source.hpp>
 #include <simgr/data/csv.hpp>
+#include <simgr/data/date.hpp>
 #include <simgr/data/decimal.hpp>
 #include <simgr/data/interaction_table.hpp>
 #include <simgr/data/interactions.hpp>

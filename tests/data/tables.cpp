@@ -33,6 +33,16 @@ simgr::Result<Interactions> inter(const TemporaryFolder& folder, const std::stri
 
 }  // namespace
 
+TEST_CASE("times may be dates, and sort as such") {
+  const TemporaryFolder folder;
+  const auto table = read(folder, "user,item,time\n1,a,2014-07-23\n1,b,2013-12-31T23:59:59Z\n"
+                                  "1,c,2014-07-23 00:00:01\n")
+                         .value_or_raise();
+  CHECK(table.histories[0][0] == 1);
+  CHECK(table.histories[0][1] == 0);
+  CHECK(table.histories[0][2] == 2);
+}
+
 TEST_CASE("rows become histories by user, sorted by time, with keys by first appearance") {
   const TemporaryFolder folder;
   const std::string text =
@@ -161,7 +171,7 @@ TEST_CASE("broken tables are refused with file, line and column") {
       {"name,a\x07" + std::string(90, 'b') + "\n1,2\n",
        "has: name a\\x07" + std::string(38, 'b') + "..."},
       {"user,item,\"t\nx\"\n1,2,\x1b\n",
-       "t\\x0ax: expected a time in seconds, found \"\\x1b\"",
+       "t\\x0ax: expected a time, found \"\\x1b\"",
        {.time = "t\nx"}},
       {"user,item,\xff\n1,2,3\n", "the name of column 3 is not UTF-8"},
       {"user,item\n1,2\n", "no column \"buyer\"; the header has: user item", {.user = "buyer"}},
@@ -179,11 +189,11 @@ TEST_CASE("broken tables are refused with file, line and column") {
       {head + ",2,3\n", "t.csv:2: user: empty"},
       {head + "1,,3\n", "t.csv:2: item: empty"},
       {head + "\"\",2,3\n", "t.csv:2: user: empty"},
-      {head + "1,2,\n", "t.csv:2: time: expected a time in seconds, found \"\""},
-      {head + "1,2,soon\n", "time: expected a time in seconds, found \"soon\""},
-      {head + "1,2,2014-01-01\n", "time: expected a time in seconds, found \"2014-01-01\"; any "
-                                  "number that grows with time will "
-                                  "do, a date will not"},
+      {head + "1,2,\n", "t.csv:2: time: expected a time, found \"\""},
+      {head + "1,2,soon\n", "time: expected a time, found \"soon\""},
+      {head + "1,2,01.02.2014\n", "time: expected a time, found \"01.02.2014\"; any number that "
+                                  "grows with time will do, or a date like 2014-07-23"},
+      {head + "1,2,2014-02-30\n", "time: expected a time, found \"2014-02-30\""},
       {head + "1,2,nan\n", "found \"nan\""},
       {head + "1,2,inf\n", "found \"inf\""},
       {head + "1,2,1e30\n", "found \"1e30\""},

@@ -11,6 +11,7 @@
 
 #include <simgr/core/error.hpp>
 #include <simgr/data/csv.hpp>
+#include <simgr/data/date.hpp>
 #include <simgr/data/decimal.hpp>
 #include <simgr/data/interaction_table.hpp>
 
@@ -40,13 +41,16 @@ inline std::string bad_key(std::string_view key) {
   return bad < 0 ? "" : "byte " + std::to_string(bad) + " of the key is not UTF-8";
 }
 
-/// A whole second, from an integer or a decimal fraction ("1112486027.0", "9.783e8").
+/// A whole second, from an integer, a decimal fraction ("1112486027.0", "9.783e8") or a date.
 inline std::optional<std::int64_t> time_of(std::string_view text) {
   if (const auto whole = number_of<std::int64_t>(text)) {
     return whole;
   }
   const auto fraction = number_of<double>(text);
-  if (!fraction || !(std::abs(*fraction) < 9e15)) {
+  if (!fraction) {
+    return seconds_of_date(text);
+  }
+  if (!(std::abs(*fraction) < 9e15)) {
     return std::nullopt;
   }
   return static_cast<std::int64_t>(std::floor(*fraction));
@@ -164,8 +168,9 @@ inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3
       const auto column = static_cast<std::size_t>(columns[2]);
       const auto read = time_of(reader[column]);
       if (!read) {
-        return DataError("expected a time in seconds, found " + data::in_quotes(reader[column]) +
-                             "; any number that grows with time will do, a date will not",
+        return DataError("expected a time, found " + data::in_quotes(reader[column]) +
+                             "; any number that grows with time will do, or a date like "
+                             "2014-07-23 or 2014-07-23T09:30:00Z",
                          reader.where(reader.names()[column]));
       }
       time = *read;
@@ -192,7 +197,7 @@ inline Result<Interactions> read_rows(CsvReader& reader, const std::array<int, 3
 /// Cost    one pass; memory as InteractionTable
 /// Errors  DataError with file, line and column: what CsvReader reports; a column that is not there
 ///         (with those that are); an empty key, one above 4096 bytes or not UTF-8; a time that is
-///         no number.  ConfigError: one column for two of user, item and time
+///         neither a number nor a date.  ConfigError: one column for two of user, item and time
 inline Result<Interactions> try_read_table(const std::string& path,
                                            const TableOptions& options = {}) {
   auto reader = CsvReader::open(path, options.csv);
