@@ -164,6 +164,11 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
     for (const Setting& setting : settings) { note += " " + setting.name + "=" + setting.value; }
   }
   page.add_note(note);
+  if (needs_ids) {
+    page.add_note("semantic ids: " + std::to_string(ids.digits()) + " digits, " +
+                  (contest.given_ids.empty() ? origin_of_ids(contest.folder, contest.ids)
+                                             : contest.given_by));
+  }
   std::vector<Index> truth(static_cast<std::size_t>(contest.folder.items()), 0);
   for (const ItemId item : contest.folder.split.test.targets) {
     ++truth[static_cast<std::size_t>(item)];

@@ -19,6 +19,7 @@ struct Contest {
   std::vector<std::string> models;
   IdSource ids{};
   simgr::SemanticIds given_ids{};                              // where the caller has them already
+  std::string given_by{};                                      // and where from, for people
   std::vector<Setting> settings{};                             // a model takes those that it has
   std::map<std::string, std::vector<Setting>> own_settings{};  // of one model besides
   bool resume = true;

@@ -56,12 +56,33 @@ DataFolder read_folder(const std::string& path, Index items) {
   return folder;
 }
 
+namespace {
+
+/// The file that ids are made from where none is named; empty: there is none.
+std::string vectors_of_folder(const DataFolder& folder) {
+  return plain_or_packed(folder.path + "/text_embeddings_minilm/embeddings.npy");
+}
+
+}  // namespace
+
+std::string origin_of_ids(const DataFolder& folder, const IdSource& source) {
+  const auto name = [](const std::string& path) {
+    return std::filesystem::path(path).filename().string();
+  };
+  if (!source.ids.empty()) {
+    return "those of " + name(source.ids);
+  }
+  const std::string method = "residual k-means of ";
+  if (!source.text_vectors.empty()) {
+    return method + name(source.text_vectors);
+  }
+  return method +
+         (vectors_of_folder(folder).empty() ? "the texts' TF-IDF" : "text_embeddings_minilm");
+}
+
 simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::string& file,
                                           simgr::cpu::ThreadPool& pool) {
-  std::string path = file;
-  if (path.empty()) {
-    path = plain_or_packed(folder.path + "/text_embeddings_minilm/embeddings.npy");
-  }
+  const std::string path = file.empty() ? vectors_of_folder(folder) : file;
   if (!path.empty()) {
     auto vectors = simgr::data::read_npy(path, {.rows = folder.items()});
     std::fprintf(stderr, "semantic ids from the vectors of %s\n", path.c_str());

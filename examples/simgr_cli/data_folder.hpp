@@ -49,7 +49,11 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
 simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, bool needs_ids,
                               simgr::cpu::ThreadPool& pool);
 
-/// Semantic ids of the items: those of a file, else residual k-means of text_vectors_of.
+/// Where they come from, for people: what `ids_of` would say of the same arguments.
+std::string origin_of_ids(const DataFolder& folder, const IdSource& source);
+
+/// Semantic ids of the items: those of a file, else residual k-means of text_vectors_of. Prints on
+/// standard error where items are so few that digits are hardly shared.
 simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
                           simgr::cpu::ThreadPool& pool);
 

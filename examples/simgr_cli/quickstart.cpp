@@ -105,6 +105,7 @@ void quickstart(const QuickstartOptions& options) {
         .out = options.out,
         .models = models,
         .given_ids = world.ids,
+        .given_by = "the catalogue's own",
         .settings = {{"epochs", "20"}, {"evaluate_every", "1"}, {"encoder.max_length", "20"}},
         .own_settings = small_spellers(),
         .resume = false},

@@ -91,6 +91,12 @@ void recommend(const RecommendCommand& options) {
   const std::vector<ItemId> deny = items_of.read("--deny", options.deny);
   const auto list = model.recommend(
       history, options.k, {.seen = seen_named(options.seen), .deny = deny, .allow = allow});
+  if (const auto found = static_cast<Index>(list.size()); found < options.k && found > 0) {
+    std::cerr
+        << "--k: " << found << " of the " << options.k
+        << " asked; the rest of the catalogue is seen, denied or not allowed, or a search did "
+           "not reach it\n";
+  }
   if (options.json) {
     std::string items;
     for (const simgr::Recommended& place : list) {

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <functional>
 #include <iostream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <simgr_cli/json_line.hpp>
 #include <simgr_cli/tokenizers.hpp>
@@ -234,7 +239,21 @@ simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
     return ids;
   }
   const auto vectors = text_vectors_of(folder, source.text_vectors, pool);
-  return tokenizer::residual_kmeans(vectors, {}, pool);
+  auto ids = tokenizer::residual_kmeans(vectors, {}, pool);
+  std::vector<Index> sharing(static_cast<std::size_t>(ids.codes_per_digit.front()), 0);
+  for (Index item = 0; item < ids.items(); ++item) {
+    ++sharing[static_cast<std::size_t>(ids.codes.view()(item, 0))];
+  }
+  const auto alone = std::count(sharing.begin(), sharing.end(), Index{1});
+  if (4 * alone > ids.items()) {
+    std::fprintf(
+        stderr,
+        "%td of %td items share their first digit with no other, so ids tell little of "
+        "what items have in common; 'simgr tokenize --set codes=%td' makes others\n",
+        static_cast<Index>(alone), ids.items(),
+        std::max<Index>(4, static_cast<Index>(std::sqrt(static_cast<double>(ids.items())))));
+  }
+  return ids;
 }
 
 }  // namespace simgr_cli

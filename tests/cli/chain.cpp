@@ -71,6 +71,7 @@ TEST_CASE("fit, evaluate, recommend and inspect: the whole chain for models of e
     const auto answer = simgr::data::parse_json(listed.out.substr(0, listed.out.size() - 1));
     CHECK(*answer.find("seen")->as_text() == "remove");
     CHECK(answer.find("items")->as_array()->size() == 27);  // all but 3, 17 and 9
+    CHECK(listed.err.find("--k: 27 of the 99 asked") != std::string::npos);
     const auto& best = answer.find("items")->as_array()->front();
     CHECK(*best.find("key")->as_text() == "K" + std::to_string(*best.find("item")->as_integer()));
 
