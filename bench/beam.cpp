@@ -89,7 +89,8 @@ bool write_rows(const std::string& path, const std::vector<ItemId>& values, Inde
 
 int main(int argc, char** argv) {
   Catalogue catalogue{.items = item_count};
-  catalogue.ids = tokenizer::random_ids(item_count, {.levels = 4, .codes = 256});
+  catalogue.ids = tokenizer::random_ids(
+      item_count, {.levels = 4, .codes = 256, .collision = tokenizer::Collision::keep});
   baselines::Tiger::Config config = baselines::tiger_defaults.model;
   config.candidates.support = DigitSupport::level;
   const baselines::Tiger model(catalogue, config);

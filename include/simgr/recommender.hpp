@@ -12,6 +12,7 @@
 #include <simgr/core/error.hpp>
 #include <simgr/core/executor.hpp>
 #include <simgr/cpu/cpu.hpp>
+#include <simgr/cpu/packed_matrices.hpp>
 #include <simgr/cpu/rank_products.hpp>
 #include <simgr/flow.hpp>
 #include <simgr/item_keys.hpp>
@@ -315,7 +316,17 @@ public:
     prepare_ranker();
   }
   /// Rows and keys alone, which is all that scores need; lists may still follow older weights.
-  void refresh_scores() { compute_bank(0); }
+  void refresh_scores() {
+    compute_bank(0);
+    if constexpr (autoregressive) {
+      packed_.clear();
+      for (const TensorEntry& tensor : table_.tensors) {
+        if (tensor.name.ends_with(".weight") && tensor.shape.size() == 2) {
+          packed_.add({weights_.data() + tensor.offset, {tensor.shape[0], tensor.shape[1]}});
+        }
+      }
+    }
+  }
 
 private:
   struct Scratch {
@@ -361,6 +372,7 @@ private:
   OwnedMatrix<float> rows_memory_, keys_memory_, terms_memory_;  // empty where weights serve
   Matrix<const float> rows_, keys_, terms_;
   OwnedMatrix<float> popularity_;  // [items, 1]
+  cpu::PackedMatrices packed_;     // of layers that a beam passes by; otherwise empty
   [[no_unique_address]] StateOf<R> ranker_;
   std::unique_ptr<ScratchPool<Scratch>> scratch_ = std::make_unique<ScratchPool<Scratch>>();
 };

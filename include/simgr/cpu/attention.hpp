@@ -8,6 +8,7 @@
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 #include <simgr/cpu/elementwise.hpp>
+#include <simgr/cpu/head_products.hpp>
 
 // Attention over packed sequences: one [queries, keys] block of probabilities for each sequence and
 // head.
@@ -27,6 +28,12 @@ template <class T>
 Strided<T> panel(Columns<T> x, Index row, Index rows, Index head, Index width) noexcept {
   return {x.matrix.data() + row * x.matrix.cols() + x.begin + head * width, rows, width,
           Eigen::OuterStride<>(x.matrix.cols())};
+}
+
+/// The same for products of heads.
+template <class T>
+HeadRows<T> rows_of_head(Columns<T> x, Index row, Index head, Index width) noexcept {
+  return {x.matrix.data() + row * x.matrix.cols() + x.begin + head * width, x.matrix.cols()};
 }
 
 template <class T>
@@ -60,6 +67,26 @@ void for_each_attention_block(Offsets queries, Offsets keys, Index heads, F&& f)
   }
 }
 
+/// p = q k' of one head.
+template <class T>
+void scores_of_head(Context& ctx, Columns<const T> q, Columns<const T> k,
+                    const AttentionBlock& block, HeadShape shape, Matrix<T> p) {
+  using Products = HeadProducts<T>;
+  const Index kv = shape.kv(block.head);
+  if (Products::turns(block.keys, shape.width)) {  // in every step of a beam: 2 % of it
+    Arena::Scope scope(ctx.arena);
+    const Matrix<T> turned = ctx.template take<T>(shape.width, block.keys);
+    Products::turn(rows_of_head(k, block.first_key, kv, shape.width), block.keys, shape.width,
+                   turned.data());
+    Products::multiply(rows_of_head(q, block.first_query, block.head, shape.width),
+                       {turned.data(), block.keys}, {p.data(), block.keys}, block.queries,
+                       shape.width, block.keys);
+    return;
+  }
+  as_eigen(p).noalias() = panel(q, block.first_query, block.queries, block.head, shape.width) *
+                          panel(k, block.first_key, block.keys, kv, shape.width).transpose();
+}
+
 }  // namespace detail
 
 /// y = dropout(P) v,   P = softmax(mask(r q k' + relative)), by sequence and head; r is 1 or
@@ -83,10 +110,7 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
         SIMGR_ASSERT((!std::is_same_v<Mask, Causal> || block.queries == block.keys),
                      "attention: a causal mask needs as many keys as queries");
         const Matrix<T> p(probabilities.data() + block.at, {block.queries, block.keys});
-        as_eigen(p).noalias() =
-            detail::panel(q, block.first_query, block.queries, block.head, shape.width) *
-            detail::panel(k, block.first_key, block.keys, shape.kv(block.head), shape.width)
-                .transpose();
+        detail::scores_of_head(ctx, q, k, block, shape, p);
         for (Index i = 0; i < block.queries; ++i) {
           const Index visible = std::is_same_v<Mask, Causal> ? i + 1 : block.keys;
           EigenRow<T> row(p.row(i).data(), visible);
@@ -112,10 +136,18 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
   }
   detail::for_each_attention_block(
       queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
+        const T* const p = used.data() + block.at;
+        const Index kv = shape.kv(block.head);
+        if (detail::HeadProducts<T>::suits(shape.width)) {
+          detail::HeadProducts<T>::multiply(
+              {p, block.keys}, detail::rows_of_head(v, block.first_key, kv, shape.width),
+              detail::rows_of_head(Columns<T>{y}, block.first_query, block.head, shape.width),
+              block.queries, block.keys, shape.width);
+          return;
+        }
         detail::panel(Columns<T>{y}, block.first_query, block.queries, block.head, shape.width)
-            .noalias() =
-            as_eigen(Matrix<T>(used.data() + block.at, {block.queries, block.keys})) *
-            detail::panel(v, block.first_key, block.keys, shape.kv(block.head), shape.width);
+            .noalias() = as_eigen(Matrix<const T>(p, {block.queries, block.keys})) *
+                         detail::panel(v, block.first_key, block.keys, kv, shape.width);
       });
 }
 

@@ -8,6 +8,8 @@
 
 namespace simgr::SIMGR_ABI::cpu {
 
+class PackedMatrices;
+
 /// What a step needs besides parameters and data: scratch memory, and the key of its randomness.
 ///
 /// Passing a cpu::Context makes every op of a layer resolve, by argument-dependent lookup, to this
@@ -20,6 +22,7 @@ struct Context {
   std::uint64_t seed = 0;    // seed, step and a stream number are the key of every random mask
   std::uint64_t step = 0;    // of training: masks of two steps differ
   std::uint32_t stream = 0;  // the next free stream; layers take one each by next_stream()
+  const PackedMatrices* packed = nullptr;  // copies of weights that products may read instead
 
   /// Uninitialised memory of the arena: a view, a matrix [rows, cols], a vector [count].
   template <class T, std::size_t Rank>

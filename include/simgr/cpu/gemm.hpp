@@ -5,6 +5,7 @@
 
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
+#include <simgr/cpu/packed_matrices.hpp>
 #include <simgr/cpu/packet_products.hpp>
 #include <simgr/cpu/row_products.hpp>
 
@@ -47,7 +48,8 @@ void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write wr
                "gemm_nt: shapes");
   if constexpr (std::is_same_v<T, float>) {
     if (suits_row_products(y.rows(), y.cols(), a.cols())) {
-      row_products(ctx, a, b, y, write);
+      row_products(ctx, a, b, ctx.packed != nullptr ? ctx.packed->find(b.data()) : nullptr, y,
+                   write);
       return;
     }
   }

@@ -70,45 +70,59 @@ void multiply_rows(const float* x, Index x_stride, const float* panel, Index inn
 #pragma clang attribute pop
 #endif
 
-/// All of y, `rows` rows at a time.
-template <Index rows, class Pack>
+/// All of y, `rows` rows at a time; panel_of(column) is the panel of the columns from there on.
+template <Index rows, class PanelOf>
 void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, Write write,
-                        Pack&& pack) {
-  constexpr Index together = 240;  // rows: what is copied of them stays in the cache
+                        PanelOf&& panel_of) {
+  constexpr Index together = 240;  // rows: what they have stays in the cache
   const Index inner = x.cols();
-  const Index stride = inner + lane_count;  // rows of a power of two would share cache lines
+  // Rows of 4 KiB would share cache lines, so they are copied; so is a last group that is not full.
+  const bool copies = rows > 8 && inner % 1024 == 0;
+  const Index stride = copies ? inner + lane_count : inner;
+  const Index whole = copies ? 0 : x.rows() / rows * rows;
   Arena::Scope scope(ctx.arena);
-  float* const panel = ctx.take<float>(inner * panel_items).data();
-  const Index padded = (std::min(together, x.rows()) + rows - 1) / rows * rows;
-  float* const copied = ctx.take<float>(padded * stride).data();
-  for (Index begin = 0; begin < x.rows(); begin += together) {
-    const Index count = std::min(together, x.rows() - begin);
+  const Index most = copies ? std::min(together, (x.rows() + rows - 1) / rows * rows) : rows;
+  float* const copied = ctx.take<float>(most * stride).data();
+  const auto copy_rows = [&](Index begin, Index count, Index padded) {
     for (Index i = 0; i < padded; ++i) {
       const Vector<const float> row = x.row(begin + std::min(i, count - 1));
       std::copy(row.begin(), row.end(), copied + i * stride);
     }
+  };
+  for (Index begin = 0; begin < x.rows(); begin += together) {
+    const Index count = std::min(together, x.rows() - begin);
+    if (copies) {
+      copy_rows(begin, count, (count + rows - 1) / rows * rows);
+    } else if (begin + count > whole) {
+      copy_rows(whole, x.rows() - whole, rows);
+    }
     for (Index column = 0; column < y.cols(); column += panel_items) {
-      pack(column, panel);
+      const float* const panel = panel_of(column);
       for (Index i = 0; i < count; i += rows) {
-        multiply_rows<rows>(copied + i * stride, stride, panel, inner,
-                            y.row(begin + i).data() + column, y.cols(), count - i, write);
+        const float* const from = copies              ? copied + i * stride
+                                  : begin + i < whole ? x.row(begin + i).data()
+                                                      : copied;
+        multiply_rows<rows>(from, stride, panel, inner, y.row(begin + i).data() + column, y.cols(),
+                            count - i, write);
       }
     }
   }
 }
-template <class Pack>
+template <class PanelOf>
 void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, Write write,
-                        Pack&& pack) {
+                        PanelOf&& panel_of) {
   if constexpr (lane_count < 16) {  // sixteen registers
-    multiply_in_panels<6>(ctx, x, y, write, pack);
+    multiply_in_panels<6>(ctx, x, y, write, panel_of);
   } else {
     const auto padded = [&](Index rows) { return (x.rows() + rows - 1) / rows * rows; };
-    if (padded(10) <= std::min(padded(8), padded(6))) {
-      multiply_in_panels<10>(ctx, x, y, write, pack);
+    if (x.cols() % 1024 == 0 && padded(8) <= padded(10)) {
+      multiply_in_panels<8>(ctx, x, y, write, panel_of);
+    } else if (padded(10) <= std::min(padded(8), padded(6))) {
+      multiply_in_panels<10>(ctx, x, y, write, panel_of);
     } else if (padded(8) <= padded(6)) {
-      multiply_in_panels<8>(ctx, x, y, write, pack);
+      multiply_in_panels<8>(ctx, x, y, write, panel_of);
     } else {
-      multiply_in_panels<6>(ctx, x, y, write, pack);
+      multiply_in_panels<6>(ctx, x, y, write, panel_of);
     }
   }
 }
@@ -122,13 +136,23 @@ inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
 
 /// y = x w', or y += x w'.   x [rows, inner], w [cols, inner], y [rows, cols]
 ///
-/// A number of y does not depend on how many rows there are.
+/// A number of y does not depend on how many rows there are, nor on whether w was packed before.
 ///
-/// Cost  rows · cols · inner multiply-adds; w is transposed once for every 240 rows
-inline void row_products(Context& ctx, MatrixArg<float> x, MatrixArg<float> w, Matrix<float> y,
-                         Write write) {
-  detail::multiply_in_panels(ctx, x, y, write, [&](Index column, float* panel) {
+/// @param packed  the panels of w, that of rows r … at r · inner; null: they are made here
+///
+/// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 rows
+inline void row_products(Context& ctx, MatrixArg<float> x, MatrixArg<float> w, const float* packed,
+                         Matrix<float> y, Write write) {
+  if (packed != nullptr) {
+    detail::multiply_in_panels(ctx, x, y, write,
+                               [&](Index column) { return packed + column * w.cols(); });
+    return;
+  }
+  Arena::Scope scope(ctx.arena);
+  float* const panel = ctx.take<float>(w.cols() * detail::panel_items).data();
+  detail::multiply_in_panels(ctx, x, y, write, [&](Index column) -> const float* {
     detail::pack_rows(w.row(column).data(), w.cols(), panel);
+    return panel;
   });
 }
 
