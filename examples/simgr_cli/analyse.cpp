@@ -80,6 +80,11 @@ const Analysed* reference_of(const std::vector<Analysed>& models) {
   return nullptr;
 }
 
+/// Without a model beside it, what training interactions say is the reference.
+std::string name_of(const Analysed* reference) {
+  return reference == nullptr ? "the training interactions" : reference->file;
+}
+
 struct Lists {
   simgr::eval::Metrics metrics;
   std::vector<analysis::FrequencyBand> bands;
@@ -112,7 +117,7 @@ void print_json(const Analysed& model, const Lists& lists, const DecodingBias& b
     const auto& independence = *bias.independence;
     JsonLine one;
     if (model.model().family() == Family::digits_apart) {
-      one.add("reference", reference->file);
+      one.add("reference", name_of(reference));
     }
     one.add("entropy", independence.entropy);
     one.add("total_correlation", independence.total_correlation);
@@ -159,7 +164,7 @@ void print_independence(const Analysed& model, const analysis::IndependenceBias&
     std::printf("  against %s, whose items have %.3f nats of entropy:\n"
                 "    total correlation of the digits %.3f nats: no model of digits apart comes "
                 "nearer\n    KL %.3f   KL among items %.3f\n",
-                reference->file.c_str(), bias.entropy, bias.total_correlation, bias.kl,
+                name_of(reference).c_str(), bias.entropy, bias.total_correlation, bias.kl,
                 bias.kl_restricted);
   } else {
     std::printf("  %.3f nats of entropy; total correlation of the digits %.3f nats. Its own "
@@ -207,8 +212,6 @@ void print_text(const Analysed& model, const Lists& lists, const DecodingBias& b
     print_independence(model, *bias.independence, reference, k);
   } else if (!model.trie) {
     std::printf("  no model has semantic ids: nothing can be said of digits\n");
-  } else if (model.model().family() == Family::digits_apart) {
-    std::printf("  no reference: give a model of items, or of digits in turn, beside it\n");
   }
   if (!bias.beams.empty()) {
     print_beams(model, bias, k);
@@ -261,6 +264,10 @@ void analyse_decoding(const AnalyseOptions& options) {
     } else if (model.trie && reference != nullptr) {
       bias = independence_of(model.model(), *model.trie, reference->model(), *reference->trie,
                              sample, options.k, pool);
+    } else if (model.trie) {
+      bias = independence_of(model.model(), *model.trie,
+                             EmpiricalNext(folder.split.train.view(), folder.items()), sample,
+                             options.k, pool);
     }
     (options.json ? print_json : print_text)(model, lists, bias, reference, options.k);
     std::cout.flush();

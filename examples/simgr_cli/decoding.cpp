@@ -129,22 +129,24 @@ DecodingBias decoding_bias(const ServedModel& model, const simgr::Trie& trie,
   return result;
 }
 
-DecodingBias independence_of(const ServedModel& model, const simgr::Trie& trie,
-                             const ServedModel& reference, const simgr::Trie& reference_trie,
-                             const simgr::data::Evaluation& sample, Index k,
-                             simgr::cpu::ThreadPool& pool) {
+namespace {
+
+/// @param leaves_of  the reference's log-masses of the trie's tuples, for each user of a part
+template <class LeavesOf>
+DecodingBias independence_from(const ServedModel& model, const simgr::Trie& trie,
+                               LeavesOf&& leaves_of, const simgr::data::Evaluation& sample, Index k,
+                               simgr::cpu::ThreadPool& pool) {
   std::vector<analysis::IndependenceBias> independence(sample.targets.size());
-  const Beliefs beliefs(reference, reference_trie);
   each_part(sample, pool, [&](const Part& part) {
     simgr::OwnedMatrix<float> digits(part.users(), trie.table_rows());
     model.digit_logs(part.histories(), digits.view());
-    const auto prefixes = beliefs.prefixes(part);
+    auto leaves = leaves_of(part);
     for (Index i = 0; i < part.users(); ++i) {
-      auto leaves = beliefs.in(trie, prefixes[static_cast<std::size_t>(i)].leaves());
-      analysis::normalise(leaves);
+      auto& own = leaves[static_cast<std::size_t>(i)];
+      analysis::normalise(own);
       const auto row = digits.view().row(i);
       independence[static_cast<std::size_t>(part.first + i)] =
-          analysis::independence_bias(trie, leaves, std::vector<double>(row.begin(), row.end()), k);
+          analysis::independence_bias(trie, own, std::vector<double>(row.begin(), row.end()), k);
     }
   });
   DecodingBias result;
@@ -152,6 +154,73 @@ DecodingBias independence_of(const ServedModel& model, const simgr::Trie& trie,
     result.independence = analysis::mean(std::span<const analysis::IndependenceBias>(independence));
   }
   return result;
+}
+
+}  // namespace
+
+EmpiricalNext::EmpiricalNext(const simgr::RaggedView<ItemId>& train, Index items)
+    : share_(static_cast<std::size_t>(items), 0.5) {
+  for (Index s = 0; s < train.sequences(); ++s) {
+    const auto sequence = train[s];
+    for (std::size_t t = 0; t < sequence.size(); ++t) {
+      share_[static_cast<std::size_t>(sequence[t])] += 1;
+      if (t > 0) {
+        neighbours_.emplace_back(sequence[t - 1], sequence[t]);
+      }
+    }
+  }
+  const double all = std::accumulate(share_.begin(), share_.end(), 0.0);
+  for (double& share : share_) { share /= all; }
+  std::sort(neighbours_.begin(), neighbours_.end());
+}
+
+std::vector<double> EmpiricalNext::logs(std::span<const ItemId> history) const {
+  std::vector<double> logs(share_.size());
+  for (std::size_t i = 0; i < logs.size(); ++i) { logs[i] = weight * share_[i]; }
+  double all = weight;
+  if (!history.empty()) {
+    const ItemId last = history.back();
+    for (auto at = std::lower_bound(neighbours_.begin(), neighbours_.end(),
+                                    std::pair<ItemId, ItemId>(last, 0));
+         at != neighbours_.end() && at->first == last; ++at) {
+      logs[static_cast<std::size_t>(at->second)] += 1;
+      all += 1;
+    }
+  }
+  for (double& log : logs) { log = std::log(log / all); }
+  return logs;
+}
+
+DecodingBias independence_of(const ServedModel& model, const simgr::Trie& trie,
+                             const EmpiricalNext& reference, const simgr::data::Evaluation& sample,
+                             Index k, simgr::cpu::ThreadPool& pool) {
+  return independence_from(
+      model, trie,
+      [&](const Part& part) {
+        std::vector<std::vector<double>> leaves;
+        for (Index i = 0; i < part.users(); ++i) {
+          leaves.push_back(analysis::leaf_logs(trie, reference.logs(part.histories()[i])));
+        }
+        return leaves;
+      },
+      sample, k, pool);
+}
+
+DecodingBias independence_of(const ServedModel& model, const simgr::Trie& trie,
+                             const ServedModel& reference, const simgr::Trie& reference_trie,
+                             const simgr::data::Evaluation& sample, Index k,
+                             simgr::cpu::ThreadPool& pool) {
+  const Beliefs beliefs(reference, reference_trie);
+  return independence_from(
+      model, trie,
+      [&](const Part& part) {
+        std::vector<std::vector<double>> leaves;
+        for (const analysis::PrefixLogs& prefixes : beliefs.prefixes(part)) {
+          leaves.push_back(beliefs.in(trie, prefixes.leaves()));
+        }
+        return leaves;
+      },
+      sample, k, pool);
 }
 
 }  // namespace simgr_cli

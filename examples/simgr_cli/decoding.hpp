@@ -39,6 +39,27 @@ DecodingBias decoding_bias(const ServedModel& model, const simgr::Trie& trie,
                            const simgr::data::Evaluation& sample, const std::vector<Index>& widths,
                            Index k, simgr::cpu::ThreadPool& pool);
 
+/// What training interactions say of the next item: how often an item came after the last one of the
+/// history, drawn towards how often it came at all, as if by `weight` further interactions.
+///
+///   p(i | last) = (n(last, i) + weight · n(i) / n) / (n(last) + weight)
+class EmpiricalNext {
+public:
+  static constexpr double weight = 10;
+  EmpiricalNext(const simgr::RaggedView<simgr::ItemId>& train, simgr::Index items);
+  /// Log-probabilities of all items. An item that nobody chose counts as half an interaction.
+  std::vector<double> logs(std::span<const simgr::ItemId> history) const;
+
+private:
+  std::vector<double> share_;                                        // [items]
+  std::vector<std::pair<simgr::ItemId, simgr::ItemId>> neighbours_;  // (item, next), sorted
+};
+
+/// Digits predicted apart against what training interactions say.
+DecodingBias independence_of(const ServedModel& model, const simgr::Trie& trie,
+                             const EmpiricalNext& reference, const simgr::data::Evaluation& sample,
+                             simgr::Index k, simgr::cpu::ThreadPool& pool);
+
 /// Digits predicted apart against a model of items, or of digits in turn.
 ///
 /// @param trie  of the model's ids;  @param reference_trie  as in decoding_bias, of the reference

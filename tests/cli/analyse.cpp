@@ -117,11 +117,11 @@ TEST_CASE("analyse decoding says of each family what applies to it") {
     CHECK(text.out.find(part) != std::string::npos);
   }
 
-  // A parallel model has nothing to be held against; greedy and other words are told apart from it.
+  // Alone, a parallel model is held against the training interactions; greedy and other words are told apart from it.
   const auto alone =
       run_simgr(folder, {"analyse", "decoding", "--data", data, "--model", files[1]});
   CHECK(alone.code == 0);
-  CHECK(alone.out.find("no reference") != std::string::npos);
+  CHECK(alone.out.find("against the training interactions, whose items have") != std::string::npos);
   CHECK(run_simgr(folder, {"analyse", "--data", data}).code == 2);
   CHECK(run_simgr(folder,
                   {"analyse", "decoding", "--data", data, "--model", files[2], "--widths", "0"})
