@@ -114,6 +114,7 @@
 #include <simgr/text/words.hpp>
 #include <simgr/tokenizer/atomic_ids.hpp>
 #include <simgr/tokenizer/balanced_assignment.hpp>
+#include <simgr/tokenizer/balanced_kmeans.hpp>
 #include <simgr/tokenizer/balanced_residual_kmeans.hpp>
 #include <simgr/tokenizer/collision.hpp>
 #include <simgr/tokenizer/fit_rq_vae.hpp>

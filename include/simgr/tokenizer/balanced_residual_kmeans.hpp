@@ -8,49 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include <simgr/tokenizer/balanced_assignment.hpp>
+#include <simgr/tokenizer/balanced_kmeans.hpp>
 #include <simgr/tokenizer/residual_kmeans.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
-
-namespace detail {
-
-/// Squared distances of rows to centroids [rows, codes], less the squared length of the row.
-template <class E>
-OwnedMatrix<float> distance_table(MatrixArg<float> rows, MatrixArg<float> centroids, E& executor) {
-  OwnedMatrix<float> table(rows.rows(), centroids.rows());
-  RowTiles tiles(rows.rows());
-  tiles.for_each(executor, [&](cpu::Context& ctx, Index first, Index count) {
-    const Matrix<float> part = table.view().slice(first, count);
-    cpu::gemm_nt<float>(ctx, rows.slice(first, count), centroids, part, Write::assign);
-    for (Index code = 0; code < centroids.rows(); ++code) {
-      const float square = squared_length(centroids.row(code));
-      for (Index row = 0; row < count; ++row) { part(row, code) = square - 2 * part(row, code); }
-    }
-  });
-  return table;
-}
-
-/// Centroids become the means of their rows.
-inline void take_means(MatrixArg<float> rows, const std::vector<std::int32_t>& labels,
-                       Matrix<float> centroids) {
-  std::vector<double> sums(static_cast<std::size_t>(centroids.size()));
-  std::vector<double> counts(static_cast<std::size_t>(centroids.rows()));
-  for (Index row = 0; row < rows.rows(); ++row) {
-    const auto label = static_cast<std::size_t>(labels[static_cast<std::size_t>(row)]);
-    counts[label] += 1;
-    double* const sum = sums.data() + static_cast<Index>(label) * rows.cols();
-    for (Index k = 0; k < rows.cols(); ++k) { sum[k] += static_cast<double>(rows(row, k)); }
-  }
-  for (Index i = 0; i < centroids.size(); ++i) {
-    const double count = counts[static_cast<std::size_t>(i / centroids.cols())];
-    if (count > 0) {
-      centroids.data()[i] = static_cast<float>(sums[static_cast<std::size_t>(i)] / count);
-    }
-  }
-}
-
-}  // namespace detail
 
 /// The codes of vectors when every level is to use its codes evenly: not the nearest ones, and
 /// other ones among other vectors.
@@ -104,18 +65,12 @@ template <class E = Serial>
     std::copy(vectors.begin(), vectors.end(), rest.values.begin());
     for (Index level = 0; level < config.levels; ++level) {
       found.quantizer.begin_level(rest.view());
-      KMeans step = kmeans(rest,
-                           {.codes = config.codes,
-                            .iterations = config.iterations,
-                            .seed = config.seed,
-                            .stream = static_cast<std::uint64_t>(level)},
-                           {}, executor);
-      for (Index round = 0; round <= rounds; ++round) {
-        step.labels = balanced_assignment(detail::distance_table(rest, step.centroids, executor));
-        if (round < rounds) {
-          detail::take_means(rest, step.labels, step.centroids.view());
-        }
-      }
+      KMeans step = balanced_kmeans(rest,
+                                    {.codes = config.codes,
+                                     .iterations = config.iterations,
+                                     .seed = config.seed,
+                                     .stream = static_cast<std::uint64_t>(level)},
+                                    rounds, executor);
       found.quantizer.codebooks.push_back(std::move(step.centroids));
       double squares = 0;
       for (Index item = 0; item < vectors.rows(); ++item) {
