@@ -117,10 +117,12 @@
 #include <simgr/tokenizer/balanced_kmeans.hpp>
 #include <simgr/tokenizer/balanced_residual_kmeans.hpp>
 #include <simgr/tokenizer/collision.hpp>
+#include <simgr/tokenizer/fit_letter.hpp>
 #include <simgr/tokenizer/fit_rq_vae.hpp>
 #include <simgr/tokenizer/hierarchical_kmeans.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 #include <simgr/tokenizer/kmeans.hpp>
+#include <simgr/tokenizer/letter_terms.hpp>
 #include <simgr/tokenizer/nearest_centroid.hpp>
 #include <simgr/tokenizer/nearest_free.hpp>
 #include <simgr/tokenizer/neighbour_agreement.hpp>

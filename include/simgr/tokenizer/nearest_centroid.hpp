@@ -53,9 +53,9 @@ inline float squared_distance(VectorArg<float> a, VectorArg<float> b) noexcept {
 
 /// Refuses vectors whose distances are no numbers.
 /// Errors  DataError: no row, no column, or a row that is not finite or too long to square
-inline void check_vectors(MatrixArg<float> vectors) {
+inline void check_vectors(MatrixArg<float> vectors, const std::string& name = "vectors") {
   if (vectors.rows() < 1 || vectors.cols() < 1) {
-    SIMGR_THROW(DataError("vectors: expected at least one row and one column, found [" +
+    SIMGR_THROW(DataError(name + ": expected at least one row and one column, found [" +
                           std::to_string(vectors.rows()) + ", " + std::to_string(vectors.cols()) +
                           "]"));
   }
@@ -65,7 +65,7 @@ inline void check_vectors(MatrixArg<float> vectors) {
                                            [](float value) { return std::abs(value) < 1e15f; });
       const Index column = widest - vectors.row(row).begin();
       SIMGR_THROW(
-          DataError("vectors: row " + std::to_string(row) +
+          DataError(name + ": row " + std::to_string(row) +
                     (column < vectors.cols() ? ", column " + std::to_string(column) +
                                                    ": expected a finite number below 1e15, found " +
                                                    std::to_string(*widest)
