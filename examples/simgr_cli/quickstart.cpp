@@ -96,7 +96,8 @@ void quickstart(const QuickstartOptions& options) {
   std::fflush(stdout);
   std::vector<std::string> models;
   for (const ModelKind* kind : all_kinds()) {
-    if (kind->name != "rpg-graph") {  // RPG's search of a catalogue that is ranked whole in no time
+    // Not RPG's search of a catalogue that is ranked whole in no time, nor TIGER at a temperature.
+    if (kind->name != "rpg-graph" && kind->name != "letter") {
       models.push_back(kind->name);
     }
   }

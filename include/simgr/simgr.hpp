@@ -9,6 +9,7 @@
 #include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/lc_rec.hpp>
+#include <simgr/baselines/letter.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
