@@ -231,12 +231,20 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
       "simgr "
       "--data data --ids ids.tsv --out model.simgr\n  simgr tokenize --data data --method opq "
       "--digits "
-      "32 --fit-on training --out opq.tsv\n  simgr tokenize --data data --ids published.index.json "
+      "32 --fit-on training --out opq.tsv\n  simgr tokenize --data data --method letter --out "
+      "letter.tsv\n  simgr tokenize --data data --ids published.index.json "
       "--out ids.tsv");
   add_data(*command, options.data);
   command
       ->add_option("--text-vectors", options.text_vectors,
                    "item vectors, .npy[.gz]; default as in 'simgr fit'")
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--collaborative-vectors", options.collaborative_vectors,
+          "item vectors by who buys them, for method letter and for the report: .npy[.gz], "
+          "or the model of 'simgr fit sasrec'; default of letter: those of a SASRec that is "
+          "trained first, on the training part alone, and kept beside the ids")
       ->type_name("FILE");
   CLI::Option* method = one_of(command->add_option("--method", options.method, "how ids are made"),
                                tokenizer_names());

@@ -11,6 +11,7 @@
 #include <simgr_cli/json_line.hpp>
 #include <simgr_cli/tokenizers.hpp>
 
+#include <simgr/io/atomic_file.hpp>
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/tokenizer/atomic_ids.hpp>
 #include <simgr/tokenizer/neighbour_agreement.hpp>
@@ -73,6 +74,7 @@ const std::vector<Method>& methods() {
   static const std::vector<Method> all = {
       {.name = "residual-kmeans", .make = by_residual_kmeans},
       {.name = "rq-vae", .levels = 3, .make = by_rq_vae},
+      {.name = "letter", .make = by_letter},
       {.name = "opq", .collision = "keep", .levels = 32, .make = by_opq},
       {.name = "balanced", .make = by_balanced_kmeans},
       {.name = "hierarchical", .make = by_hierarchical_kmeans},
@@ -81,24 +83,6 @@ const std::vector<Method>& methods() {
       {.name = "file", .needs_vectors = false, .collision = "keep", .make = from_file},
   };
   return all;
-}
-
-/// Rows of the items that occur in the training part.
-Vectors training_rows(const DataFolder& folder, const Vectors& vectors) {
-  std::vector<bool> occurs(static_cast<std::size_t>(folder.items()));
-  for (const ItemId item : folder.split.train.values) {
-    occurs[static_cast<std::size_t>(item)] = true;
-  }
-  Vectors rows(0, vectors.cols);
-  for (Index item = 0; item < folder.items(); ++item) {
-    if (occurs[static_cast<std::size_t>(item)]) {
-      const auto row = vectors.view().row(item);
-      rows.values.insert(rows.values.end(), row.begin(), row.end());
-      ++rows.rows;
-    }
-  }
-  std::fprintf(stderr, "fitted to %td of %td items\n", rows.rows, folder.items());
-  return rows;
 }
 
 /// Whitened where that is asked for.
@@ -148,8 +132,9 @@ std::string json_of(const tokenizer::NeighbourAgreement& report) {
 }
 
 /// Prints what ids are worth: before their collisions are treated, and after.
-void print_report(const TokenizeOptions& options, const SemanticIds& before, Collision collision,
-                  const SemanticIds& after, const Vectors& vectors, simgr::cpu::ThreadPool& pool) {
+void print_report(const Request& request, const SemanticIds& before, Collision collision,
+                  const SemanticIds& after) {
+  const TokenizeOptions& options = request.options;
   const auto first = tokenizer::collision_report(before), last = tokenizer::collision_report(after);
   const std::string word(names_of(collision)[static_cast<std::size_t>(collision)]);
   JsonLine line;
@@ -166,11 +151,15 @@ void print_report(const TokenizeOptions& options, const SemanticIds& before, Col
                 << ": " << tokenizer::to_text(last);
     }
   }
-  if (!vectors.empty()) {
-    const auto agreement = tokenizer::neighbour_agreement(after, vectors, 10, 2000, pool);
-    options.json ? line.add_raw("neighbours", json_of(agreement))
-                 : void(std::cout << tokenizer::to_text(agreement));
-  }
+  const auto neighbours = [&](const char* name, const char* of, const Vectors& vectors) {
+    if (!vectors.empty()) {
+      const auto agreement = tokenizer::neighbour_agreement(after, vectors, 10, 2000, request.pool);
+      options.json ? line.add_raw(name, json_of(agreement))
+                   : void(std::cout << of << tokenizer::to_text(agreement));
+    }
+  };
+  neighbours("neighbours", "", request.vectors);
+  neighbours("collaborative_neighbours", "by collaborative vectors, ", request.collaborative);
   if (options.json) {
     std::cout << line.text() << "\n";
   }
@@ -211,6 +200,12 @@ void tokenize(const TokenizeOptions& options) {
     throw UsageError("--out: an index of LC-Rec's form has at most 26 digits, a to z; give a name "
                      "that does not end with .json");
   }
+  if (name == "letter" && options.collaborative_vectors.empty()) {
+    const std::string model = collaborative_path(options.out);
+    for (const std::string& path : {model, simgr::io::previous_path(model), state_path(model)}) {
+      require_output(path, Output::model);
+    }
+  }
   const DataFolder folder = read_folder(options.data);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   Request request{.options = options, .folder = folder, .pool = pool};
@@ -218,11 +213,15 @@ void tokenize(const TokenizeOptions& options) {
     request.vectors = vectors_for(options, folder, pool);
     if (options.fit_on == "training") {
       request.fitted = training_rows(folder, request.vectors);
+      std::fprintf(stderr, "fitted to %td of %td items\n", request.fitted.rows, folder.items());
     }
   }
   const Made made = method.make(request);
+  if (!options.collaborative_vectors.empty() && request.collaborative.empty()) {  // to report
+    request.collaborative = collaborative_vectors_of(request, 0);
+  }
   const SemanticIds ids = made.resolve(collision);
-  print_report(options, made.ids, collision, ids, request.vectors, pool);
+  print_report(request, made.ids, collision, ids);
   write_ids(options, ids);
 }
 

@@ -1,13 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <iostream>
 
 #include <simgr_cli/tokenizers.hpp>
 
+#include <simgr/data/npy.hpp>
+#include <simgr/io/checkpoint.hpp>
 #include <simgr/tokenizer/balanced_residual_kmeans.hpp>
-#include <simgr/tokenizer/fit_rq_vae.hpp>
+#include <simgr/tokenizer/fit_letter.hpp>
 #include <simgr/tokenizer/hierarchical_kmeans.hpp>
+#include <simgr/train/progress.hpp>
 
 namespace simgr_cli {
+
+std::vector<bool> trained_items(const DataFolder& folder) {
+  std::vector<bool> occurs(static_cast<std::size_t>(folder.items()));
+  for (const ItemId item : folder.split.train.values) {
+    occurs[static_cast<std::size_t>(item)] = true;
+  }
+  return occurs;
+}
+
+Vectors training_rows(const DataFolder& folder, const Vectors& vectors) {
+  const std::vector<bool> occurs = trained_items(folder);
+  Vectors rows(0, vectors.cols);
+  for (Index item = 0; item < folder.items(); ++item) {
+    if (occurs[static_cast<std::size_t>(item)]) {
+      const auto row = vectors.view().row(item);
+      rows.values.insert(rows.values.end(), row.begin(), row.end());
+      ++rows.rows;
+    }
+  }
+  return rows;
+}
 
 Made by_balanced_kmeans(Request& request) {
   const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
@@ -22,19 +49,114 @@ Made by_hierarchical_kmeans(Request& request) {
   return made_by(std::move(found.quantizer), request.vectors, request.pool);
 }
 
-Made by_rq_vae(Request& request) {
-  const auto config = configured<tokenizer::RqVaeConfig>(request.options, "levels");
-  const auto found =
-      tokenizer::fit_rq_vae(request.to_fit(), config, [&](const tokenizer::RqVaeEpoch& epoch) {
-        if (epoch.collision_rate >= 0) {
-          std::fprintf(stderr,
-                       "epoch %td: loss %.4f, reconstruction %.4f, %.2f %% of ids collide\n",
-                       epoch.epoch, epoch.loss, epoch.reconstruction, 100 * epoch.collision_rate);
-        }
-      });
+namespace {
+
+/// Tells of every epoch in which collisions were counted, and how long the rest will take.
+class EpochLines {
+public:
+  explicit EpochLines(Index epochs) : epochs_(epochs) {}
+  void operator()(const tokenizer::RqVaeEpoch& epoch) const {
+    if (epoch.collision_rate < 0) {
+      return;
+    }
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begun_;
+    const auto done = static_cast<double>(epoch.epoch), all = static_cast<double>(epochs_);
+    std::fprintf(stderr,
+                 "epoch %td/%td  loss %.4f  reconstruction %.4f  %.2f %% of ids collide  left %s\n",
+                 epoch.epoch, epochs_, epoch.loss, epoch.reconstruction, 100 * epoch.collision_rate,
+                 simgr::train::detail::clock_text(passed.count() * (all - done) / done).c_str());
+  }
+
+private:
+  Index epochs_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
+
+Made made_of(const Request& request, const tokenizer::FittedRqVae& found) {
   std::fprintf(stderr, "kept epoch %td\n", found.best_epoch);
   return made_by(found.tokenizer.quantizer, found.tokenizer.latents(request.vectors, request.pool),
                  request.pool);
+}
+
+/// The table of items of a SASRec's file; zero where it was not trained with the item.
+Vectors items_of_model(const Request& request, const std::string& path, Index width) {
+  const auto file = simgr::io::Checkpoint::read(path);
+  const char* const name = "encoder.embedding.items";
+  const simgr::io::TensorView* found = file.find(name);
+  if (found == nullptr || found->shape.size() != 2) {
+    throw simgr::DataError("expected the model of a SASRec, or .npy; there is no table of items",
+                           {.file = path, .field = name});
+  }
+  const std::string* fitted_on = file.find_text(data_key);
+  require_same_data(request.folder, found->shape[0], fitted_on ? *fitted_on : std::string(), path);
+  Vectors vectors(found->shape[0], width > 0 ? width : found->shape[1]);
+  vectors.values = file.read<float>(name, std::vector<Index>{vectors.rows, vectors.cols});
+  const std::vector<bool> trained = trained_items(request.folder);
+  for (Index item = 0; item < vectors.rows; ++item) {
+    if (!trained[static_cast<std::size_t>(item)]) {
+      std::fill_n(vectors.view().row(item).begin(), vectors.cols, 0.0f);
+    }
+  }
+  return vectors;
+}
+
+/// Trains a SASRec of the width, without a look at validation or test.
+void train_collaborative(const Request& request, const std::string& out, Index width) {
+  simgr::data::Split training;
+  training.items = request.folder.items();
+  training.train = request.folder.split.train;
+  FitRequest fit;
+  fit.out = out;
+  fit.data_fingerprint = request.folder.fingerprint;
+  fit.settings = {{"encoder.width", std::to_string(width)},
+                  {"encoder.heads", width % 2 == 0 ? "2" : "1"},
+                  {"evaluate_every", "0"}};
+  if (request.options.seed) {
+    fit.settings.push_back({"seed", std::to_string(*request.options.seed)});
+  }
+  std::fprintf(stderr, "collaborative vectors: a SASRec of width %td, on the training part alone\n",
+               width);
+  simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
+  fit.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
+  fit.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
+  simgr::Catalogue catalogue{.items = request.folder.items()};
+  kind_named("sasrec").fit(std::move(catalogue), training, fit, request.pool);
+  progress.finish();
+  std::filesystem::remove(state_path(out));
+  std::fprintf(stderr, "saved %s; --collaborative-vectors takes it\n", out.c_str());
+}
+
+}  // namespace
+
+Vectors collaborative_vectors_of(const Request& request, Index width) {
+  const std::string& file = request.options.collaborative_vectors;
+  if (file.ends_with(".npy") || file.ends_with(".npy.gz")) {
+    return simgr::data::read_npy(file, {.rows = request.folder.items(), .cols = width});
+  }
+  if (!file.empty()) {
+    return items_of_model(request, file, width);
+  }
+  const std::string out = collaborative_path(request.options.out);
+  train_collaborative(request, out, width);
+  return items_of_model(request, out, width);
+}
+
+Made by_rq_vae(Request& request) {
+  const auto config = configured<tokenizer::RqVaeConfig>(request.options, "levels");
+  return made_of(request,
+                 tokenizer::fit_rq_vae(request.to_fit(), config, EpochLines(config.epochs)));
+}
+
+Made by_letter(Request& request) {
+  const auto config = configured<tokenizer::LetterConfig>(request.options, "levels");
+  request.collaborative = collaborative_vectors_of(request, config.rq_vae.latent);
+  const Vectors fitted =
+      request.fitted.empty() ? Vectors{} : training_rows(request.folder, request.collaborative);
+  const Vectors& collaborative = fitted.empty() ? request.collaborative : fitted;
+  std::fprintf(stderr, "ids from texts and collaborative vectors, weight %g, diversity %g\n",
+               config.collaborative, config.diversity);
+  return made_of(request, tokenizer::fit_letter(request.to_fit(), collaborative, config,
+                                                EpochLines(config.rq_vae.epochs)));
 }
 
 }  // namespace simgr_cli

@@ -23,8 +23,9 @@ struct Request {
   const TokenizeOptions& options;
   const DataFolder& folder;
   simgr::cpu::ThreadPool& pool;
-  Vectors vectors{};  // [items, width]
-  Vectors fitted{};   // those that codebooks are fitted to; empty: all
+  Vectors vectors{};        // [items, width]
+  Vectors fitted{};         // those that codebooks are fitted to; empty: all
+  Vectors collaborative{};  // [items, any], by who buys them; empty: nobody asked
 
   const Vectors& to_fit() const { return fitted.empty() ? vectors : fitted; }
 };
@@ -83,8 +84,24 @@ Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool)
   return made_by(std::move(quantizer), std::move(vectors), std::move(codes));
 }
 
+/// Whether items occur in the training part, [items].
+std::vector<bool> trained_items(const DataFolder& folder);
+/// Rows of the items that do.
+Vectors training_rows(const DataFolder& folder, const Vectors& vectors);
+
+/// Where the SASRec lies that LETTER's tokenizer trains.
+inline std::string collaborative_path(const std::string& out) {
+  return out + ".sasrec";
+}
+/// Item vectors of the width: those of the file given, else of a SASRec that is trained now, on the
+/// training part alone. Of a model, the rows of items that it was not trained with are zero.
+///
+/// @param width  0: any, of a file
+Vectors collaborative_vectors_of(const Request& request, Index width);
+
 // In a file of their own, so that neither takes long to compile.
 Made by_rq_vae(Request& request);
+Made by_letter(Request& request);
 Made by_balanced_kmeans(Request& request);
 Made by_hierarchical_kmeans(Request& request);
 

@@ -100,6 +100,65 @@ TEST_CASE("bad vectors and ids: exit code 1, and nothing is allocated that is no
   CHECK_FALSE(std::filesystem::exists(folder.file("m")));
 }
 
+TEST_CASE("bad collaborative vectors: exit code 1, before anything is fitted") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), vectors = folder.file("v.npy"),
+                    out = folder.file("ids");
+  simgr_test::write_data_folder(data);
+  const auto tokenize = [&](const std::string& file) -> std::vector<std::string> {
+    return {"tokenize",
+            "--data",
+            data,
+            "--method",
+            "letter",
+            "--set",
+            "latent=2",
+            "--text-vectors",
+            folder.file("text.npy"),
+            "--out",
+            out,
+            "--collaborative-vectors",
+            file};
+  };
+  const auto fails = [&](const std::string& file, const std::string& part) {
+    const auto run = run_simgr(folder, tokenize(file));
+    INFO(run.err);
+    CHECK(run.code == 1);
+    CHECK(run.err.find(part) != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(out));
+  };
+  const std::string zeros(30 * 2 * 4, '\0');
+  write_bytes(folder.file("text.npy"), npy("30, 2", zeros));
+  write_bytes(vectors, npy("29, 2", zeros.substr(8)));
+  fails(vectors, "v.npy: expected shape [30, 2], the file has [29, 2]");
+  write_bytes(vectors, npy("30, 1", zeros.substr(120)));
+  fails(vectors, "v.npy: expected shape [30, 2], the file has [30, 1]");
+  std::string not_a_number = zeros;
+  not_a_number.replace(4 * 7, 4, std::string("\x00\x00\xc0\x7f", 4));
+  write_bytes(vectors, npy("30, 2", not_a_number));
+  fails(vectors, "v.npy: row 3, column 1 is not a finite number");
+  fails(folder.file("none.simgr"), "none.simgr");
+  REQUIRE(
+      run_simgr(folder, {"fit", "popularity", "--data", data, "--out", folder.file("m")}).code ==
+      0);
+  fails(folder.file("m"), "expected the model of a SASRec, or .npy");
+  REQUIRE(run_simgr(folder, {"fit", "sasrec", "--data", data, "--epochs", "1", "--out",
+                             folder.file("wide")})
+              .code == 0);
+  fails(folder.file("wide"), "expected [30, 2], file has [30, 64]");
+  // Of another catalogue.
+  write_bytes(data + "/sequences.tsv", "user\titems\n0\t1 2 3\n");
+  std::filesystem::remove(data + "/items.jsonl");
+  write_bytes(folder.file("text.npy"), npy("4, 2", zeros.substr(0, 32)));
+  fails(folder.file("wide"), "expected the 30 items of the model, found 4");
+  // A file of the user's where the SASRec would lie.
+  write_bytes(out + ".sasrec", "thesis");
+  std::vector<std::string> own = tokenize("");
+  own.resize(own.size() - 2);
+  check_fails(folder, own, 1, "ids.sasrec: this is there already and is no simgr model");
+  CHECK(simgr_test::read_bytes(out + ".sasrec") == "thesis");
+}
+
 TEST_CASE("bad model files and histories: exit code 1, and the file that was there is intact") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data"), model = folder.file("m");

@@ -3,6 +3,8 @@
 #include <cli/program.hpp>
 
 #include <algorithm>
+#include <filesystem>
+#include <sstream>
 
 #include <doctest/doctest.h>
 
@@ -259,6 +261,8 @@ TEST_CASE("tokenize makes ids by every method, writes an index and reads it back
            {"hierarchical", "--levels", "3", "--codes", "4", "--collision", "sinkhorn"},
            {"rq-vae", "--codes", "4", "--set", "hidden=8", "--set", "layers=1", "--set",
             "epochs=3"},
+           {"letter", "--codes", "4", "--set", "hidden=8", "--set", "latent=4", "--set", "epochs=3",
+            "--fit-on", "training"},
            {"random", "--levels", "2"},
            {"atomic"}}) {
     std::vector<std::string> words = {"--out", folder.file(std::to_string(which++)), "--method"};
@@ -280,6 +284,79 @@ TEST_CASE("tokenize makes ids by every method, writes an index and reads it back
   const auto long_ids = tokenized({"--method", "opq", "--out", folder.file("opq.json")});
   CHECK(long_ids.code == 2);
   CHECK(long_ids.err.find("at most 26 digits") != std::string::npos);
+}
+
+TEST_CASE("LETTER's ids know what is bought together, of the training part alone") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), later = folder.file("later"),
+                    earlier = folder.file("earlier");
+  for (const std::string& path : {data, later, earlier}) { simgr_test::write_data_folder(path); }
+  // Every user's last two items are another, or the first is.
+  const std::string sequences = simgr_test::read_bytes(data + "/sequences.tsv");
+  const auto changed = [&](const std::string& path, bool first) {
+    std::istringstream lines(sequences);
+    std::string line, text;
+    for (int number = 0; std::getline(lines, line); ++number) {
+      if (number > 0) {
+        const std::size_t tab = line.find('\t'), last = line.rfind(' ', line.rfind(' ') - 1);
+        line = first ? line.substr(0, tab + 1) + "29" + line.substr(line.find(' '))
+                     : line.substr(0, last) + " " + std::to_string(number % 7) + " 11";
+      }
+      text += line + "\n";
+    }
+    simgr_test::write_bytes(path + "/sequences.tsv", text);
+  };
+  changed(later, false);
+  changed(earlier, true);
+  const auto ids_of = [&](const std::string& from, const std::string& out,
+                          const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"tokenize",        "--data",  from,        "--method",
+                                      "letter",          "--codes", "4",         "--set",
+                                      "hidden=8",        "--set",   "layers=1",  "--set",
+                                      "latent=4",        "--set",   "epochs=20", "--set",
+                                      "collaborative=2", "--out",   out};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto run = run_simgr(folder, words);
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    CHECK(run.out.find("by collaborative vectors, digits that 30 items share") !=
+          std::string::npos);
+    return simgr_test::read_bytes(out);
+  };
+  const std::string ids = ids_of(data, folder.file("a"), {});
+  CHECK(ids == ids_of(later, folder.file("b"), {}));
+  CHECK(ids != ids_of(earlier, folder.file("c"), {}));
+  const std::string sasrec = folder.file("a.sasrec");
+  CHECK(ids == ids_of(data, folder.file("d"), {"--collaborative-vectors", sasrec}));
+  CHECK(std::filesystem::exists(sasrec));
+  CHECK_FALSE(std::filesystem::exists(sasrec + ".state"));
+  CHECK_FALSE(std::filesystem::exists(folder.file("d.sasrec")));
+  const auto inspected = run_simgr(folder, {"inspect", sasrec});
+  CHECK(inspected.out.find("[30, 4]") != std::string::npos);
+}
+
+TEST_CASE("a model of two names is opened by the one it was fitted as") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), model = folder.file("letter.simgr");
+  simgr_test::write_data_folder(data);
+  const auto fitted = run_simgr(
+      folder, fit_arguments("letter", data, model, "2",
+                            {"--set", "encoder.decoder_layers=1", "--set", "encoder.heads=1",
+                             "--set", "encoder.head_width=8", "--set", "encoder.inner=8"}));
+  INFO(fitted.err);
+  REQUIRE(fitted.code == 0);
+  CHECK(fitted.out.starts_with("letter: 2 epochs"));
+  CHECK(run_simgr(folder, {"evaluate", model, "--data", data, "--json"})
+            .out.starts_with("{\"model\":\"letter\""));
+  CHECK(run_simgr(folder, {"inspect", model}).out.find("loss.temperature = 0.7") !=
+        std::string::npos);
+  CHECK(run_simgr(folder, {"recommend", model, "--history", "1 2 3"}).code == 0);
+  const auto analysed =
+      run_simgr(folder, {"analyse", "decoding", "--model", model, "--data", data, "--users", "5"});
+  INFO(analysed.err);
+  CHECK(analysed.code == 0);
+  CHECK(run_simgr(folder, {"settings", "letter"}).out.find("loss.temperature") !=
+        std::string::npos);
 }
 
 TEST_CASE("a fit that is killed and resumed gives the file of the uninterrupted one") {
