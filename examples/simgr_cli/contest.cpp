@@ -71,7 +71,7 @@ double milliseconds_of(const ServedModel& model, const simgr::data::Evaluation& 
   return *middle;
 }
 
-Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::SemanticIds& ids,
+Competitor compete(const Contest& contest, const ModelKind& kind, simgr::Catalogue catalogue,
                    simgr::cpu::ThreadPool& pool) {
   FitRequest request;
   request.out = contest.out + "/" + kind.name + ".simgr";
@@ -82,9 +82,8 @@ Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::S
   }
   request.resume = contest.resume;
   request.data_fingerprint = contest.folder.fingerprint;
-  simgr::Catalogue catalogue = catalogue_of(contest.folder, {}, false, pool);
-  if (kind.needs_ids) {
-    catalogue.ids = ids;
+  if (!kind.needs.ids) {
+    catalogue.ids = {};
   }
   std::cerr << kind.name << "\n";
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
@@ -117,10 +116,11 @@ Competitor compete(const Contest& contest, const ModelKind& kind, const simgr::S
 
 void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool) {
   std::vector<const ModelKind*> kinds;
-  bool needs_ids = false;
+  Needs needs;
   for (const std::string& name : contest.models) {
     kinds.push_back(&kind_named(name));
-    needs_ids = needs_ids || kinds.back()->needs_ids;
+    needs.ids = needs.ids || kinds.back()->needs.ids;
+    needs.text_vectors = needs.text_vectors || kinds.back()->needs.text_vectors;
   }
   for (const Setting& setting : contest.settings) {
     bool known = false;
@@ -141,9 +141,11 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
     require_output(state_path(out + ".simgr"), Output::model);
     require_output(out + ".jsonl", Output::log);
   }
-  simgr::SemanticIds ids = contest.given_ids;
-  if (needs_ids && ids.empty()) {
-    ids = ids_of(contest.folder, contest.ids, pool);
+  const bool needs_ids = needs.ids;
+  needs.ids = needs_ids && contest.given_ids.empty();
+  simgr::Catalogue catalogue = catalogue_of(contest.folder, contest.ids, needs, pool);
+  if (!contest.given_ids.empty()) {
+    catalogue.ids = contest.given_ids;
   }
   const std::string protocol =
       "test split, leave one out, full catalogue, seen items kept, best validation epoch";
@@ -165,7 +167,7 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   }
   page.add_note(note);
   if (needs_ids) {
-    page.add_note("semantic ids: " + std::to_string(ids.digits()) + " digits, " +
+    page.add_note("semantic ids: " + std::to_string(catalogue.ids.digits()) + " digits, " +
                   (contest.given_ids.empty() ? origin_of_ids(contest.folder, contest.ids)
                                              : contest.given_by));
   }
@@ -175,11 +177,13 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   }
   page.set_truth("test targets", std::move(truth));
   std::vector<Competitor> models;
-  for (const ModelKind* kind : kinds) { models.push_back(compete(contest, *kind, ids, pool)); }
+  for (const ModelKind* kind : kinds) {
+    models.push_back(compete(contest, *kind, catalogue, pool));
+  }
   const Differences differences = compare_users(models, pool);
   constexpr Index analysed = 200;  // users: every item is scored exactly for each
   const auto sample = sample_of(contest.folder.split.test, analysed, 1);
-  analyse(models, sample, ids, pool);
+  analyse(models, sample, catalogue.ids, pool);
   for (const Competitor& model : models) { page.add(model.shown); }
   add_comparisons(page, models, differences);
   add_decoding(page, models, static_cast<Index>(sample.targets.size()));

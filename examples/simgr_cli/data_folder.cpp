@@ -85,7 +85,7 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
   const std::string path = file.empty() ? vectors_of_folder(folder) : file;
   if (!path.empty()) {
     auto vectors = simgr::data::read_npy(path, {.rows = folder.items()});
-    std::fprintf(stderr, "semantic ids from the vectors of %s\n", path.c_str());
+    std::fprintf(stderr, "text vectors: %s\n", path.c_str());
     return vectors;
   }
   if (static_cast<Index>(folder.texts.size()) == folder.items()) {
@@ -94,17 +94,17 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
       texts.push_back(simgr::data::item_text(item));
     }
     if (std::any_of(texts.begin(), texts.end(), [](const auto& text) { return !text.empty(); })) {
-      std::fprintf(stderr, "semantic ids from TF-IDF of the item texts\n");
+      std::fprintf(stderr, "text vectors: TF-IDF of the item texts\n");
       return simgr::text::text_vectors(texts, {}, pool);
     }
   }
   throw simgr::DataError(
-      "there are no texts to make semantic ids from: give the items of items.jsonl a "
-      "title or text, or give --text-vectors FILE or --ids FILE",
+      "there are no texts to make vectors or semantic ids from: give the items of items.jsonl a "
+      "title or text, or give --text-vectors FILE, or --ids FILE where a model reads ids alone",
       {.file = folder.path});
 }
 
-simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, bool needs_ids,
+simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, const Needs& needs,
                               simgr::cpu::ThreadPool& pool) {
   simgr::Catalogue catalogue{.items = folder.items()};
   std::unordered_set<std::string> names;
@@ -113,8 +113,15 @@ simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, 
       static_cast<Index>(names.size()) == folder.items()) {
     for (const simgr::data::ItemText& item : folder.texts) { catalogue.keys.push_back(item.key); }
   }
-  if (needs_ids) {
-    catalogue.ids = ids_of(folder, source, pool);
+  simgr::OwnedMatrix<float> vectors;
+  if (needs.text_vectors || (needs.ids && source.ids.empty())) {
+    vectors = text_vectors_of(folder, source.text_vectors, pool);
+  }
+  if (needs.ids) {
+    catalogue.ids = ids_of(folder, source.ids, vectors, pool);
+  }
+  if (needs.text_vectors) {
+    catalogue.text_vectors = std::move(vectors);
   }
   return catalogue;
 }

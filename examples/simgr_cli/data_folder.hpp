@@ -32,30 +32,35 @@ struct DataFolder {
 /// Errors  simgr::Error: no folder, no sequences, or what the readers report
 DataFolder read_folder(const std::string& path, simgr::Index items = 0);
 
-/// Where the semantic ids of a catalogue come from.
+/// Where text vectors and semantic ids of a catalogue come from.
 struct IdSource {
   std::string text_vectors;  // .npy[.gz]; empty: the default of the folder
   std::string ids;           // .tsv; empty: residual k-means of the text vectors
 };
 
-/// What residual k-means makes ids from: the file given, else `text_embeddings_minilm` of the
+/// What a model reads of the items.
+struct Needs {
+  bool ids = false, text_vectors = false;
+};
+
+/// A vector of each item's text: those of the file given, else `text_embeddings_minilm` of the
 /// folder, else TF-IDF of the texts.
 ///
 /// Errors  simgr::Error: none of the three, or a file that does not fit
 simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::string& file,
                                           simgr::cpu::ThreadPool& pool);
 
-/// Keys, and semantic ids where they are needed.
-simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, bool needs_ids,
+/// Keys, and what is needed besides.
+simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, const Needs& needs,
                               simgr::cpu::ThreadPool& pool);
 
-/// Where they come from, for people: what `ids_of` would say of the same arguments.
+/// Where they come from, for people: what `catalogue_of` would take of the same arguments.
 std::string origin_of_ids(const DataFolder& folder, const IdSource& source);
 
-/// Semantic ids of the items: those of a file, else residual k-means of text_vectors_of. Prints on
-/// standard error where items are so few that digits are hardly shared.
-simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
-                          simgr::cpu::ThreadPool& pool);
+/// Semantic ids of the items: those of a file, or residual k-means of text vectors where `file` is
+/// empty. Prints on standard error where items are so few that digits are hardly shared.
+simgr::SemanticIds ids_of(const DataFolder& folder, const std::string& file,
+                          simgr::Matrix<const float> text_vectors, simgr::cpu::ThreadPool& pool);
 
 /// `path` or `path.gz`, whichever is there; empty: neither.
 std::string plain_or_packed(const std::string& path);

@@ -79,7 +79,7 @@ void fit(const FitOptions& options) {
   simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
   const DataFolder folder = read_folder(options.data);
   request.data_fingerprint = folder.fingerprint;
-  simgr::Catalogue catalogue = catalogue_of(folder, options.ids, kind.needs_ids, pool);
+  simgr::Catalogue catalogue = catalogue_of(folder, options.ids, kind.needs, pool);
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
   request.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
   request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };

@@ -38,6 +38,9 @@ void print_catalogue(const simgr::Catalogue& catalogue) {
     }
     std::printf(" codes)");
   }
+  if (!catalogue.text_vectors.empty()) {
+    std::printf(", text vectors of width %td", catalogue.text_vectors.cols);
+  }
   std::printf(", %s\n", catalogue.popularity.empty() ? "popularity unknown" : "popularity");
 }
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <simgr_cli/data_folder.hpp>
+
 #include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/catalogue.hpp>
 #include <simgr/core/fields.hpp>
@@ -90,7 +92,7 @@ struct ModelKind {
   int place = 0;        // in lists: simple models first
   std::string name;     // the word on the command line
   std::string summary;  // one line
-  bool needs_ids = false;
+  Needs needs{};
   std::string type, loss, ranker;  // what model files call its types: io::ModelFile
   /// Every name `--set` takes, with its default, range and meaning.
   std::function<std::vector<simgr::FieldText>()> settings;

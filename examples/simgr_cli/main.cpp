@@ -89,17 +89,16 @@ void add_threads(CLI::App& command, Index& threads) {
          1, 1024);
 }
 void add_ids(CLI::App& command, IdSource& ids) {
-  auto* vectors =
-      command
-          .add_option("--text-vectors", ids.text_vectors,
-                      "item vectors to make semantic ids from, .npy[.gz]; default: "
-                      "text_embeddings_minilm/embeddings.npy[.gz] of the data folder, else TF-IDF "
-                      "of the texts")
-          ->type_name("FILE");
   command
-      .add_option("--ids", ids.ids, "semantic ids made by 'simgr tokenize', in place of vectors")
-      ->type_name("FILE")
-      ->excludes(vectors);
+      .add_option("--text-vectors", ids.text_vectors,
+                  "item vectors to make semantic ids from, and for models that read vectors of "
+                  "texts, .npy[.gz]; default: text_embeddings_minilm/embeddings.npy[.gz] of the "
+                  "data folder, else TF-IDF of the texts")
+      ->type_name("FILE");
+  command
+      .add_option("--ids", ids.ids,
+                  "semantic ids made by 'simgr tokenize', in place of ids from vectors")
+      ->type_name("FILE");
 }
 std::string list_of_models() {
   std::string models = "Models:";

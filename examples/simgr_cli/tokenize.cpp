@@ -64,8 +64,7 @@ Made by_chance(Request& request) {
 
 /// Ids made elsewhere.
 Made from_file(Request& request) {
-  SemanticIds ids =
-      ids_of(request.folder, {.text_vectors = {}, .ids = request.options.ids}, request.pool);
+  SemanticIds ids = ids_of(request.folder, request.options.ids, {}, request.pool);
   return {ids,
           [ids](Collision collision) { return tokenizer::resolve_collisions(ids, collision); }};
 }
@@ -226,19 +225,18 @@ void tokenize(const TokenizeOptions& options) {
 }
 
 // Here and not in data_folder.cpp, because k-means is slow to compile.
-simgr::SemanticIds ids_of(const DataFolder& folder, const IdSource& source,
-                          simgr::cpu::ThreadPool& pool) {
-  if (!source.ids.empty()) {
-    simgr::SemanticIds ids = simgr::io::read_semantic_ids(source.ids);
+simgr::SemanticIds ids_of(const DataFolder& folder, const std::string& file,
+                          simgr::Matrix<const float> text_vectors, simgr::cpu::ThreadPool& pool) {
+  if (!file.empty()) {
+    simgr::SemanticIds ids = simgr::io::read_semantic_ids(file);
     if (ids.items() != folder.items()) {
       throw simgr::DataError("expected ids of " + std::to_string(folder.items()) +
                                  " items, found " + std::to_string(ids.items()),
-                             {.file = source.ids});
+                             {.file = file});
     }
     return ids;
   }
-  const auto vectors = text_vectors_of(folder, source.text_vectors, pool);
-  auto ids = tokenizer::residual_kmeans(vectors, {}, pool);
+  auto ids = tokenizer::residual_kmeans(text_vectors, {}, pool);
   std::vector<Index> sharing(static_cast<std::size_t>(ids.codes_per_digit.front()), 0);
   for (Index item = 0; item < ids.items(); ++item) {
     ++sharing[static_cast<std::size_t>(ids.codes.view()(item, 0))];

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <simgr/core/error.hpp>
+#include <simgr/core/items_view.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
@@ -43,6 +44,11 @@ inline void settle_size(Catalogue& catalogue) {
   if (catalogue.items <= 0) {
     SIMGR_THROW(ConfigError("catalogue: it has no items"));
   }
+}
+
+inline CatalogueSizes sizes_of(const Catalogue& catalogue) {
+  return {catalogue.items, catalogue.ids.digits(), catalogue.ids.table_rows(),
+          catalogue.text_vectors.cols};
 }
 
 }  // namespace simgr::SIMGR_ABI

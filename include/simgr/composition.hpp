@@ -63,6 +63,9 @@ struct Composition {
   using Embedding = typename E::EmbeddingType;
   using Candidates = typename S::Candidates::template Over<E>;
   static constexpr bool encodes_items = Candidates::encodes_items;
+  /// Whether items are, in part, the vectors of their texts.
+  static constexpr bool reads_text_vectors = requires { requires Embedding::reads_text_vectors; }
+  || requires { requires Candidates::reads_text_vectors; };
   /// Whether a score is the product of a query and an item's key. Otherwise the similarity brings
   /// a scorer of its own, which gives whole tiles.
   static constexpr bool scores_digits = std::same_as<typename S::Out, flow::DigitScores>;

@@ -263,10 +263,11 @@ public:
 
   /// Adds items to a trained model: their vectors follow from their semantic ids, nothing is
   /// retrained, and no other score changes.
-  /// codes [new items, digits]; names as many as codes, or none where the catalogue has none
+  /// codes [new items, digits]; names as many as codes, or none where the catalogue has none;
+  /// text_vectors [new items, width], or none where the model reads none
   /// @throws ShapeError, DataError  other digits, or a code the digit tables have no row for
-  void add_items(Matrix<const std::int32_t> codes,
-                 std::vector<std::string> names = {}) requires extensible {
+  void add_items(Matrix<const std::int32_t> codes, std::vector<std::string> names = {},
+                 Matrix<const float> text_vectors = {}) requires extensible {
     const Index first = items();
     Catalogue longer = catalogue_;
     if (codes.cols() != longer.ids.digits() ||
@@ -277,6 +278,14 @@ public:
           std::to_string(codes.cols()) + " digits and " + std::to_string(names.size()) +
           " names for " + std::to_string(codes.rows()) + " items"));
     }
+    OwnedMatrix<float>& texts = longer.text_vectors;
+    if (texts.cols != text_vectors.cols() ||
+        text_vectors.rows() != (texts.empty() ? 0 : codes.rows())) {
+      SIMGR_THROW(ShapeError(
+          "add_items: expected text vectors [" + std::to_string(texts.empty() ? 0 : codes.rows()) +
+          ", " + std::to_string(texts.cols) + "], found [" + std::to_string(text_vectors.rows()) +
+          ", " + std::to_string(text_vectors.cols()) + "]"));
+    }
     for (Index i = 0; i < codes.rows(); ++i) {
       for (Index l = 0; l < codes.cols(); ++l) {
         require_code(longer.ids, first + i, l, codes(i, l));
@@ -285,10 +294,12 @@ public:
     longer.ids.codes.values.insert(longer.ids.codes.values.end(), codes.begin(), codes.end());
     longer.items = longer.ids.codes.rows = first + codes.rows();
     longer.keys.insert(longer.keys.end(), names.begin(), names.end());
-    longer.text_vectors = {};
+    texts.values.insert(texts.values.end(), text_vectors.begin(), text_vectors.end());
+    texts.rows += text_vectors.rows();
     if (!longer.popularity.empty()) {
       longer.popularity.resize(static_cast<std::size_t>(longer.items), 0);
     }
+    require_text_vectors(longer);
     std::swap(catalogue_, longer);
     complete_catalogue();
     config_.encoder.catalogue.items = items();
@@ -301,7 +312,7 @@ public:
   std::span<const float> weights() const noexcept { return weights_.span(); }
   const typename Parts::template Params<float>& params() const noexcept { return params_; }
   ItemsView<> items_view() const noexcept {
-    return {catalogue_.items, digit_rows_.view(), digit_starts_};
+    return {catalogue_.items, digit_rows_.view(), digit_starts_, catalogue_.text_vectors.view()};
   }
   Matrix<const float> keys() const noexcept requires Parts::scores_are_products {  // [items, width]
     return keys_;
@@ -355,6 +366,7 @@ private:
                         Vector<Index> found, cpu::Context& ctx, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
+  static void require_text_vectors(const Catalogue& catalogue);
   void complete_catalogue();
   void lay_out();
   void compute_bank(Index first);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <iterator>  // std::ssize
 #include <span>
@@ -24,6 +25,10 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
         "catalogue.ids: this model reads semantic ids and the catalogue has none; make them with "
         "simgr::tokenizer::residual_kmeans(text_vectors, …)"));
   }
+  if (!Parts::reads_text_vectors) {
+    catalogue_.text_vectors = {};  // who reads their ids alone need not keep them
+  }
+  require_text_vectors(catalogue_);
   const SemanticIds& ids = catalogue_.ids;
   if (std::ssize(ids.codes_per_digit) != ids.digits()) {
     SIMGR_THROW(ShapeError("catalogue.ids: codes_per_digit: expected [" +
@@ -55,6 +60,24 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::require_text_vectors(const Catalogue& catalogue) {
+  const Matrix<const float> vectors = catalogue.text_vectors.view();
+  if (Parts::reads_text_vectors && vectors.size() == 0) {
+    SIMGR_THROW(ConfigError(
+        "catalogue.text_vectors: this model reads a vector of each item's text and the catalogue "
+        "has none; make them with simgr::text::text_vectors(texts), or read them with "
+        "simgr::data::read_npy(path)"));
+  }
+  const auto odd = std::find_if_not(vectors.begin(), vectors.end(),
+                                    [](float value) { return std::isfinite(value); });
+  if (odd != vectors.end()) {
+    SIMGR_THROW(DataError("catalogue.text_vectors: item " +
+                          std::to_string((odd - vectors.begin()) / vectors.cols()) +
+                          ": found a number that is not finite"));
+  }
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
 void Recommender<E, P, S, L, R, Tasks>::require_code(const SemanticIds& ids, Index item,
                                                      Index digit, std::int32_t code) {
   const Index codes = ids.codes_per_digit[static_cast<std::size_t>(digit)];
@@ -69,8 +92,7 @@ void Recommender<E, P, S, L, R, Tasks>::require_code(const SemanticIds& ids, Ind
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
 void Recommender<E, P, S, L, R, Tasks>::lay_out() {
   complete_catalogue();
-  config_.encoder.catalogue = {catalogue_.items, catalogue_.ids.digits(),
-                               catalogue_.ids.table_rows()};
+  config_.encoder.catalogue = sizes_of(catalogue_);
   if (const std::string sentence = Parts::check(config_); !sentence.empty()) {
     SIMGR_THROW(ConfigError(sentence));
   }
@@ -87,8 +109,11 @@ void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
   Arena arena;
   cpu::Context ctx{arena};
   const Index count = items() - first;
-  const ItemsView<> added{count, digit_rows_.view().slice(first, digit_rows_.rows == 0 ? 0 : count),
-                          digit_starts_};
+  ItemsView<> added{count, digit_rows_.view().slice(first, digit_rows_.rows == 0 ? 0 : count),
+                    digit_starts_};
+  if constexpr (Parts::reads_text_vectors) {
+    added.text_vectors = items_view().text_vectors.slice(first, count);
+  }
   Config config = config_;
   config.encoder.catalogue.items = count;
   typename Parts::template Shared<float> shared;

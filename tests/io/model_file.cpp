@@ -207,4 +207,52 @@ TEST_CASE("what a file says is checked before anything is believed") {
            "3 tensors do not match the model");
 }
 
+TEST_CASE("text vectors stand in the file of who reads them, and are checked like all else") {
+  const simgr_test::TemporaryFolder folder;
+  Catalogue catalogue = small_catalogue();
+  catalogue.text_vectors = simgr::OwnedMatrix<float>(23, 3);
+  for (std::size_t i = 0; i < 69; ++i) {
+    catalogue.text_vectors.values[i] = 0.1f * static_cast<float>(i);
+  }
+  const auto read = [&](const auto& write) {
+    simgr::io::CheckpointWriter writer;
+    write(writer);
+    writer.write(folder.file("c"));
+    return simgr::io::try_read_catalogue(simgr::io::Checkpoint::read(folder.file("c")));
+  };
+  const auto of = [&](const Catalogue& stored) {
+    return read([&](auto& writer) { simgr::io::add_catalogue(writer, stored); });
+  };
+  auto back = of(catalogue);
+  REQUIRE(back);
+  CHECK(back->text_vectors.values == catalogue.text_vectors.values);
+  CHECK(back->text_vectors.rows == 23);
+  CHECK(back->text_vectors.cols == 3);
+
+  // A model of ids keeps none: they are large, and have served.
+  CHECK(Model(catalogue, small_model().config(), 7).catalogue().text_vectors.empty());
+
+  const auto contains = [](auto result, const char* part) {
+    REQUIRE(!result);
+    const std::string sentence = result.error().what();
+    INFO(sentence);
+    CHECK(sentence.find(part) != std::string::npos);
+  };
+  Catalogue odd = catalogue;
+  odd.text_vectors.values[31] = std::numeric_limits<float>::infinity();
+  contains(of(odd), "catalogue/text_vectors: item 10: found a number that is not finite");
+  Catalogue few = catalogue;
+  few.text_vectors.values.resize(66);
+  few.text_vectors.rows = 22;
+  contains(of(few), "catalogue/text_vectors: expected [23, 3], file has [22, 3]");
+  catalogue.text_vectors = {};
+  for (const std::vector<Index>& shape : {std::vector<Index>{0}, std::vector<Index>{23, 0}}) {
+    contains(read([&](auto& writer) {
+               simgr::io::add_catalogue(writer, catalogue);
+               writer.add_copy("catalogue/text_vectors", shape, std::span<const float>());
+             }),
+             "catalogue/text_vectors: expected [23, 1]");
+  }
+}
+
 }  // namespace

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include <simgr/core/view.hpp>
 
@@ -13,6 +15,7 @@ struct CatalogueSizes {
   Index items = 0;
   Index digits = 0;      // of a semantic id; 0 without ids
   Index table_rows = 0;  // of the table of all digits: Σ codes
+  Index text_width = 0;  // of a text vector; 0 where the model reads none
 };
 
 /// What the stages see of a catalogue. Owns nothing.
@@ -21,6 +24,20 @@ struct ItemsView {
   Index items = 0;
   Matrix<const std::int32_t, S> digit_rows;  // [items, digits], rows of the digit table; or empty
   std::span<const Index> digit_starts{};     // [digits + 1]: where the rows of each digit begin
+  Matrix<const float, S> text_vectors{};     // [items, text_width]; or empty
 };
+
+/// The text vectors in the scalar that a model computes in: as they are, or a copy.
+template <class T, class S, class Ctx>
+Matrix<const T, S> text_vectors_as(const ItemsView<S>& items, Ctx& ctx) {
+  if constexpr (std::is_same_v<T, float>) {
+    return items.text_vectors;
+  } else {
+    const Matrix<T, S> copied =
+        ctx.template take<T>(items.text_vectors.rows(), items.text_vectors.cols());
+    std::copy(items.text_vectors.begin(), items.text_vectors.end(), copied.begin());
+    return copied;
+  }
+}
 
 }  // namespace simgr::SIMGR_ABI

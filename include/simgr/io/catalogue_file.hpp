@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17,9 +19,8 @@
 //   catalogue/keys.offsets     [items + 1] I64
 //   catalogue/codes            [items, digits] I32
 //   catalogue/codes_per_digit  [digits] I64
+//   catalogue/text_vectors     [items, width] F32, of a model that reads them
 //   catalogue/popularity       [items] I64
-//
-// Text vectors stay outside: nothing that serves reads them.
 
 namespace simgr::SIMGR_ABI::io {
 
@@ -41,6 +42,10 @@ inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) 
     writer.add_copy("catalogue/codes_per_digit", {ids.digits()},
                     std::span<const std::int64_t>(codes));
   }
+  if (const OwnedMatrix<float>& vectors = catalogue.text_vectors; !vectors.empty()) {
+    writer.add_copy("catalogue/text_vectors", {vectors.rows, vectors.cols},
+                    std::span<const float>(vectors.values));
+  }
   if (!catalogue.popularity.empty()) {
     const auto popularity = as_integers(catalogue.popularity);
     writer.add_copy("catalogue/popularity", {catalogue.items},
@@ -51,7 +56,7 @@ inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) 
 /// Reads what add_catalogue wrote.
 ///
 /// Errors  DataError or ShapeError naming the tensor: parts of different length, a code outside its
-///         digit, a negative count
+///         digit, a vector that is not finite, a negative count
 inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
   const auto fail = [&](const char* field, const std::string& sentence) {
     return DataError(sentence, {.file = checkpoint.file(), .field = field});
@@ -110,6 +115,24 @@ inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
     catalogue.ids.codes.rows = shape[0];
     catalogue.ids.codes.cols = shape[1];
     catalogue.ids.codes_per_digit.assign(per_digit->begin(), per_digit->end());
+  }
+  if (const TensorView* stored = checkpoint.find("catalogue/text_vectors")) {
+    const Index width = stored->shape.size() == 2 ? stored->shape[1] : 0;
+    const Index shape[] = {catalogue.items, std::max<Index>(width, 1)};
+    auto vectors = checkpoint.try_read<float>(stored->name, shape);
+    if (!vectors) {
+      return vectors.error();
+    }
+    for (std::size_t i = 0; i < vectors->size(); ++i) {
+      if (!std::isfinite((*vectors)[i])) {
+        return fail("catalogue/text_vectors", "item " +
+                                                  std::to_string(static_cast<Index>(i) / shape[1]) +
+                                                  ": found a number that is not finite");
+      }
+    }
+    catalogue.text_vectors.values = std::move(*vectors);
+    catalogue.text_vectors.rows = shape[0];
+    catalogue.text_vectors.cols = shape[1];
   }
   if (checkpoint.find("catalogue/popularity") != nullptr) {
     const Index shape[] = {catalogue.items};

@@ -100,9 +100,12 @@ struct ModelFile {
       return DataError("this model needs semantic ids and the file has none",
                        {.file = checkpoint.file(), .field = "catalogue/codes"});
     }
+    if (Parts::reads_text_vectors && catalogue->text_vectors.empty()) {
+      return DataError("this model needs text vectors and the file has none",
+                       {.file = checkpoint.file(), .field = "catalogue/text_vectors"});
+    }
     Config sized = config.value();
-    sized.encoder.catalogue = {catalogue->items, catalogue->ids.digits(),
-                               catalogue->ids.table_rows()};
+    sized.encoder.catalogue = sizes_of(*catalogue);
     const ParameterTable table = describe<Parts>(sized);
     if (Failure failure = match_parameters(checkpoint, table)) {
       return *std::move(failure);

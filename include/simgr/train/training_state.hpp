@@ -160,6 +160,9 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
       catalogue->ids.codes_per_digit != model.catalogue().ids.codes_per_digit) {
     differences += std::string(differences.empty() ? "" : "; ") + "the semantic ids are others";
   }
+  if (catalogue->text_vectors.values != model.catalogue().text_vectors.values) {
+    differences += std::string(differences.empty() ? "" : "; ") + "the text vectors are others";
+  }
   const std::string* data = state.find_text(detail::data_key);
   if (data == nullptr || *data != detail::fingerprint(trainer.split())) {
     differences += std::string(differences.empty() ? "" : "; ") + "the data are others";
