@@ -96,7 +96,7 @@ struct Composition {
       fields_of("ranker", c.ranker, f);
     }
     PoolerShape pooler_shape() const {
-      return {encoder.width, Embedding::tokens_per_item(encoder.catalogue),
+      return {encoder.width, Embedding::tokens_per_item(encoder.embedding_shape()),
               encoder.catalogue.digits};
     }
     /// Numbers that a user is for the candidates: a vector, or one for each digit.

@@ -44,7 +44,7 @@ struct Encoding {
   }
   /// Numbers that one item of a history becomes.
   Index per_item() const {
-    return config.width * E::EmbeddingType::tokens_per_item(config.catalogue);
+    return config.width * E::EmbeddingType::tokens_per_item(config.embedding_shape());
   }
 };
 

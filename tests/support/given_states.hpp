@@ -14,7 +14,7 @@ struct GivenStates {
   using In = flow::History;
   using Out = flow::TokenStates;
   struct EmbeddingType : SemanticEmbedding {
-    static Index tokens_per_item(const CatalogueSizes&) noexcept { return 1; }
+    static Index tokens_per_item(const SemanticEmbedding::Shape&) noexcept { return 1; }
   };
   struct Config {
     Index width = 0, rows = 0;

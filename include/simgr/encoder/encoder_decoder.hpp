@@ -187,8 +187,8 @@ struct EncoderDecoder {
     const Index sequences = histories.sequences();
     const Vector<Index, S> offsets = ctx.template take<Index>(sequences + 1);
     for (Index s = 0; s <= sequences; ++s) {
-      offsets[s] =
-          Embedding::tokens_per_item(c.catalogue) * histories.offsets[static_cast<std::size_t>(s)];
+      offsets[s] = Embedding::tokens_per_item(c.embedding_shape()) *
+                   histories.offsets[static_cast<std::size_t>(s)];
     }
     Decoding::begin(c.speller(), Offsets(offsets.span()), state.tree, ctx);
     {
@@ -223,7 +223,7 @@ private:
                            const ItemsView<S>& items, RaggedView<ItemId> history,
                            HistoryTokens& tokens, typename Reader::template Cache<T, S>& cache,
                            Ctx& ctx) {
-    tokens = tokens_of_histories<Embedding>(c.catalogue, items, history, {}, ctx);
+    tokens = tokens_of_histories<Embedding>(c.embedding_shape(), items, history, {}, ctx);
     const Matrix<T, S> x = ctx.template take<T>(static_cast<Index>(tokens.rows.size()), c.width);
     gather_rows(ctx, rows, tokens.rows, x);
     return Reader::forward(c.reader(), p.encoder, x, tokens.offsets, {}, cache, ctx);

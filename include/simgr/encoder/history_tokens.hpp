@@ -20,13 +20,13 @@ struct HistoryTokens {
 /// @param targets  empty; or of every item of the histories the next one, for a decoder in the same
 ///                 sequence: all digits but the last of a history's last target follow it
 template <class Embedding, class S, class Ctx>
-HistoryTokens tokens_of_histories(const CatalogueSizes& sizes, const ItemsView<S>& items,
+HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const ItemsView<S>& items,
                                   RaggedView<ItemId> history, std::span<const ItemId> targets,
                                   Ctx& ctx) {
   if constexpr (Embedding::row_per_item) {
     return {history.values, history.offsets};
   } else {
-    const Index per_item = Embedding::tokens_per_item(sizes);
+    const Index per_item = Embedding::tokens_per_item(shape);
     const Index more = targets.empty() ? 0 : per_item - 1;  // tokens of each sequence
     const Vector<std::int32_t, S> rows =
         ctx.template take<std::int32_t>(history.tokens() * per_item + history.sequences() * more);

@@ -12,7 +12,7 @@
 //   row_per_item                                    one row for each item, so that items can be tied
 //                                                   to candidates; otherwise rows of digits
 //   needs_ids                                       whether it reads semantic ids
-//   tokens_per_item(sizes)
+//   tokens_per_item(shape)
 //   for_each_parameter(Shape, f, params...)
 //   rows(shape, params, items, cache, ctx)          once a step for all histories -> [rows, width]
 //   rows_gradient(shape, grad, ctx)                 -> where the gradient of the rows is added up
@@ -54,8 +54,8 @@ struct TableEmbedding {
   using Shape = EmbeddingShape<Config>;
   using DigitPooler = void;
   static constexpr bool row_per_item = kind == TableRows::items, needs_ids = !row_per_item;
-  static Index tokens_per_item(const CatalogueSizes& sizes) noexcept {
-    return row_per_item ? 1 : sizes.digits;
+  static Index tokens_per_item(const Shape& shape) noexcept {
+    return row_per_item ? 1 : shape.catalogue.digits;
   }
 
   template <class T, class S = Host>

@@ -27,7 +27,7 @@ struct PooledDigitEmbedding {
   using Shape = EmbeddingShape<Config>;
   using DigitPooler = P;
   static constexpr bool row_per_item = true, needs_ids = true;
-  static Index tokens_per_item(const CatalogueSizes&) noexcept { return 1; }
+  static Index tokens_per_item(const Shape&) noexcept { return 1; }
   static DigitShape<typename P::Config> pooler(const Shape& shape) {
     return {shape.width, shape.catalogue.digits, shape.own.pooler};
   }

@@ -83,7 +83,9 @@ struct TransformerEncoder {
               epsilon, projected, Init::normal(deviation)};
     }
     LayerNorm::Config norm() const { return {width, epsilon}; }
-    Index positions() const { return (max_length + 1) * Embedding::tokens_per_item(catalogue) - 1; }
+    Index positions() const {
+      return (max_length + 1) * Embedding::tokens_per_item(embedding_shape()) - 1;
+    }
   };
   /// The first broken rule, or empty.
   static std::string check(const Config& c) {
@@ -169,8 +171,8 @@ struct TransformerEncoder {
                                       Ctx& ctx) requires spells_items {
     lay_out_tokens(c, items, history, targets, cache, ctx);
     const Matrix<T, S> states = run(c, p, rows, cache, ctx);
-    const Matrix<T, S> y =
-        ctx.template take<T>(history.tokens() * Embedding::tokens_per_item(c.catalogue), c.width);
+    const Matrix<T, S> y = ctx.template take<T>(
+        history.tokens() * Embedding::tokens_per_item(c.embedding_shape()), c.width);
     for_targets(c, cache.offsets, [&](Index token, Index target, Index count) {
       copy(ctx, states.slice(token, count), y.slice(target, count), Write::assign);
     });
@@ -326,7 +328,7 @@ private:
   /// together: those of its tokens but the first tokens_per_item - 1.
   template <class Visit>
   static void for_targets(const Config& c, Offsets offsets, Visit&& visit) {
-    const Index unread = Embedding::tokens_per_item(c.catalogue) - 1;
+    const Index unread = Embedding::tokens_per_item(c.embedding_shape()) - 1;
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
       const Index first = offsets[s], count = offsets[s + 1] - first - unread;
       visit(first + unread, first - static_cast<Index>(s) * unread, count);
@@ -360,7 +362,7 @@ private:
   static void lay_out_tokens(const Config& c, const ItemsView<S>& items, RaggedView<ItemId> history,
                              std::span<const ItemId> targets, Cache<T, S>& cache, Ctx& ctx) {
     const HistoryTokens tokens =
-        tokens_of_histories<Embedding>(c.catalogue, items, history, targets, ctx);
+        tokens_of_histories<Embedding>(c.embedding_shape(), items, history, targets, ctx);
     cache.token_rows = tokens.rows;
     cache.offsets = tokens.offsets;
   }
