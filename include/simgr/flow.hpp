@@ -25,6 +25,11 @@ struct DigitStates {};  // [rows, digits, width]
 struct ItemScores {};   // [rows, items]
 struct DigitScores {};  // [rows, Σ codes]: each digit against its own codes
 
+// Of models that spell items and compare them as wholes, too: one thing after, or beside, the other.
+struct TokenAndEndStates {};   // [tokens + rows, width]
+struct DigitAndUserStates {};  // [rows · digits + rows, width]
+struct DigitAndItemScores {};
+
 }  // namespace flow
 
 /// A stage of a recommender: what it reads, what it writes, and its numbers.
@@ -39,9 +44,10 @@ concept Stage = requires {
 template <class S>
 concept Encoder = Stage<S> && std::same_as<typename S::In, flow::History>;
 
-/// token states → user states (or digit states).
+/// token states → user states, digit states, or both.
 template <class S>
-concept Pooler = Stage<S> && std::same_as<typename S::In, flow::TokenStates>;
+concept Pooler = Stage<S> &&(std::same_as<typename S::In, flow::TokenStates> ||
+                             std::same_as<typename S::In, flow::TokenAndEndStates>);
 
 /// states → scores against Candidates.
 template <class S>

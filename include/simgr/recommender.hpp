@@ -82,6 +82,12 @@ public:
       autoregressive == requires { requires R::decodes; },
       "simgr: TrieBeam, FreeBeam and ExactTokenScores rank what EveryDigit predicts digit "
       "by digit, and nothing else does; other models are ranked by Exhaustive or GraphDecoding");
+  static constexpr bool wholes_fit = !std::same_as<typename R::In, flow::DigitAndItemScores> ||
+                                     std::same_as<typename S::Out, flow::DigitAndItemScores>;
+  static_assert(wholes_fit,
+                "simgr: HybridBeam and DenseScores compare items as wholes, too, and need "
+                "ProductAndCosine<DigitsAndTexts>; models that only spell are ranked by TrieBeam, "
+                "FreeBeam or ExactTokenScores");
   /// Whether items can be added after training: no tensor has a row for each item.
   static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
     Parts::Candidates::own_rows;
@@ -312,7 +318,8 @@ public:
   std::span<const float> weights() const noexcept { return weights_.span(); }
   const typename Parts::template Params<float>& params() const noexcept { return params_; }
   ItemsView<> items_view() const noexcept {
-    return {catalogue_.items, digit_rows_.view(), digit_starts_, catalogue_.text_vectors.view()};
+    return {catalogue_.items, digit_rows_.view(), digit_starts_, catalogue_.text_vectors.view(),
+            unseen_};
   }
   Matrix<const float> keys() const noexcept requires Parts::scores_are_products {  // [items, width]
     return keys_;
@@ -384,6 +391,7 @@ private:
   OwnedMatrix<float> rows_memory_, keys_memory_, terms_memory_;  // empty where weights serve
   Matrix<const float> rows_, keys_, terms_;
   OwnedMatrix<float> popularity_;  // [items, 1]
+  std::vector<ItemId> unseen_;     // ascending, of popularity 0
   cpu::PackedMatrices packed_;     // of layers that a beam passes by; otherwise empty
   [[no_unique_address]] StateOf<R> ranker_;
   std::unique_ptr<ScratchPool<Scratch>> scratch_ = std::make_unique<ScratchPool<Scratch>>();

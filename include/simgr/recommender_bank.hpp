@@ -54,8 +54,12 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
   }
   item_keys_ = ItemKeys(catalogue_.keys);
   popularity_ = OwnedMatrix<float>(catalogue_.items, 1);
+  unseen_.clear();
   for (std::size_t i = 0; i < catalogue_.popularity.size(); ++i) {
     popularity_.values[i] = static_cast<float>(catalogue_.popularity[i]);
+    if (catalogue_.popularity[i] == 0) {
+      unseen_.push_back(static_cast<ItemId>(i));
+    }
   }
 }
 
@@ -146,7 +150,8 @@ void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
     }
     shared.keys = keys;
   }
-  if constexpr (Parts::scores_are_products) {
+  if constexpr (Parts::scores_are_products ||
+                requires { requires Parts::Candidates::vectors_of_items; }) {
     keys_ = keep(shared.keys, keys_memory_, first);
   } else if constexpr (Parts::scores_digits) {  // one for each code, which new items share
     keys_ = keep(shared.keys, keys_memory_, 0);

@@ -60,9 +60,12 @@ void Recommender<E, P, S, L, R, Tasks>::visit_prefixes(
     }
     if (next > 0) {
       const auto decoding = decoder({scratch->values, scratch->offsets}, scratch->decoding);
+      ranker::ExactTokenScores::Config exact;
+      if constexpr (requires { config_.ranker.support; }) {
+        exact.support = config_.ranker.support;
+      }
       ranker::ExactTokenScores::visit_prefixes(
-          ctx, {.support = config_.ranker.support}, ranker_, decoding,
-          [&](Index row, Index depth, Index node, float score) {
+          ctx, exact, ranker_, decoding, [&](Index row, Index depth, Index node, float score) {
             visit(rows[row], depth, node, score);
           });
     }

@@ -10,6 +10,7 @@
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>
+#include <simgr/baselines/liger.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
@@ -41,10 +42,12 @@
 #include <simgr/data/utf8.hpp>
 #include <simgr/data/zlib_inflater.hpp>
 #include <simgr/encoder/encoder_decoder.hpp>
+#include <simgr/encoder/encoder_decoder_and_end.hpp>
 #include <simgr/encoder/history_tokens.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/pooled_digit_embedding.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
+#include <simgr/encoder/text_digit_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/eval/evaluator.hpp>
 #include <simgr/eval/lists.hpp>
@@ -69,6 +72,7 @@
 #include <simgr/io/tensor.hpp>
 #include <simgr/item_keys.hpp>
 #include <simgr/loss/cross_entropy.hpp>
+#include <simgr/loss/digit_and_item_cross_entropy.hpp>
 #include <simgr/loss/digit_cross_entropy.hpp>
 #include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/negatives.hpp>
@@ -98,6 +102,7 @@
 #include <simgr/ranker/exhaustive.hpp>
 #include <simgr/ranker/free_beam.hpp>
 #include <simgr/ranker/graph_decoding.hpp>
+#include <simgr/ranker/hybrid_beam.hpp>
 #include <simgr/ranker/listable_nodes.hpp>
 #include <simgr/ranker/listed_item.hpp>
 #include <simgr/ranker/seen_items.hpp>
@@ -107,6 +112,7 @@
 #include <simgr/similarity/candidates.hpp>
 #include <simgr/similarity/cross_attention.hpp>
 #include <simgr/similarity/digit_codebooks.hpp>
+#include <simgr/similarity/digits_and_texts.hpp>
 #include <simgr/similarity/inner_product.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 #include <simgr/text/sparse_rows.hpp>

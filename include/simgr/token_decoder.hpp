@@ -33,13 +33,36 @@ struct TokenDecoder {
   State& state;
 
   Index rows() const noexcept { return histories.sequences(); }
-  DigitSupport support() const noexcept { return config.candidates.support; }
+  Index width() const noexcept { return keys.cols(); }
+  DigitSupport support() const noexcept {
+    if constexpr (requires { config.similarity.support; }) {
+      return config.similarity.support;
+    } else {
+      return config.candidates.support;
+    }
+  }
 
   template <class Ctx>
   Matrix<const T, Space> begin(Ctx& ctx) const {
     return queries(E::begin(config.encoder, params.encoder, embedding_rows, items, histories,
                             state.encoder, ctx),
                    ctx);
+  }
+  // Of models that compare whole items, too: see ranker/hybrid_beam.hpp.
+  template <class Ctx>
+  Matrix<const T, Space> begin(Ctx& ctx, Matrix<T, Space> ends) const {
+    return queries(E::begin(config.encoder, params.encoder, embedding_rows, items, histories,
+                            state.encoder, ctx, ends),
+                   ctx);
+  }
+  template <class Ctx>
+  void read(Ctx& ctx, Matrix<T, Space> ends) const {
+    E::read_ends(config.encoder, params.encoder, embedding_rows, items, histories, state.encoder,
+                 ends, ctx);
+  }
+  template <class Ctx>
+  auto item_scores(Ctx& ctx, Matrix<T, Space> ends) const {
+    return S::item_scores(config.similarity, items, ends, keys, ctx);
   }
   template <class Ctx>
   Matrix<const T, Space> step(Ctx& ctx, Index depth, std::span<const std::int32_t> parents,
@@ -50,7 +73,8 @@ struct TokenDecoder {
   }
   template <class Ctx>
   void scores(Ctx& ctx, Matrix<const T, Space> of, Index first, Matrix<T, Space> out) const {
-    gemm_nt(ctx, of, keys.slice(first, out.cols()), out, Write::assign);
+    const Index codes = keys.rows() - items.digit_starts.back();  // they come last
+    gemm_nt(ctx, of, keys.slice(codes + first, out.cols()), out, Write::assign);
   }
 
 private:

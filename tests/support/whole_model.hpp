@@ -12,7 +12,7 @@ using namespace simgr;
 
 /// A toy catalogue of 7 items with 3 digits, and a batch of ragged histories.
 struct ToyWorld {
-  CatalogueSizes sizes{7, 3, 11};
+  CatalogueSizes sizes{7, 3, 11, 4};
   std::vector<std::int32_t> rows{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 8, 0, 5, 10, 1, 4, 9, 2, 7, 8};
   std::vector<Index> starts{0, 4, 8, 11};
   std::vector<ItemId> history{3, 1, 4, 1, 5, 2, 6, 0};
@@ -20,8 +20,13 @@ struct ToyWorld {
   std::vector<ItemId> next{1, 4, 6, 2, 2, 6, 0, 3};  // for each position
   std::vector<ItemId> last{6, 2, 3};                 // for each history
   std::vector<double> log_popularity, cumulative;
+  std::vector<float> texts;
+  std::vector<ItemId> unseen;
 
   ToyWorld() {
+    for (const double value : random_values(sizes.items * sizes.text_width, 9)) {
+      texts.push_back(static_cast<float>(value));
+    }
     double sum = 0;
     for (Index i = 0; i < sizes.items; ++i) {
       const double share = static_cast<double>(i + 1) / 28;
@@ -30,7 +35,11 @@ struct ToyWorld {
     }
   }
   ItemsView<> items() const {
-    return {sizes.items, {rows.data(), {sizes.items, sizes.digits}}, starts};
+    return {sizes.items,
+            {rows.data(), {sizes.items, sizes.digits}},
+            starts,
+            {texts.data(), {sizes.items, sizes.text_width}},
+            unseen};
   }
   LossBatch batch(Examples examples) const {
     const bool positions = examples == Examples::every_position;
@@ -40,9 +49,9 @@ struct ToyWorld {
 
 /// Finite differences over every weight of a composition, through prepare, one shard and finish.
 template <class E, class P, class S, class L>
-double check_whole_model(typename Composition<E, P, S, L>::Config config, double tolerance = 1e-7) {
+double check_whole_model(typename Composition<E, P, S, L>::Config config, double tolerance = 1e-7,
+                         const ToyWorld& world = {}) {
   using Model = Composition<E, P, S, L>;
-  const ToyWorld world;
   config.encoder.catalogue = world.sizes;
   REQUIRE(Model::check(config).empty());
   const ParameterTable table = describe<Model>(config);

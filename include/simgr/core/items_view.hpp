@@ -25,6 +25,7 @@ struct ItemsView {
   Matrix<const std::int32_t, S> digit_rows;  // [items, digits], rows of the digit table; or empty
   std::span<const Index> digit_starts{};     // [digits + 1]: where the rows of each digit begin
   Matrix<const float, S> text_vectors{};     // [items, text_width]; or empty
+  std::span<const ItemId> unseen{};          // ascending: those that no training history has
 };
 
 /// The text vectors in the scalar that a model computes in: as they are, or a copy.

@@ -39,6 +39,7 @@ struct EncoderDecoder {
   using Reader = RelativeStack<Bidirectional, Net>;
   using Speller = RelativeStack<Causal, Net>;
   using Decoding = TreeDecoding<Net>;
+  using Tokens = typename detail::TokensOf<Embedding>::Type;
   static constexpr bool spells_items = true;
   static constexpr Examples spelt_examples = Examples::every_prefix;
   static_assert(!Embedding::row_per_item,
@@ -75,7 +76,9 @@ struct EncoderDecoder {
         c.scaled_states);
       fields_of("embedding", c.embedding, f);
     }
-    typename Embedding::Shape embedding_shape() const { return {width, catalogue, embedding}; }
+    typename Embedding::Shape embedding_shape() const {
+      return {width, catalogue, embedding, max_length};
+    }
     typename Reader::Config reader() const {
       return {width, layers, heads, head_width, inner, buckets, farthest, dropout, epsilon};
     }
@@ -108,12 +111,14 @@ struct EncoderDecoder {
     std::span<const std::int32_t>
         spelt;        // [targets · (digits - 1)]: rows of all digits but the last
     Offsets offsets;  // [targets + 1], in states
+    typename Tokens::template Cache<T, S> tokens;
     typename Reader::template Cache<T, S> encoder;
     typename Speller::template Cache<T, S> decoder;
   };
   template <class T, class S = Host>
   struct State {
     typename Decoding::template State<T, S> tree;
+    typename Tokens::template Cache<T, S> tokens;
     typename Reader::template Cache<T, S> encoder;
   };
 
@@ -133,12 +138,13 @@ struct EncoderDecoder {
                                       Ctx& ctx) {
     SIMGR_ASSERT(static_cast<Index>(targets.size()) == history.sequences(),
                  "one target for each history");
-    const Matrix<T, S> memory = read(c, p, rows, items, history, cache.history, cache.encoder, ctx);
+    const Matrix<T, S> memory =
+        read(c, p, rows, items, history, cache.history, cache.tokens, cache.encoder, ctx);
     lay_out_targets(items, targets, cache, ctx);
     const Index digits = items.digit_rows.cols(), count = cache.offsets.back();
     const Matrix<T, S> known =
         ctx.template take<T>(static_cast<Index>(cache.spelt.size()), c.width);
-    gather_rows(ctx, rows, cache.spelt, known);
+    gather_rows(ctx, digits_of(c, rows), cache.spelt, known);
     const Matrix<T, S> x = ctx.template take<T>(count, c.width);
     for (Index t = 0; t * digits < count; ++t) {
       copy(ctx, p.start, x.row(t * digits), Write::assign);
@@ -154,16 +160,21 @@ struct EncoderDecoder {
 
   /// Adds to `grad` and to `drows`, the gradient of the embedding's rows.
   // forward: states = r decoder(x; memory).  Gradients of x go to the start and to the rows that
-  // the target's digits read, those of memory through the encoder.
+  // the target's digits read, those of memory through the encoder. `dends` [targets, width] goes to
+  // the last state of each history, or to none.
   template <class T, class S, class Ctx>
   static void backward_targets(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dstates, Matrix<T, S> drows,
-                               const Cache<T, S>& cache, Ctx& ctx) {
+                               const Cache<T, S>& cache, Ctx& ctx, MatrixArg<T, S> dends = {}) {
     const Matrix<T, S> dy = ctx.template take<T>(dstates.rows(), c.width);
     copy(ctx, dstates, dy, Write::assign);
     scale(ctx, dy, static_cast<T>(c.state_scale()));
     const Matrix<T, S> dmemory = ctx.template take<T>(cache.history.offsets.back(), c.width);
     fill(ctx, dmemory, T(0));
+    for (Index s = 0; s < dends.rows(); ++s) {
+      copy(ctx, dends.row(s),
+           dmemory.row(cache.history.offsets[static_cast<std::size_t>(s) + 1] - 1), Write::assign);
+    }
     const Matrix<T, S> dx =
         Speller::backward(c.speller(), p.decoder, grad.decoder, dy, dmemory, cache.decoder, ctx);
     const Index digits = cache.offsets.size() > 1 ? cache.offsets[1] : 1;
@@ -172,18 +183,20 @@ struct EncoderDecoder {
       scatter_add_rows(ctx, dx.slice(t * digits + 1, digits - 1),
                        cache.spelt.subspan(static_cast<std::size_t>(t * (digits - 1)),
                                            static_cast<std::size_t>(digits - 1)),
-                       T(1), drows);
+                       T(1), digits_of(c, drows));
     }
     const Matrix<T, S> dinput =
         Reader::backward(c.reader(), p.encoder, grad.encoder, dmemory, {}, cache.encoder, ctx);
-    scatter_add_rows(ctx, dinput, cache.history.rows, T(1), drows);
+    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput, drows, cache.history,
+                     cache.tokens, ctx);
   }
 
   /// Reads histories, for step().   -> states [sequences, width] that predict the first digit
+  /// @param ends  [sequences, width], receives the last state of the encoder for each; or empty
   template <class T, class S, class Ctx>
   static Matrix<T, S> begin(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                             const ItemsView<S>& items, RaggedView<ItemId> histories,
-                            State<T, S>& state, Ctx& ctx) {
+                            State<T, S>& state, Ctx& ctx, Matrix<T, S> ends = {}) {
     const Index sequences = histories.sequences();
     const Vector<Index, S> offsets = ctx.template take<Index>(sequences + 1);
     for (Index s = 0; s <= sequences; ++s) {
@@ -194,13 +207,28 @@ struct EncoderDecoder {
     {
       Arena::Scope scope(ctx.arena);
       HistoryTokens tokens;
-      Decoding::read(c.speller(), p.decoder,
-                     read(c, p, rows, items, histories, tokens, state.encoder, ctx), state.tree,
-                     ctx);
+      const Matrix<T, S> memory =
+          read(c, p, rows, items, histories, tokens, state.tokens, state.encoder, ctx);
+      if (!ends.empty()) {
+        copy_ends(memory, tokens.offsets, ends, ctx);
+      }
+      Decoding::read(c.speller(), p.decoder, memory, state.tree, ctx);
     }
     const Matrix<T, S> x = ctx.template take<T>(sequences, c.width);
     for (Index s = 0; s < sequences; ++s) { copy(ctx, p.start, x.row(s), Write::assign); }
     return scaled_step(c, p, 0, {}, x, state, ctx);
+  }
+
+  /// The same of histories that nothing is to follow: their last states alone.
+  template <class T, class S, class Ctx>
+  static void read_ends(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                        const ItemsView<S>& items, RaggedView<ItemId> histories, State<T, S>& state,
+                        Matrix<T, S> ends, Ctx& ctx) {
+    Arena::Scope scope(ctx.arena);
+    HistoryTokens tokens;
+    const Matrix<T, S> memory =
+        read(c, p, rows, items, histories, tokens, state.tokens, state.encoder, ctx);
+    copy_ends(memory, tokens.offsets, ends, ctx);
   }
 
   /// The nodes of depth `level`, 1 to digits - 1: parents [nodes] are places in the level before (in
@@ -212,20 +240,36 @@ struct EncoderDecoder {
                            Index level, std::span<const std::int32_t> parents,
                            std::span<const std::int32_t> token_rows, State<T, S>& state, Ctx& ctx) {
     const Matrix<T, S> x = ctx.template take<T>(static_cast<Index>(parents.size()), c.width);
-    gather_rows(ctx, rows, token_rows, x);
+    gather_rows(ctx, digits_of(c, rows), token_rows, x);
     return scaled_step(c, p, level, parents, x, state, ctx);
   }
 
+protected:
+  /// ends(s) = the state of the last token of history s.
+  template <class T, class S, class Ctx>
+  static void copy_ends(MatrixArg<T, S> memory, Offsets offsets, Matrix<T, S> ends, Ctx& ctx) {
+    for (Index s = 0; s < ends.rows(); ++s) {
+      copy(ctx, memory.row(offsets[static_cast<std::size_t>(s) + 1] - 1), ends.row(s),
+           Write::assign);
+    }
+  }
+
 private:
+  /// The rows of the embedding that are digits: the last ones.
+  template <class Rows>
+  static Rows digits_of(const Config& c, Rows rows) noexcept {
+    return rows.slice(rows.rows() - c.catalogue.table_rows, c.catalogue.table_rows);
+  }
   /// States of the encoder.
   template <class T, class S, class Ctx>
   static Matrix<T, S> read(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                            const ItemsView<S>& items, RaggedView<ItemId> history,
-                           HistoryTokens& tokens, typename Reader::template Cache<T, S>& cache,
-                           Ctx& ctx) {
+                           HistoryTokens& tokens,
+                           typename Tokens::template Cache<T, S>& token_cache,
+                           typename Reader::template Cache<T, S>& cache, Ctx& ctx) {
     tokens = tokens_of_histories<Embedding>(c.embedding_shape(), items, history, {}, ctx);
-    const Matrix<T, S> x = ctx.template take<T>(static_cast<Index>(tokens.rows.size()), c.width);
-    gather_rows(ctx, rows, tokens.rows, x);
+    const Matrix<T, S> x =
+        Tokens::forward(c.embedding_shape(), p.embedding, rows, history, tokens, token_cache, ctx);
     return Reader::forward(c.reader(), p.encoder, x, tokens.offsets, {}, cache, ctx);
   }
   template <class T, class S, class Ctx>

@@ -48,4 +48,40 @@ HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const 
   }
 }
 
+/// Tokens that are rows as they stand.
+struct GatheredRows {
+  template <class T, class S = Host>
+  struct Cache {};
+
+  template <class Shape, class Params, class T, class S, class Ctx>
+  static Matrix<T, S> forward(const Shape& shape, const Params&, Matrix<const T, S> rows,
+                              RaggedView<ItemId>, const HistoryTokens& tokens, Cache<T, S>&,
+                              Ctx& ctx) {
+    const Matrix<T, S> x =
+        ctx.template take<T>(static_cast<Index>(tokens.rows.size()), shape.width);
+    gather_rows(ctx, rows, tokens.rows, x);
+    return x;
+  }
+  template <class Shape, class Params, class T, class S, class Ctx>
+  static void backward(const Shape&, const Params&, const Params&, Matrix<T, S> dx,
+                       Matrix<T, S> drows, const HistoryTokens& tokens, const Cache<T, S>&,
+                       Ctx& ctx) {
+    scatter_add_rows(ctx, dx, tokens.rows, T(1), drows);
+  }
+};
+
+namespace detail {
+template <class Embedding>
+struct TokensOf {
+  using Type = GatheredRows;
+};
+template <class Embedding>
+  requires requires {
+    typename Embedding::Tokens;
+  }
+struct TokensOf<Embedding> {
+  using Type = typename Embedding::Tokens;
+};
+}  // namespace detail
+
 }  // namespace simgr::SIMGR_ABI

@@ -21,7 +21,8 @@
 //   params.table                                    the table of items or digits itself: what
 //                                                   DigitCodebooks are tied to
 //
-// Histories are gathers from `rows`.
+// Histories are gathers from `rows`, of which those of digits come last. One whose tokens are more
+// than a row has Tokens besides, as GatheredRows (encoder/history_tokens.hpp); EncoderDecoder reads them.
 
 namespace simgr::SIMGR_ABI {
 
@@ -31,6 +32,7 @@ struct EmbeddingShape {
   Index width = 0;
   CatalogueSizes catalogue{};
   EmbeddingConfig own{};
+  Index max_length = 0;  // most items of a history, where places count
 };
 
 /// What has a row in a trained table: every item, or every code of every digit.

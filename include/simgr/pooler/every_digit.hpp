@@ -45,4 +45,12 @@ using EveryDigit = SpeltDigits<Examples::every_position>;
 /// For encoder-decoders, whose encoder reads a history for one target.
 using EveryDigitOfLast = SpeltDigits<Examples::every_prefix>;
 
+/// For encoder-decoders that also give the state a history ends with.
+///
+/// Shapes      states [rows · digits + rows, width], as they are
+struct EveryDigitAndEnd : EveryDigitOfLast {
+  using In = flow::TokenAndEndStates;
+  using Out = flow::DigitAndUserStates;
+};
+
 }  // namespace simgr::SIMGR_ABI
