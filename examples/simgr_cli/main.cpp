@@ -206,10 +206,10 @@ void add_recommend(CLI::App& app, RecommendCommand& options) {
   command->add_option("--history", options.history, "items, oldest first")
       ->type_name("ITEMS")
       ->required();
-  number(
-      command->add_option("--k", options.k,
-                          "places of the list; a beam (lc-rec, tiger) fills at most ranker.width"),
-      Index{1}, Index{1} << 31)
+  number(command->add_option(
+             "--k", options.k,
+             "places of the list; a beam (lc-rec, tiger, liger) fills at most ranker.width"),
+         Index{1}, Index{1} << 31)
       ->capture_default_str();
   one_of(command->add_option("--seen", options.seen, "what becomes of items of the history"),
          {"keep", "zero", "remove"});

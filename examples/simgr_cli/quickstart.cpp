@@ -70,6 +70,8 @@ std::map<std::string, std::vector<Setting>> small_spellers() {
                   {"encoder.decoder_layers", "1"},
                   {"encoder.head_width", "16"},
                   {"encoder.inner", "64"}};
+  own["liger"] = own["tiger"];
+  own["liger"].push_back({"encoder.embedding.dropout", "0.1"});
   for (auto& [model, settings] : own) {
     for (const Setting& setting : {Setting{"encoder.heads", "2"}, Setting{"encoder.dropout", "0.1"},
                                    Setting{"optimizer.rate", "0.005"}, Setting{"batch", "64"}}) {
@@ -96,8 +98,8 @@ void quickstart(const QuickstartOptions& options) {
   std::fflush(stdout);
   std::vector<std::string> models;
   for (const ModelKind* kind : all_kinds()) {
-    // Not RPG's search of a catalogue that is ranked whole in no time, nor TIGER at a temperature.
-    if (kind->name != "rpg-graph" && kind->name != "letter") {
+    // Not those with the weights of another that make other lists of them, nor TIGER at a temperature.
+    if (kind->name != "rpg-graph" && kind->name != "liger-dense" && kind->name != "letter") {
       models.push_back(kind->name);
     }
   }

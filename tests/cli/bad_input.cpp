@@ -66,7 +66,7 @@ TEST_CASE("bad data: exit code 1, one line with file and place") {
   check_fails(folder, fit, 1, "items.jsonl:1: id: expected id 0");
   std::filesystem::remove(data + "/items.jsonl");
   check_fails(folder, {"fit", "simgr", "--data", data, "--out", folder.file("m")}, 1,
-              "give --text-vectors FILE or --ids FILE");
+              "give --text-vectors FILE, or --ids FILE where a model reads ids alone");
   write_bytes(data + "/items.jsonl", items);
   std::filesystem::remove(sequences);
   check_fails(folder, fit, 1, "neither sequences.tsv nor sequences.tsv.gz");

@@ -89,6 +89,34 @@ TEST_CASE("fit, evaluate, recommend and inspect: the whole chain for models of e
   }
 }
 
+TEST_CASE("liger reads the texts of a folder, and serves without it") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("liger.simgr");
+  simgr_test::write_data_folder(data);
+  REQUIRE(run_simgr(folder, {"tokenize", "--data", data, "--method", "random", "--levels", "2",
+                             "--codes", "6", "--out", folder.file("ids.tsv")})
+              .code == 0);
+  const std::vector<std::string> more = {
+      "--ids", folder.file("ids.tsv"),       "--set", "encoder.decoder_layers=1",
+      "--set", "encoder.head_width=4",       "--set", "encoder.inner=16",
+      "--set", "encoder.embedding.dropout=0"};
+  const auto fitted = run_simgr(folder, fit_arguments("liger", data, file, "1", more));
+  INFO(fitted.err);
+  REQUIRE(fitted.code == 0);
+  CHECK(fitted.err.find("text vectors: TF-IDF of the item texts") != std::string::npos);
+  CHECK(run_simgr(folder, {"evaluate", file, "--data", data, "--json"}).code == 0);
+  const auto inspected = run_simgr(folder, {"inspect", file});
+  CHECK(inspected.out.find("text vectors of width ") != std::string::npos);
+  CHECK(inspected.out.find("simgr.ranker = HybridBeam") != std::string::npos);
+
+  std::filesystem::remove(data + "/items.jsonl");
+  const auto listed = run_simgr(folder, {"recommend", file, "--history", "3 17 9", "--k", "5"});
+  CHECK(listed.code == 0);
+  const auto untold = run_simgr(folder, fit_arguments("liger", data, file, "1", more));
+  CHECK(untold.code == 1);
+  CHECK(untold.err.find("give --text-vectors FILE") != std::string::npos);
+}
+
 TEST_CASE("import makes a data folder from a table, and recommend speaks its names") {
   const TemporaryFolder folder;
   const std::string table = folder.file("purchases.csv"), shop = folder.file("shop");

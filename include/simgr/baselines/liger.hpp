@@ -17,17 +17,17 @@ namespace simgr::SIMGR_ABI::baselines {
 /// met join them, and the distance to their texts puts all in order.
 ///
 /// Source  Yang et al., "Unifying Generative and Dense Retrieval for Sequential Recommendation",
-///         2024, section 3
-using Liger = Recommender<EncoderDecoderAndEnd<TextDigitEmbedding>,  // history -> [targets · digits
-                                                                     //    + targets, width]
-                          EveryDigitAndEnd,                          // -> digits, and users
-                          ProductAndCosine<DigitsAndTexts>,  // -> [rows, Σ codes], [rows, items]
-                          DigitAndItemCrossEntropy, ranker::HybridBeam>;
+///         2024; spec/baselines.md §9.1
+using Liger =
+    Recommender<EncoderDecoderAndEnd<TextDigitEmbedding>,  // history -> spelt digits, and ends
+                EveryDigitAndEnd,                          //         -> digits, and users
+                ProductAndCosine<DigitsAndTexts>,  //         -> [rows, Σ codes], [rows, items]
+                DigitAndItemCrossEntropy, ranker::HybridBeam>;
 
 /// The same weights, every item compared and none spelt.
 using LigerDense = with_ranker<Liger, ranker::DenseScores>;
 
-/// Sizes, dropout, temperature, batch, rate and decay: section 4 of the paper; it trains for 200,000
+/// Sizes, dropout, temperature, batch, rate and decay: those of its authors, who train for 200,000
 /// steps, of which the first 10,000 warm up.
 template <class Model>
 inline constexpr Defaults<Model> liger_defaults_of{

@@ -11,12 +11,14 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// −1/digits Σ_j log p_j[code j of the target] − item_weight · log p[target],  the second softmax over
-/// the items that training histories have: one that they have not would be pushed away from everybody.
+/// −1/digits Σ_j log p_j[code j of the target] − item_weight · log p[target]
 ///
-/// Cost    that of DigitCrossEntropy and 6 rows · items · width flops; where items are unseen, their
-///         keys once more
-/// Source  LIGER, equation 3: both terms with weight 1; spec/baselines.md §9.1
+/// The second softmax is over the items that training histories have: one that they have not would
+/// be pushed away from everybody.
+///
+/// Cost    that of DigitCrossEntropy and 6 rows · items · width flops; where items are unseen, the
+///         keys of the others once more
+/// Source  LIGER, both terms with weight 1; spec/baselines.md §9.1
 struct DigitAndItemCrossEntropy {
   using In = flow::DigitAndItemScores;
   using Out = double;

@@ -10,10 +10,11 @@
 #include <simgr/ranker/exhaustive.hpp>
 #include <simgr/ranker/trie_beam.hpp>
 
-// Rankers of models that spell items and also compare them as wholes. Their decoder has, besides what
-// child_scores.hpp asks for,
+// Rankers of models that spell items and also compare them as wholes. Their decoder has, besides
+// what child_scores.hpp asks for,
 //
-//   begin(ctx, ends)         begin(ctx), and the state each history ends with into ends [rows, width]
+//   begin(ctx, ends)         begin(ctx), and the state each history ends with into ends
+//                            [rows, width]
 //   read(ctx, ends)          the same without a step of the decoder
 //   item_scores(ctx, ends)   -> ProductScores of all items
 //   width(), items
@@ -53,7 +54,7 @@ struct DenseScores {
 /// With a beam as wide as the catalogue the lists are those of DenseScores, to the bit.
 ///
 /// Cost    that of TrieBeam, and one product [rows, items]
-/// Source  LIGER, section 3.2: 20 candidates, cold items added; spec/baselines.md §9.1
+/// Source  LIGER: 20 candidates, cold items added; spec/baselines.md §9.1
 struct HybridBeam {
   using In = flow::DigitAndItemScores;
   using Config = TrieBeam::Config;
