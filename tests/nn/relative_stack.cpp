@@ -46,9 +46,10 @@ TEST_CASE_TEMPLATE("encoder stacks give the gradients of their forward pass", Ne
   }
 }
 
-TEST_CASE_TEMPLATE("decoder stacks give the gradients of their rows and of their memory", Net,
-                   FeedForward<Relu>, FeedForward<GeluTanh, Gated>) {
-  using Stack = RelativeStack<Causal, Net>;
+TEST_CASE_TEMPLATE("decoder stacks give the gradients of their rows and of their memory", Stack,
+                   RelativeStack<Causal, FeedForward<Relu>>,
+                   RelativeStack<Causal, FeedForward<GeluTanh, Gated>>,
+                   RelativeStack<Isolated, FeedForward<Relu>>) {
   for (const double dropout : {0.0, 0.2}) {
     const auto c = tiny_stack<Stack>(dropout);
     simgr_test::check_gradients<Stack>(
@@ -66,4 +67,48 @@ TEST_CASE_TEMPLATE("decoder stacks give the gradients of their rows and of their
         },
         1e-8, 0.3);
   }
+}
+
+TEST_CASE("tokens that share a position give gradients, and may change places") {
+  using Stack = RelativeStack<Bidirectional, FeedForward<Relu>>;
+  auto c = tiny_stack<Stack>(0);
+  c.tokens_per_position = 3;
+  const std::vector<Index> rows{0, 6, 9, 18};
+  simgr_test::check_gradients<Stack>(
+      c, 18, 5,
+      [&](const auto& p, auto x, auto& cache, auto& ctx) {
+        return Stack::forward(c, p, copied(x, ctx), rows, {}, cache, ctx);
+      },
+      [&](const auto& p, const auto& g, auto dy, const auto& cache, auto& ctx) {
+        return Stack::backward(c, p, g, dy, {}, cache, ctx);
+      },
+      1e-8, 0.3);
+  std::vector<double> weights = simgr_test::random_values(describe<Stack>(c).block_size, 3);
+  const auto p = bind<Stack>(c, weights.data());
+  const std::vector<double> x = simgr_test::random_values(18 * 5, 4);
+  Arena arena;
+  cpu::Context ctx{arena};
+  const auto states = [&](const std::vector<Index>& order) {
+    const Matrix<double> ordered = ctx.take<double>(18, 5);
+    for (Index i = 0; i < 18; ++i) {
+      copy(ctx, Matrix<const double>(x.data(), {18, 5}).row(order[static_cast<std::size_t>(i)]),
+           ordered.row(i), Write::assign);
+    }
+    Stack::Cache<double> cache;
+    return Stack::forward(c, p, ordered, rows, {}, cache, ctx);
+  };
+  const std::vector<Index> as_is{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+  const std::vector<Index> moved{2, 0, 1, 3, 5, 4, 6, 7, 8, 10, 9, 11, 14, 13, 12, 15, 16, 17};
+  const std::vector<Index> places{0, 4, 2, 3, 1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+  const Matrix<double> before = states(as_is), after = states(moved), other = states(places);
+  double apart = 0, apart_across = 0;
+  for (Index i = 0; i < 18; ++i) {
+    for (Index k = 0; k < 5; ++k) {
+      const auto at = static_cast<std::size_t>(i);
+      apart = std::max(apart, std::abs(after(i, k) - before(moved[at], k)));
+      apart_across = std::max(apart_across, std::abs(other(i, k) - before(places[at], k)));
+    }
+  }
+  CHECK(apart < 1e-12);
+  CHECK(apart_across > 1e-3);  // what changes the position of a token changes its state
 }

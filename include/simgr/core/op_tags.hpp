@@ -12,6 +12,7 @@ namespace simgr::SIMGR_ABI {
 /// Which positions of its own sequence a query may see.
 struct Causal {};         // itself and those before it
 struct Bidirectional {};  // all
+struct Isolated {};       // itself alone
 
 /// Which function stands between two linear maps. A backend offers activate(ctx, f, x, y) and
 /// activate_backward(ctx, f, x, dy, dx) for each.
@@ -35,6 +36,7 @@ struct Columns {
 struct HeadShape {
   Index heads = 1, kv_heads = 1, width = 0;  // width of one head
   bool scaled = true;                        // products of queries and keys by 1 / sqrt(width)
+  Index tokens_per_position = 1;             // consecutive tokens at no distance from each other
 
   Index kv(Index head) const noexcept { return head * kv_heads / heads; }
 };

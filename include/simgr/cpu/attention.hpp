@@ -46,10 +46,12 @@ struct AttentionBlock {
   Index first_query, queries, first_key, keys, head;
   Index at;  // where the block begins
 
-  /// What query i is told of the keys, by their distances: entry j is that of key j - i.
+  /// What query i is told of the keys, by their distances: entry j is that of key j. Where `together`
+  /// tokens share a position, each distance stands so many times in a row.
   template <class T>
-  EigenRow<T> relative(Matrix<T> all, Index i, Index visible) const noexcept {
-    return {all.row(head).data() + all.cols() / 2 - i, visible};
+  EigenRow<T> relative(Matrix<T> all, Index i, Index visible, Index together) const noexcept {
+    const Index middle = all.cols() / together / 2;
+    return {all.row(head).data() + (middle - i / together) * together, visible};
   }
 };
 
@@ -96,7 +98,7 @@ void scores_of_head(Context& ctx, Columns<const T> q, Columns<const T> k,
 ///         consecutive column blocks; a sequence of queries reads the sequence of keys of its place,
 ///         which is not empty
 ///         relative [heads, 2 longest - 1], whose middle column is distance 0, key minus query; or
-///         empty
+///         empty; where tokens share positions, longest counts those, and every column is repeated
 ///         probabilities [Σ heads · queries · keys], keeps P before dropout
 /// Cost    O(Σ queries · keys · heads · width);  where dropout acts, one more copy of the
 ///         probabilities
@@ -118,7 +120,8 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
             const T largest = row.maxCoeff();
             row = ((row - largest) * temperature).exp();
           } else {
-            row = row * temperature + block.relative(relative, i, visible);
+            row =
+                row * temperature + block.relative(relative, i, visible, shape.tokens_per_position);
             const T largest = row.maxCoeff();
             row = (row - largest).exp();
           }
@@ -239,7 +242,8 @@ void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Co
           const T inner = (as_row(p.row(i)) * as_row(ds.row(i))).sum();
           as_row(ds.row(i)) = as_row(p.row(i)) * (as_row(ds.row(i)) - inner);
           if (!drelative.empty()) {
-            block.relative(drelative, i, block.keys) += as_row(ds.row(i));
+            block.relative(drelative, i, block.keys, shape.tokens_per_position) +=
+                as_row(ds.row(i));
           }
           as_row(ds.row(i)) *= temperature;
         }

@@ -7,6 +7,7 @@
 #include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/nn/feed_forward.hpp>
+#include <simgr/nn/own_value.hpp>
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/unscaled_attention.hpp>
 
@@ -25,10 +26,11 @@ struct Memory {
 ///
 ///   x += D A(N1 x);   x += D M(N2 x, memory);   x += D F(N3 x)
 ///
-/// @tparam Mask  Bidirectional: a block of an encoder, without M;  Causal: of a decoder
+/// @tparam Mask  Bidirectional: a block of an encoder, without M;  Causal: of a decoder;  Isolated: of
+///               a decoder whose tokens know nothing of each other
 /// @tparam Net   FeedForward<F, Gate>
 ///
-/// Shapes      x, y [tokens, width];  relative [heads, 2 longest - 1], shared by all blocks
+/// Shapes      x, y [tokens, width];  relative of RelativePosition, shared by all blocks
 /// Parameters  self_norm, self;  memory_norm, memory;  net_norm, net
 /// Cache       those of the parts
 /// Cost        those of the parts
@@ -36,16 +38,24 @@ struct Memory {
 /// Source      Raffel et al. 2020, section 2.1; first values as in their published code
 template <class Mask, class Net>
 struct RelativeBlock {
-  static constexpr bool reads_memory = std::is_same_v<Mask, Causal>;
-  using Self = UnscaledAttention<Mask>;
+  static constexpr bool reads_memory = !std::is_same_v<Mask, Bidirectional>;
+  static constexpr bool isolated = std::is_same_v<Mask, Isolated>;
+  using Self = std::conditional_t<isolated, OwnValue, UnscaledAttention<Mask>>;
   using ToMemory = UnscaledAttention<Bidirectional>;
 
   struct Config {
     Index width = 0, heads = 1, head_width = 0, inner = 0;
     double dropout = 0;  // of what is added, of attention probabilities, and inside the net
     double epsilon = 1e-6;
+    Index tokens_per_position = 1;
 
-    typename Self::Config self() const { return {width, heads, head_width, dropout}; }
+    typename Self::Config self() const {
+      if constexpr (isolated) {
+        return {width, heads * head_width};
+      } else {
+        return {width, heads, head_width, dropout, tokens_per_position};
+      }
+    }
     ToMemory::Config memory() const { return {width, heads, head_width, dropout}; }
     RmsNorm::Config norm() const { return {width, epsilon}; }
     typename Net::Config net() const {

@@ -16,7 +16,10 @@ namespace simgr::SIMGR_ABI {
 ///
 ///   y(h, longest - 1 + d) = table(bucket(d), h),   d = key - query
 ///
-/// Shapes      y [heads, 2 longest - 1]
+/// Tokens that share a position are at no distance from each other: `longest` counts positions then,
+/// and every column stands once for each of them.
+///
+/// Shapes      y [heads, (2 longest - 1) · tokens_per_position]
 /// Parameters  table [buckets, heads]
 /// Cache       the bucket of each distance
 /// Cost        O(heads · longest): once a stack, whose layers share the table
@@ -29,6 +32,7 @@ struct RelativePosition {
     Index farthest = 128;  // more than half of a direction's buckets
     bool bidirectional = true;
     Init init = Init::normal(1);
+    Index tokens_per_position = 1;
   };
   template <class T, class S = Host>
   struct Params {
@@ -36,7 +40,7 @@ struct RelativePosition {
   };
   template <class T, class S = Host>
   struct Cache {
-    std::span<const std::int32_t> buckets;  // [2 longest - 1]
+    std::span<const std::int32_t> buckets;  // of every column
   };
 
   template <class F, class... P>
@@ -60,13 +64,15 @@ struct RelativePosition {
            std::min(count - 1, near + static_cast<Index>(share * static_cast<float>(count - near)));
   }
 
+  /// @param tokens  of the longest sequence
   template <class T, class S, class Ctx>
-  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, Index longest,
+  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, Index tokens,
                               Cache<T, S>& cache, Ctx& ctx) {
-    const Index distances = std::max<Index>(2 * longest - 1, 0);
+    const Index together = c.tokens_per_position, longest = tokens / together;
+    const Index distances = std::max<Index>(2 * longest - 1, 0) * together;
     const Vector<std::int32_t, S> buckets = ctx.template take<std::int32_t>(distances);
     for (Index i = 0; i < distances; ++i) {
-      buckets[i] = static_cast<std::int32_t>(bucket(c, i - (longest - 1)));
+      buckets[i] = static_cast<std::int32_t>(bucket(c, i / together - (longest - 1)));
     }
     cache.buckets = std::span<const std::int32_t>(buckets.span());
     const Matrix<T, S> y = ctx.template take<T>(c.heads, distances);

@@ -15,11 +15,12 @@ namespace simgr::SIMGR_ABI {
 ///
 ///   y = D N(block(… block(D x)))
 ///
-/// @tparam Mask  Bidirectional: an encoder;  Causal: a decoder, which reads a memory
+/// @tparam Mask  Bidirectional: an encoder;  Causal: a decoder, which reads a memory;  Isolated: a
+///               decoder whose tokens know nothing of each other, and so of no distances
 /// @tparam Net   FeedForward<F, Gate>
 ///
 /// Shapes      x, y [tokens, width]
-/// Parameters  position.table [buckets, heads], blocks.i, final_norm
+/// Parameters  position.table [buckets, heads] unless isolated, blocks.i, final_norm
 /// Cache       those of the parts;  hidden: what each block wrote
 /// Cost        those of the blocks
 /// Gradients   parameters and dmemory accumulate, dx is assigned
@@ -32,14 +33,19 @@ struct RelativeStack {
     Index width = 0, layers = 0, heads = 1, head_width = 0, inner = 0;
     Index buckets = 32, farthest = 128;
     double dropout = 0, epsilon = 1e-6;
+    Index tokens_per_position = 1;  // which divides every sequence
 
     typename Block::Config block() const {
-      return {width, heads, head_width, inner, dropout, epsilon};
+      return {width, heads, head_width, inner, dropout, epsilon, tokens_per_position};
     }
     RmsNorm::Config norm() const { return {width, epsilon}; }
     RelativePosition::Config position() const {
-      return {heads, buckets, farthest, !Block::reads_memory,
-              Init::normal(1 / std::sqrt(static_cast<double>(width)))};
+      return {heads,
+              buckets,
+              farthest,
+              !Block::reads_memory,
+              Init::normal(1 / std::sqrt(static_cast<double>(width))),
+              tokens_per_position};
     }
   };
   template <class T, class S = Host>
@@ -61,7 +67,9 @@ struct RelativeStack {
 
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
-    RelativePosition::for_each_parameter(c.position(), under("position", f), p.position...);
+    if constexpr (!Block::isolated) {
+      RelativePosition::for_each_parameter(c.position(), under("position", f), p.position...);
+    }
     resize_blocks(c.layers, p.blocks...);
     for (Index i = 0; i < c.layers; ++i) {
       Block::for_each_parameter(c.block(), under("blocks." + std::to_string(i), f),
@@ -78,8 +86,11 @@ struct RelativeStack {
     cache.offsets = offsets;
     cache.memory = memory;
     cache.blocks.resize(p.blocks.size());
-    const Matrix<T, S> relative = RelativePosition::forward(
-        c.position(), p.position, longest_sequence(offsets), cache.position, ctx);
+    Matrix<T, S> relative;
+    if constexpr (!Block::isolated) {
+      relative = RelativePosition::forward(c.position(), p.position, longest_sequence(offsets),
+                                           cache.position, ctx);
+    }
     cache.distances = relative.cols();
     cache.first_stream = ctx.next_stream();
     dropout(ctx, x, static_cast<float>(c.dropout), cache.first_stream);
@@ -110,8 +121,10 @@ struct RelativeStack {
                            cache.offsets, cache.memory.offsets, dmemory, drelative, cache.blocks[i],
                            ctx);
     }
-    RelativePosition::backward(c.position(), p.position, grad.position, drelative, cache.position,
-                               ctx);
+    if constexpr (!Block::isolated) {
+      RelativePosition::backward(c.position(), p.position, grad.position, drelative, cache.position,
+                                 ctx);
+    }
     dropout(ctx, dx, rate, cache.first_stream);
     return dx;
   }

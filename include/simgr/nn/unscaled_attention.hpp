@@ -19,7 +19,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      x, y [tokens, width];  memory [memory tokens, width];  the inner width is
 ///             heads · head_width
-///             relative [heads, 2 longest - 1] of RelativePosition, or empty
+///             relative of RelativePosition, or empty
 /// Parameters  query.weight [inner, width], key_value.weight [2 inner, width], out.weight
 ///             [width, inner]; their first values make up for the missing scale
 /// Cache       q, k, v;  probabilities, one block for each sequence and head
@@ -31,9 +31,10 @@ struct UnscaledAttention {
   struct Config {
     Index width = 0, heads = 1, head_width = 0;
     double dropout = 0;  // of the probabilities
+    Index tokens_per_position = 1;
 
     Index inner() const { return heads * head_width; }
-    HeadShape shape() const { return {heads, heads, head_width, false}; }
+    HeadShape shape() const { return {heads, heads, head_width, false, tokens_per_position}; }
     Linear::Config query() const { return map(width, inner(), width * head_width); }
     Linear::Config key_value() const { return map(width, 2 * inner(), width); }
     Linear::Config out() const { return map(inner(), width, inner()); }
