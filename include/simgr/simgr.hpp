@@ -90,6 +90,7 @@
 #include <simgr/nn/relative_block.hpp>
 #include <simgr/nn/relative_position.hpp>
 #include <simgr/nn/relative_stack.hpp>
+#include <simgr/nn/relu_layers.hpp>
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
 #include <simgr/nn/tree_decoding.hpp>
