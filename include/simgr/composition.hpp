@@ -99,9 +99,16 @@ struct Composition {
       return {encoder.width, Embedding::tokens_per_item(encoder.embedding_shape()),
               encoder.catalogue.digits};
     }
-    /// Numbers that a user is for the candidates: a vector, or one for each digit.
+    /// Vectors that stand side by side in an item, and in a user: one, or a set.
+    Index vectors_per_item() const noexcept {
+      return requires {
+        Candidates::side_by_side;
+      }
+      ? Embedding::tokens_per_item(encoder.embedding_shape()) : 1;
+    }
+    /// Numbers that a user is for the candidates: a vector, a set of them, or one for each digit.
     Index query_width() const noexcept {
-      return encoder.width * (scores_digits ? encoder.catalogue.digits : 1);
+      return encoder.width * (scores_digits ? encoder.catalogue.digits : vectors_per_item());
     }
     typename Candidates::Shape candidates_shape() const {
       return {encoder.width, encoder.catalogue, candidates};
@@ -246,17 +253,28 @@ struct Composition {
   }
 
   /// From the gradients of keys, vectors and rows, summed over shards, to the parameters.
+  /// -> a loss that the embedding has besides, or 0
   template <class T, class Space, class Ctx>
-  static void finish(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
-                     const Shared<T, Space>& shared, const SharedGradient<T, Space>& from,
-                     const ItemsView<Space>& items, Ctx& ctx) {
+  static double finish(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
+                       const Shared<T, Space>& shared, const SharedGradient<T, Space>& from,
+                       const ItemsView<Space>& items, Ctx& ctx) {
     if constexpr (!encodes_items) {
       S::keys_backward(c.similarity, p.similarity, from.keys, from.vectors, shared.key_cache, ctx);
       Candidates::backward(c.candidates_shape(), p.candidates, grad.candidates, shared.rows, items,
                            from.vectors, from.rows, shared.candidates, ctx);
     }
-    Embedding::rows_backward(c.encoder.embedding_shape(), p.encoder.embedding,
-                             grad.encoder.embedding, items, from.rows, shared.embedding, ctx);
+    const auto shape = c.encoder.embedding_shape();
+    double own = 0;
+    if constexpr (requires {
+                    Embedding::own_loss(shape, p.encoder.embedding, grad.encoder.embedding,
+                                        from.rows, shared.embedding, ctx);
+                  }) {
+      own = Embedding::own_loss(shape, p.encoder.embedding, grad.encoder.embedding, from.rows,
+                                shared.embedding, ctx);
+    }
+    Embedding::rows_backward(shape, p.encoder.embedding, grad.encoder.embedding, items, from.rows,
+                             shared.embedding, ctx);
+    return own;
   }
 
   /// Queries of histories for serving: the last position of each.
@@ -301,7 +319,7 @@ struct Composition {
                      Matrix<const T, Space> queries, Matrix<T, Space> dqueries,
                      Matrix<T, Space> dkeys, Ctx& ctx) {
     if constexpr (scores_are_products) {
-      return ProductScores<T, Space>{queries, shared.keys, dqueries, dkeys};
+      return ProductScores<T, Space>{queries, shared.keys, dqueries, dkeys, c.vectors_per_item()};
     } else if constexpr (scores_digits) {
       return DigitProducts<T, Space>{queries, shared.keys, dqueries,
                                      dkeys,   items,       c.candidates.support};

@@ -22,6 +22,7 @@ struct History {};      // packed item ids of a batch of users
 struct TokenStates {};  // [tokens, width]
 struct UserStates {};   // [rows, width]
 struct DigitStates {};  // [rows, digits, width]
+struct SetStates {};    // [rows, vectors · width]: a state for each vector of an item
 struct ItemScores {};   // [rows, items]
 struct DigitScores {};  // [rows, Σ codes]: each digit against its own codes
 

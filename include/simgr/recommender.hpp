@@ -357,7 +357,8 @@ private:
 
   // Queries are a row for each user; of digits, one for each digit of each user.
   auto scorer(MatrixArg<float> queries, cpu::Context& ctx) const {
-    queries = MatrixArg<float>(queries.data(), {queries.size() / width(), width()});
+    const Index cols = Parts::scores_digits ? width() : query_width();
+    queries = MatrixArg<float>(queries.data(), {queries.size() / cols, cols});
     typename Parts::template Shared<float> bank;
     bank.keys = keys_;
     bank.terms = terms_;

@@ -14,6 +14,7 @@
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
+#include <simgr/baselines/setrec.hpp>
 #include <simgr/baselines/simgr.hpp>
 #include <simgr/baselines/tiger.hpp>
 #include <simgr/baselines/vq_rec.hpp>
@@ -41,12 +42,14 @@
 #include <simgr/data/tables.hpp>
 #include <simgr/data/utf8.hpp>
 #include <simgr/data/zlib_inflater.hpp>
+#include <simgr/encoder/encoder_and_queries.hpp>
 #include <simgr/encoder/encoder_decoder.hpp>
 #include <simgr/encoder/encoder_decoder_and_end.hpp>
 #include <simgr/encoder/history_tokens.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/pooled_digit_embedding.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
+#include <simgr/encoder/set_embedding.hpp>
 #include <simgr/encoder/text_digit_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/eval/evaluator.hpp>
@@ -77,6 +80,7 @@
 #include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/negatives.hpp>
 #include <simgr/loss/pairwise.hpp>
+#include <simgr/loss/set_cross_entropy.hpp>
 #include <simgr/nn/activation.hpp>
 #include <simgr/nn/attention.hpp>
 #include <simgr/nn/block.hpp>
@@ -97,6 +101,7 @@
 #include <simgr/nn/unscaled_attention.hpp>
 #include <simgr/pooler/digit_heads.hpp>
 #include <simgr/pooler/every_digit.hpp>
+#include <simgr/pooler/every_query.hpp>
 #include <simgr/pooler/positions.hpp>
 #include <simgr/pooler/sequence.hpp>
 #include <simgr/ranker/child_scores.hpp>
@@ -116,6 +121,7 @@
 #include <simgr/similarity/digit_codebooks.hpp>
 #include <simgr/similarity/digits_and_texts.hpp>
 #include <simgr/similarity/inner_product.hpp>
+#include <simgr/similarity/item_sets.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 #include <simgr/text/sparse_rows.hpp>
 #include <simgr/text/tfidf.hpp>

@@ -73,8 +73,7 @@ double check_whole_model(typename Composition<E, P, S, L>::Config config, double
     const auto gradient = Model::shared_gradient(config, into, ctx);
     const double value = Model::shard(config, params, into, shared, gradient, world.items(), batch,
                                       1.0 / static_cast<double>(batch.targets.size()), cache, ctx);
-    Model::finish(config, params, into, shared, gradient, world.items(), ctx);
-    return value;
+    return value + Model::finish(config, params, into, shared, gradient, world.items(), ctx);
   };
   step(grads);
   const std::vector<double> claimed = gradients;

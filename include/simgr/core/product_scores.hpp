@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <span>
 
+#include <simgr/core/arena.hpp>
 #include <simgr/core/view.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -13,6 +16,7 @@ namespace simgr::SIMGR_ABI {
 ///
 ///   tile           some rows against all candidates
 ///   cross_entropy  the softmax over all candidates, value and gradient in one visit
+///   cross_entropy_of_parts   the same of each part of queries and keys, on its own
 ///   shared         one list of candidates for all rows
 ///   chosen         a few candidates for each row
 ///
@@ -23,6 +27,7 @@ struct ProductScores {
   MatrixArg<T, S> keys;     // [candidates, width]
   Matrix<T, S> dqueries;    // [rows, width]
   Matrix<T, S> dkeys;       // [candidates, width]
+  Index parts = 1;          // vectors side by side in a query, and in a key
 
   Index rows() const noexcept { return queries.rows(); }
   Index candidates() const noexcept { return keys.rows(); }
@@ -49,6 +54,37 @@ struct ProductScores {
     return static_cast<double>(weight) * catalogue_cross_entropy(ctx, queries, keys, targets,
                                                                  weight, tile_bytes, dqueries,
                                                                  dkeys);
+  }
+
+  /// weight · Σ_r Σ_j cross-entropy of part j of row r against part j of all candidates; writes
+  /// dqueries, adds to dkeys.
+  template <class Ctx>
+  double cross_entropy_of_parts(Ctx& ctx, std::span<const std::int32_t> targets, T weight,
+                                Index tile_bytes) const {
+    Arena::Scope scope(ctx.arena);
+    const Index width = queries.cols() / parts;
+    const auto one_below_another = [&](auto matrix) {
+      return decltype(matrix)(matrix.data(), {matrix.rows() * parts, width});
+    };
+    const auto take = [&](Index count) { return ctx.template take<T>(count, width); };
+    const Matrix<T, S> q = take(rows()), dq = take(rows()), k = take(candidates()),
+                       dk = take(candidates());
+    const auto places = ctx.template take<std::int32_t>(std::max(rows(), candidates()));
+    fill(ctx, dqueries, T(0));
+    double sum = 0;
+    for (Index j = 0; j < parts; ++j) {
+      for (Index i = 0; i < places.size(); ++i) {
+        places[i] = static_cast<std::int32_t>(i * parts + j);
+      }
+      const std::span<const std::int32_t> of_part(places.span());
+      gather_rows(ctx, one_below_another(queries), of_part, q);
+      gather_rows(ctx, one_below_another(keys), of_part, k);
+      fill(ctx, dk, T(0));
+      sum += catalogue_cross_entropy(ctx, q, k, targets, weight, tile_bytes, dq, dk);
+      scatter_add_rows(ctx, dq, of_part, T(1), one_below_another(dqueries));
+      scatter_add_rows(ctx, dk, of_part, T(1), one_below_another(dkeys));
+    }
+    return static_cast<double>(weight) * sum;
   }
 
   /// scores [rows, ids] against one list of candidates for all rows.

@@ -15,7 +15,7 @@ struct HistoryTokens {
   Offsets offsets;                     // [sequences + 1], in tokens
 };
 
-/// One token an item, or one a digit, as the embedding says.
+/// One token an item, one a digit, or one a vector of its set, as the embedding says.
 ///
 /// @param targets  empty; or of every item of the histories the next one, for a decoder in the same
 ///                 sequence: all digits but the last of a history's last target follow it
@@ -33,7 +33,10 @@ HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const 
     const Vector<Index, S> offsets = ctx.template take<Index>(history.sequences() + 1);
     Index next = 0;
     const auto spell = [&](ItemId item, Index digits) {
-      for (Index l = 0; l < digits; ++l) { rows[next++] = items.digit_rows(item, l); }
+      for (Index l = 0; l < digits; ++l) {
+        rows[next++] = Embedding::needs_ids ? items.digit_rows(item, l)
+                                            : static_cast<std::int32_t>(item * per_item + l);
+      }
     };
     for (Index s = 0; s < history.sequences(); ++s) {
       offsets[s] = next;

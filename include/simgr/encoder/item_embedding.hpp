@@ -10,7 +10,8 @@
 //   struct Config { … };                            with static for_each_field
 //   DigitPooler                                     what turns digits into an item's row, or void
 //   row_per_item                                    one row for each item, so that items can be tied
-//                                                   to candidates; otherwise rows of digits
+//                                                   to candidates; otherwise rows of digits, or of
+//                                                   sets: tokens_per_item rows of each item
 //   needs_ids                                       whether it reads semantic ids
 //   tokens_per_item(shape)
 //   for_each_parameter(Shape, f, params...)
@@ -20,6 +21,11 @@
 //                                                   once a step: from there to the parameters
 //   params.table                                    the table of items or digits itself: what
 //                                                   DigitCodebooks are tied to
+//
+// One with a loss of its own, apart from any batch, has
+//
+//   own_loss(shape, params, grad, drows, cache, ctx)  once a step, before rows_backward -> its value;
+//                                                   adds its gradient to grad and drows
 //
 // Histories are gathers from `rows`, of which those of digits come last. One whose tokens are more
 // than a row has Tokens besides, as GatheredRows (encoder/history_tokens.hpp); EncoderDecoder reads them.

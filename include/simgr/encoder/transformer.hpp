@@ -41,7 +41,8 @@ struct TransformerEncoder {
   using EmbeddingType = Embedding;
   using Block = TransformerBlock<Mask, Placement, F>;
   /// Whether it can predict an item token by token.
-  static constexpr bool spells_items = !Embedding::row_per_item && std::is_same_v<Mask, Causal>;
+  static constexpr bool spells_items =
+      Embedding::needs_ids && !Embedding::row_per_item && std::is_same_v<Mask, Causal>;
   static constexpr Examples spelt_examples = Examples::every_position;
 
   struct Config {

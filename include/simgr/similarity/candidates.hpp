@@ -223,7 +223,7 @@ struct EncodedItems {
   using Scores = flow::ItemScores;
   template <class E>
   struct Over {
-    static_assert(!E::EmbeddingType::row_per_item,
+    static_assert(E::EmbeddingType::needs_ids && !E::EmbeddingType::row_per_item,
                   "simgr: EncodedItems needs an Encoder over SemanticEmbedding, so that an item's "
                   "digits are a "
                   "sequence it can read; with one row for each item use TiedItems or OwnItems");

@@ -248,8 +248,9 @@ private:
                        model_.items_view(), batch, weight, shard.cache, shard_ctx);
     });
     reduce(executor);
-    Parts::finish(model_.config(), model_.params(), shards_.front().grads, shared_,
-                  shards_.front().shared, model_.items_view(), ctx);
+    const double own = Parts::finish(model_.config(), model_.params(), shards_.front().grads,
+                                     shared_, shards_.front().shared, model_.items_view(), ctx);
+    progress_.loss += own * static_cast<double>(rows);
     for (const Shard& shard : shards_) { progress_.loss += shard.loss * static_cast<double>(rows); }
     progress_.rows += rows;
     progress_.tokens += tokens;
