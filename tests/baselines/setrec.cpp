@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <support/allocations.hpp>
 #include <support/learnt_world.hpp>
 #include <support/whole_model.hpp>
 
@@ -210,6 +211,16 @@ TEST_CASE(
       }
     }
   }
+}
+
+TEST_CASE("SETRec serves without an allocation once warm") {
+  const SetRec model(described_items(), {.encoder = small_reader()}, 3);
+  const std::vector<ItemId> history{7, 8, 9, 7};
+  std::vector<Recommended> list(10);
+  for (int call = 0; call < 3; ++call) { model.recommend(history, {}, list); }
+  const auto before = simgr_test::allocations();
+  CHECK(model.recommend(history, {}, list) == 10);
+  CHECK(simgr_test::allocations() == before);
 }
 
 TEST_CASE("SETRec learns, and is saved with the vectors of its texts") {
