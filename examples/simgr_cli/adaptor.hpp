@@ -115,6 +115,22 @@ AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults
   return all;
 }
 
+/// The numbers of a trained model with others of those that lists are made with.
+template <class Config>
+Config serving_config(Config config, const std::vector<Setting>& settings) {
+  for (const Setting& setting : settings) {
+    if (!setting.name.starts_with("ranker.") && !setting.name.starts_with("candidates.")) {
+      throw UsageError("--set " + setting.name +
+                       ": training has settled it; a trained model takes "
+                       "what lists are made with, names that begin with ranker. or candidates.");
+    }
+    if (const simgr::Failure failure = simgr::try_set_field(config, setting.name, setting.value)) {
+      throw UsageError(std::string("--set: ") + failure->what());
+    }
+  }
+  return config;
+}
+
 /// What a model file notes of its making.
 std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
                                                   const FitRequest& request,
@@ -211,8 +227,14 @@ ModelKind kind_of(int place, std::string name, std::string summary,
     return fit_recommender<Model, Trained>(name, defaults, std::move(catalogue), split, request,
                                            pool);
   };
-  kind.load = [](const simgr::io::Checkpoint& file) -> std::unique_ptr<ServedModel> {
-    return std::make_unique<Served<Model>>(File::try_load(file).value_or_raise());
+  kind.load = [](const simgr::io::Checkpoint& file,
+                 const std::vector<Setting>& settings) -> std::unique_ptr<ServedModel> {
+    Model model = File::try_load(file).value_or_raise();
+    if (!settings.empty()) {
+      const auto config = serving_config(model.config(), settings);
+      model = Model(model.catalogue(), config, std::as_const(model).weights());
+    }
+    return std::make_unique<Served<Model>>(std::move(model));
   };
   return kind;
 }

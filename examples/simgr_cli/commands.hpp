@@ -16,6 +16,9 @@
 
 namespace simgr_cli {
 
+/// Errors  UsageError: a text that is not name=value
+std::vector<Setting> settings_of_texts(const std::vector<std::string>& texts);
+
 /// What fit, compare and quickstart share.
 struct TrainingOptions {
   std::optional<Index> epochs;
@@ -43,6 +46,7 @@ void fit(const FitOptions& options);
 
 struct EvaluateOptions {
   std::string file, data, split = "test", seen = "keep", rank = "served";
+  std::vector<std::string> set;  // name=value, of what lists are made with
   Index threads = 0;
   bool json = false;
 };

@@ -15,6 +15,18 @@ Index threads_or_all(Index threads) {
                      : std::max<Index>(1, static_cast<Index>(std::thread::hardware_concurrency()));
 }
 
+std::vector<Setting> settings_of_texts(const std::vector<std::string>& texts) {
+  std::vector<Setting> all;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw UsageError("--set " + text + ": expected name=value");
+    }
+    all.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  return all;
+}
+
 std::vector<Setting> TrainingOptions::settings() const {
   std::vector<Setting> all;
   if (epochs) {
@@ -23,13 +35,8 @@ std::vector<Setting> TrainingOptions::settings() const {
   if (seed) {
     all.push_back({"seed", std::to_string(*seed)});
   }
-  for (const std::string& text : set) {
-    const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw UsageError("--set " + text + ": expected name=value");
-    }
-    all.push_back({text.substr(0, equals), text.substr(equals + 1)});
-  }
+  const auto named = settings_of_texts(set);
+  all.insert(all.end(), named.begin(), named.end());
   return all;
 }
 

@@ -102,7 +102,12 @@ struct ModelKind {
   std::function<Fitted(simgr::Catalogue, const simgr::data::Split&, const FitRequest&,
                        simgr::cpu::ThreadPool&)>
       fit;
-  std::function<std::unique_ptr<ServedModel>(const simgr::io::Checkpoint&)> load;
+  /// @param settings  of `ranker` and `candidates` alone: what lists are made with
+  ///
+  /// Errors  UsageError: another setting; simgr::Error: a damaged file
+  std::function<std::unique_ptr<ServedModel>(const simgr::io::Checkpoint&,
+                                             const std::vector<Setting>& settings)>
+      load;
 };
 
 /// Puts a kind in the table, before main begins.
@@ -119,8 +124,9 @@ struct OpenedModel {
   std::unique_ptr<ServedModel> model;
   std::string data_fingerprint;  // of what it was fitted on; empty: the file does not say
 };
-/// Errors  simgr::Error: unreadable, damaged, or of types that no kind has
-OpenedModel open_model(const std::string& path);
+/// Errors  simgr::Error: unreadable, damaged, or of types that no kind has; UsageError: a setting
+///         that training has settled, or none of the model
+OpenedModel open_model(const std::string& path, const std::vector<Setting>& settings = {});
 
 // In the metadata of a model file: the kind's name, and the fingerprint of the data.
 inline constexpr const char* kind_key = "model";

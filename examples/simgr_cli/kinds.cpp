@@ -66,7 +66,7 @@ const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint) {
   return found;
 }
 
-OpenedModel open_model(const std::string& path) {
+OpenedModel open_model(const std::string& path, const std::vector<Setting>& settings) {
   const auto checkpoint = simgr::io::Checkpoint::read(path);
   const ModelKind* kind = kind_of_file(checkpoint);
   if (kind == nullptr) {
@@ -79,7 +79,7 @@ OpenedModel open_model(const std::string& path) {
                      : "it holds a model of a type that this program does not have: " + name,
         {.file = path});
   }
-  return {kind, kind->load(checkpoint), text_of(checkpoint, data_key)};
+  return {kind, kind->load(checkpoint, settings), text_of(checkpoint, data_key)};
 }
 
 }  // namespace simgr_cli

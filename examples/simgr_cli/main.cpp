@@ -190,6 +190,13 @@ void add_evaluate(CLI::App& app, EvaluateOptions& options) {
                              "the target's place in the served list (ties by id), or its mean over "
                              "ties"),
          {"served", "half-tie"});
+  command
+      ->add_option("--set", options.set,
+                   "what lists are made with, other than the file says: names that begin with "
+                   "ranker. or candidates., for instance ranker.width=50; choose by --split "
+                   "validation")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
   command->add_flag("--json", options.json, "one JSON line on standard output");
   add_threads(*command, options.threads);
   command->callback([&] { evaluate(options); });

@@ -36,7 +36,11 @@ ModelKind popularity() {
     }
     return Fitted{std::make_unique<Served<Popularity>>(std::move(model)), result};
   };
-  kind.load = [](const simgr::io::Checkpoint& file) -> std::unique_ptr<ServedModel> {
+  kind.load = [](const simgr::io::Checkpoint& file,
+                 const std::vector<Setting>& settings) -> std::unique_ptr<ServedModel> {
+    if (!settings.empty()) {
+      throw UsageError("--set: popularity has no settings, found " + settings.front().name);
+    }
     return std::make_unique<Served<Popularity>>(Popularity::try_load(file).value_or_raise());
   };
   return kind;
