@@ -35,7 +35,8 @@ Rows rows_of(simgr::MatrixArg<double> matrix) {
 }
 
 /// Linear layers with ReLU between them, row by row.
-Rows net(const std::vector<simgr::Linear::Params<double>>& layers, Rows x) {
+Rows net(const simgr::ReluLayers::Params<double>& params, Rows x) {
+  const auto& layers = params.layers;
   for (std::size_t l = 0; l < layers.size(); ++l) {
     for (auto& row : x) {
       std::vector<double> y;

@@ -150,11 +150,7 @@ private:
     c.widths.push_back(shape.own.semantic * shape.width);
     return c;
   }
-  static ReluLayers::Config decoder(const Shape& shape) {
-    ReluLayers::Config c = encoder(shape);
-    std::reverse(c.widths.begin(), c.widths.end());
-    return c;
-  }
+  static ReluLayers::Config decoder(const Shape& shape) { return encoder(shape).mirrored(); }
   // v_1 … v_n of an item, where they stand alone and among all rows.   -> [n, width]
   template <class T, class S>
   static Matrix<T, S> semantic_of(const Shape& shape, Matrix<T, S> semantic, Index item) {

@@ -26,6 +26,8 @@ struct ReluLayers {
     std::vector<Index> widths;  // at least two: one map
 
     Index layers() const noexcept { return std::ssize(widths) - 1; }
+    /// A decoder for this encoder.
+    Config mirrored() const { return {{widths.rbegin(), widths.rend()}}; }
     Linear::Config layer(Index i) const {
       const Index in = widths[static_cast<std::size_t>(i)],
                   out = widths[static_cast<std::size_t>(i) + 1];

@@ -14,7 +14,7 @@
 #include <simgr/cpu/activation.hpp>
 #include <simgr/cpu/elementwise.hpp>
 #include <simgr/cpu/gemm.hpp>
-#include <simgr/nn/linear.hpp>
+#include <simgr/nn/relu_layers.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
@@ -60,30 +60,23 @@ struct RqVae {
     Estimator estimator = Estimator::straight_through;
     bool learn_codebooks = true;  // else they take no gradient, and their term no part in the loss
 
-    Index layers() const noexcept { return std::ssize(hidden) + 1; }
-    /// Layer i of the encoder, or of the decoder.
-    Linear::Config layer(bool decoder, Index i) const {
-      const auto width = [&](Index place) {
-        return place == 0          ? in
-               : place == layers() ? latent
-                                   : hidden[static_cast<std::size_t>(place - 1)];
-      };
-      const Index from = decoder ? width(layers() - i) : width(i),
-                  to = decoder ? width(layers() - i - 1) : width(i + 1);
-      // Xavier, normal
-      return {from, to, true, Init::normal(std::sqrt(2.0 / static_cast<double>(from + to)))};
+    ReluLayers::Config encoder() const {
+      ReluLayers::Config c{{in}};
+      c.widths.insert(c.widths.end(), hidden.begin(), hidden.end());
+      c.widths.push_back(latent);
+      return c;
     }
+    ReluLayers::Config decoder() const { return encoder().mirrored(); }
   };
   template <class T, class S = Host>
   struct Params {
-    std::vector<Linear::Params<T, S>> encoder, decoder;
+    ReluLayers::Params<T, S> encoder, decoder;
     std::vector<Matrix<T, S>> codebooks;
   };
   /// What forward leaves for backward.
   template <class T>
   struct Cache {
-    std::vector<Linear::Cache<T>> encoder, decoder;
-    std::vector<Matrix<T>> encoder_before, decoder_before;  // what went into each ReLU
+    ReluLayers::Cache<T> encoder, decoder;
     MatrixArg<T> x{};
     std::vector<Matrix<T>> residuals;  // [levels] of [rows, latent]: r_l
     Matrix<std::int32_t> codes;        // [rows, levels]
@@ -97,17 +90,9 @@ struct RqVae {
 
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
-    resize_blocks(c.layers(), p.encoder...);
-    resize_blocks(c.layers(), p.decoder...);
     resize_blocks(c.levels, p.codebooks...);
-    const auto net = [&](bool decoder, const std::string& name, auto&... layers) {
-      for (Index i = 0; i < c.layers(); ++i) {
-        Linear::for_each_parameter(c.layer(decoder, i), under(name + std::to_string(i), f),
-                                   layers[static_cast<std::size_t>(i)]...);
-      }
-    };
-    net(false, "encoder.", p.encoder...);
-    net(true, "decoder.", p.decoder...);
+    ReluLayers::for_each_parameter(c.encoder(), under("encoder", f), p.encoder...);
+    ReluLayers::for_each_parameter(c.decoder(), under("decoder", f), p.decoder...);
     for (Index l = 0; l < c.levels; ++l) {  // last, so that they can be left out of a step
       f(Spec<2>{"codebook." + std::to_string(l), {c.codes, c.latent}, Init::normal(1), Decay::no},
         p.codebooks[static_cast<std::size_t>(l)]...);
@@ -119,7 +104,7 @@ struct RqVae {
   static Matrix<T> encode(const Config& c, const Params<T>& p, MatrixArg<T> x, Cache<T>& cache,
                           Ctx& ctx) {
     cache.x = x;
-    return run(c, false, p.encoder, x, cache.encoder, cache.encoder_before, ctx);
+    return ReluLayers::forward(c.encoder(), p.encoder, x, cache.encoder, ctx);
   }
 
   /// The loss of a batch. assign(level, residual [rows, latent], codebook, codes [rows]) chooses.
@@ -155,8 +140,8 @@ struct RqVae {
       loss.levels.push_back(squares / static_cast<double>(rest.size()) *
                             ((c.learn_codebooks ? 1 : 0) + c.beta));
     }
-    cache.decoded = run(c, true, p.decoder, MatrixArg<T>(cache.quantised), cache.decoder,
-                        cache.decoder_before, ctx);
+    cache.decoded = ReluLayers::forward(c.decoder(), p.decoder, MatrixArg<T>(cache.quantised),
+                                        cache.decoder, ctx);
     for (Index i = 0; i < x.size(); ++i) {
       const auto gap = static_cast<double>(cache.decoded.data()[i] - x.data()[i]);
       loss.reconstruction += gap * gap / static_cast<double>(x.size());
@@ -182,8 +167,8 @@ struct RqVae {
     for (Index i = 0; i < dy.size(); ++i) {
       dy.data()[i] = 2 * (cache.decoded.data()[i] - cache.x.data()[i]) / static_cast<T>(dy.size());
     }
-    const Matrix<T> dz = run_backward(c, true, p.decoder, grad.decoder, dy, cache.decoder,
-                                      cache.decoder_before, ctx);
+    const Matrix<T> dz =
+        ReluLayers::backward(c.decoder(), p.decoder, grad.decoder, dy, cache.decoder, ctx);
     if (!dquantised.empty()) {
       copy(ctx, dquantised, dz, Write::add);
     }
@@ -212,46 +197,10 @@ struct RqVae {
         }
       }
     }
-    return run_backward(c, false, p.encoder, grad.encoder, dz, cache.encoder, cache.encoder_before,
-                        ctx);
+    return ReluLayers::backward(c.encoder(), p.encoder, grad.encoder, dz, cache.encoder, ctx);
   }
 
 private:
-  template <class T, class Ctx>
-  static Matrix<T> run(const Config& c, bool decoder, const std::vector<Linear::Params<T>>& net,
-                       MatrixArg<T> x, std::vector<Linear::Cache<T>>& caches,
-                       std::vector<Matrix<T>>& before, Ctx& ctx) {
-    caches.assign(net.size(), {});
-    before.clear();
-    Matrix<T> y;
-    for (std::size_t i = 0; i < net.size(); ++i) {
-      y = Linear::forward(c.layer(decoder, static_cast<Index>(i)), net[i], x, caches[i], ctx);
-      if (i + 1 < net.size()) {
-        before.push_back(y);
-        const Matrix<T> active = ctx.template take<T>(y.rows(), y.cols());
-        activate(ctx, Relu{}, MatrixArg<T>(y), active);
-        y = active;
-      }
-      x = y;
-    }
-    return y;
-  }
-  template <class T, class Ctx>
-  static Matrix<T> run_backward(const Config& c, bool decoder,
-                                const std::vector<Linear::Params<T>>& net,
-                                const std::vector<Linear::Params<T>>& grad, Matrix<T> dy,
-                                const std::vector<Linear::Cache<T>>& caches,
-                                const std::vector<Matrix<T>>& before, Ctx& ctx) {
-    for (std::size_t i = net.size(); i-- > 0;) {
-      dy = Linear::backward(c.layer(decoder, static_cast<Index>(i)), net[i], grad[i],
-                            MatrixArg<T>(dy), caches[i], ctx);
-      if (i > 0) {
-        activate_backward(ctx, Relu{}, MatrixArg<T>(before[i - 1]), MatrixArg<T>(dy), dy);
-      }
-    }
-    return dy;
-  }
-
   // q = |q| / |z| R z,  R = I - 2 w w' + 2 q^ z^',  w = (z^ + q^) / |z^ + q^|, all held constant:
   // g := |q| / |z| R' g = |q| / |z| (g - 2 w (w · g) + 2 z^ (q^ · g))
   template <class T>
