@@ -18,6 +18,7 @@ struct Catalogue {
   std::vector<std::string> keys{};    // [items], the host's names; empty: dense ids are the names
   SemanticIds ids{};                  // [items, digits]; empty: none
   OwnedMatrix<float> text_vectors{};  // [items, width]; empty: none
+  OwnedMatrix<float> item_vectors{};  // [items, width], of a model trained before; empty: none
   std::vector<Index> popularity{};    // [items], interactions in the training part; empty: unknown
 };
 
@@ -40,6 +41,7 @@ inline void settle_size(Catalogue& catalogue) {
   agree(catalogue.ids.items(), "ids");
   agree(static_cast<Index>(catalogue.keys.size()), "keys");
   agree(catalogue.text_vectors.rows, "text_vectors");
+  agree(catalogue.item_vectors.rows, "item_vectors");
   agree(static_cast<Index>(catalogue.popularity.size()), "popularity");
   if (catalogue.items <= 0) {
     SIMGR_THROW(ConfigError("catalogue: it has no items"));
@@ -48,7 +50,7 @@ inline void settle_size(Catalogue& catalogue) {
 
 inline CatalogueSizes sizes_of(const Catalogue& catalogue) {
   return {catalogue.items, catalogue.ids.digits(), catalogue.ids.table_rows(),
-          catalogue.text_vectors.cols};
+          catalogue.text_vectors.cols, catalogue.item_vectors.cols};
 }
 
 }  // namespace simgr::SIMGR_ABI

@@ -66,6 +66,8 @@ struct Composition {
   /// Whether items are, in part, the vectors of their texts.
   static constexpr bool reads_text_vectors = requires { requires Embedding::reads_text_vectors; }
   || requires { requires Candidates::reads_text_vectors; };
+  /// Whether it takes the vectors of a model trained before, where the catalogue has them.
+  static constexpr bool reads_item_vectors = requires { requires Embedding::reads_item_vectors; };
   /// Whether a score is the product of a query and an item's key. Otherwise the similarity brings
   /// a scorer of its own, which gives whole tiles.
   static constexpr bool scores_digits = std::same_as<typename S::Out, flow::DigitScores>;

@@ -305,7 +305,7 @@ public:
     if (!longer.popularity.empty()) {
       longer.popularity.resize(static_cast<std::size_t>(longer.items), 0);
     }
-    require_text_vectors(longer);
+    require_vectors(longer);
     std::swap(catalogue_, longer);
     complete_catalogue();
     config_.encoder.catalogue.items = items();
@@ -318,7 +318,11 @@ public:
   std::span<const float> weights() const noexcept { return weights_.span(); }
   const typename Parts::template Params<float>& params() const noexcept { return params_; }
   ItemsView<> items_view() const noexcept {
-    return {catalogue_.items, digit_rows_.view(), digit_starts_, catalogue_.text_vectors.view(),
+    return {catalogue_.items,
+            digit_rows_.view(),
+            digit_starts_,
+            catalogue_.text_vectors.view(),
+            catalogue_.item_vectors.view(),
             unseen_};
   }
   Matrix<const float> keys() const noexcept requires Parts::scores_are_products {  // [items, width]
@@ -374,7 +378,7 @@ private:
                         Vector<Index> found, cpu::Context& ctx, Scratch& scratch) const;
   void require_known(RaggedView<ItemId> histories) const;
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
-  static void require_text_vectors(const Catalogue& catalogue);
+  static void require_vectors(const Catalogue& catalogue);
   void complete_catalogue();
   void lay_out();
   void compute_bank(Index first);

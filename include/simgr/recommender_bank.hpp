@@ -28,7 +28,10 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
   if (!Parts::reads_text_vectors) {
     catalogue_.text_vectors = {};  // who reads their ids alone need not keep them
   }
-  require_text_vectors(catalogue_);
+  if (!Parts::reads_item_vectors) {
+    catalogue_.item_vectors = {};
+  }
+  require_vectors(catalogue_);
   const SemanticIds& ids = catalogue_.ids;
   if (std::ssize(ids.codes_per_digit) != ids.digits()) {
     SIMGR_THROW(ShapeError("catalogue.ids: codes_per_digit: expected [" +
@@ -64,21 +67,24 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::require_text_vectors(const Catalogue& catalogue) {
-  const Matrix<const float> vectors = catalogue.text_vectors.view();
-  if (Parts::reads_text_vectors && vectors.size() == 0) {
+void Recommender<E, P, S, L, R, Tasks>::require_vectors(const Catalogue& catalogue) {
+  if (Parts::reads_text_vectors && catalogue.text_vectors.empty()) {
     SIMGR_THROW(ConfigError(
         "catalogue.text_vectors: this model reads a vector of each item's text and the catalogue "
         "has none; make them with simgr::text::text_vectors(texts), or read them with "
         "simgr::data::read_npy(path)"));
   }
-  const auto odd = std::find_if_not(vectors.begin(), vectors.end(),
-                                    [](float value) { return std::isfinite(value); });
-  if (odd != vectors.end()) {
-    SIMGR_THROW(DataError("catalogue.text_vectors: item " +
-                          std::to_string((odd - vectors.begin()) / vectors.cols()) +
-                          ": found a number that is not finite"));
-  }
+  const auto require_finite = [](const char* name, Matrix<const float> vectors) {
+    const auto odd = std::find_if_not(vectors.begin(), vectors.end(),
+                                      [](float value) { return std::isfinite(value); });
+    if (odd != vectors.end()) {
+      SIMGR_THROW(DataError("catalogue." + std::string(name) + ": item " +
+                            std::to_string((odd - vectors.begin()) / vectors.cols()) +
+                            ": found a number that is not finite"));
+    }
+  };
+  require_finite("text_vectors", catalogue.text_vectors.view());
+  require_finite("item_vectors", catalogue.item_vectors.view());
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
@@ -117,6 +123,9 @@ void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {
                     digit_starts_};
   if constexpr (Parts::reads_text_vectors) {
     added.text_vectors = items_view().text_vectors.slice(first, count);
+  }
+  if (!catalogue_.item_vectors.empty()) {
+    added.item_vectors = items_view().item_vectors.slice(first, count);
   }
   Config config = config_;
   config.encoder.catalogue.items = count;

@@ -2,7 +2,7 @@
 #include <simgr/baselines/setrec.hpp>
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
 
 #include <doctest/doctest.h>
 
@@ -96,7 +96,7 @@ TEST_CASE("SETRec gives the gradient of every weight, dropout and reconstruction
         .farthest = 9,
         .embedding = {.semantic = 2, .hidden = 6, .hidden_layers = 2, .item_width = 3}};
     simgr_test::check_whole_model<SetReader, EveryQuery, InnerProduct<ItemSets>, SetCrossEntropy>(
-        {.encoder = encoder});
+        {.encoder = encoder}, 1e-7, simgr_test::ToyWorld(dropout > 0 ? 6 : 0));  // given, trained
   }
 }
 
@@ -234,6 +234,26 @@ TEST_CASE("SETRec learns, and is saved with the vectors of its texts") {
   const SetRec by_text(model.catalogue(), config, std::as_const(model).weights());
   const std::vector<ItemId> history{7, 8, 9};
   CHECK(by_text.recommend(history, 1).front().score != loaded.recommend(history, 1).front().score);
+}
+
+TEST_CASE("SETRec holds item vectors that are given, and is saved with them") {
+  Catalogue catalogue = described_items();
+  catalogue.item_vectors = OwnedMatrix<float>(40, 5);
+  for (std::size_t i = 0; i < 200; ++i) {
+    catalogue.item_vectors.values[i] = static_cast<float>(i % 7) - 3;
+  }
+  SetRec model(catalogue, {.encoder = small_reader()}, 3);
+  const auto& tensors = model.table().tensors;
+  CHECK(std::none_of(tensors.begin(), tensors.end(), [](const TensorEntry& tensor) {
+    return tensor.name == "encoder.embedding.items";
+  }));
+  model.fit(simgr_test::walks(40), {.epochs = 2, .batch = 16});
+  CHECK(model.catalogue().item_vectors.values == catalogue.item_vectors.values);
+  CHECK(simgr_test::check_saved(model).catalogue().item_vectors.cols == 5);
+  catalogue.item_vectors.values[13] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH_AS(SetRec(catalogue, {.encoder = small_reader()}, 3),
+                       "catalogue.item_vectors: item 2: found a number that is not finite",
+                       DataError);
 }
 
 TEST_CASE("SETRec says that it needs text vectors, and where they come from") {

@@ -20,10 +20,14 @@ struct ToyWorld {
   std::vector<ItemId> next{1, 4, 6, 2, 2, 6, 0, 3};  // for each position
   std::vector<ItemId> last{6, 2, 3};                 // for each history
   std::vector<double> log_popularity, cumulative;
-  std::vector<float> texts;
+  std::vector<float> texts, item_vectors;  // the latter as wide as sizes.item_width says
   std::vector<ItemId> unseen;
 
-  ToyWorld() {
+  explicit ToyWorld(Index item_width = 0) {
+    sizes.item_width = item_width;
+    for (const double value : random_values(sizes.items * item_width, 10)) {
+      item_vectors.push_back(static_cast<float>(value));
+    }
     for (const double value : random_values(sizes.items * sizes.text_width, 9)) {
       texts.push_back(static_cast<float>(value));
     }
@@ -39,6 +43,7 @@ struct ToyWorld {
             {rows.data(), {sizes.items, sizes.digits}},
             starts,
             {texts.data(), {sizes.items, sizes.text_width}},
+            {item_vectors.data(), {sizes.items, sizes.item_width}},
             unseen};
   }
   LossBatch batch(Examples examples) const {
@@ -50,7 +55,7 @@ struct ToyWorld {
 /// Finite differences over every weight of a composition, through prepare, one shard and finish.
 template <class E, class P, class S, class L>
 double check_whole_model(typename Composition<E, P, S, L>::Config config, double tolerance = 1e-7,
-                         const ToyWorld& world = {}) {
+                         const ToyWorld& world = ToyWorld()) {
   using Model = Composition<E, P, S, L>;
   config.encoder.catalogue = world.sizes;
   REQUIRE(Model::check(config).empty());

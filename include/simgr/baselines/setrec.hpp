@@ -18,9 +18,9 @@ namespace simgr::SIMGR_ABI::baselines {
 ///
 /// Its authors fine-tune a pretrained T5 or Qwen behind a written instruction, and take the
 /// collaborative vector from a SASRec trained before and frozen. Here T5's shape starts from nothing
-/// and reads items alone; the numbers behind the collaborative vectors are trained with the rest; and
-/// a query that sees itself alone is left with its value, so that those maps of T5's that have no
-/// part in that are absent.
+/// and reads items alone; such vectors are taken where the catalogue has them (item_vectors), and are
+/// trained with the rest where it has none; and a query that sees itself alone is left with its
+/// value, so that those maps of T5's that have no part in that are absent.
 ///
 /// Source  Lin et al., "Order-agnostic Identifier for Large Language Model-based Generative
 ///         Recommendation", SIGIR 2025; spec/baselines.md §8.2

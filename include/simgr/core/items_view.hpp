@@ -16,6 +16,7 @@ struct CatalogueSizes {
   Index digits = 0;      // of a semantic id; 0 without ids
   Index table_rows = 0;  // of the table of all digits: Σ codes
   Index text_width = 0;  // of a text vector; 0 where the model reads none
+  Index item_width = 0;  // of an item's vector from a model trained before; 0 without
 };
 
 /// What the stages see of a catalogue. Owns nothing.
@@ -25,20 +26,24 @@ struct ItemsView {
   Matrix<const std::int32_t, S> digit_rows;  // [items, digits], rows of the digit table; or empty
   std::span<const Index> digit_starts{};     // [digits + 1]: where the rows of each digit begin
   Matrix<const float, S> text_vectors{};     // [items, text_width]; or empty
+  Matrix<const float, S> item_vectors{};     // [items, item_width]; or empty
   std::span<const ItemId> unseen{};          // ascending: those that no training history has
 };
 
-/// The text vectors in the scalar that a model computes in: as they are, or a copy.
+/// Vectors of the catalogue in the scalar that a model computes in: as they are, or a copy.
 template <class T, class S, class Ctx>
-Matrix<const T, S> text_vectors_as(const ItemsView<S>& items, Ctx& ctx) {
+Matrix<const T, S> in_scalar(Matrix<const float, S> vectors, Ctx& ctx) {
   if constexpr (std::is_same_v<T, float>) {
-    return items.text_vectors;
+    return vectors;
   } else {
-    const Matrix<T, S> copied =
-        ctx.template take<T>(items.text_vectors.rows(), items.text_vectors.cols());
-    std::copy(items.text_vectors.begin(), items.text_vectors.end(), copied.begin());
+    const Matrix<T, S> copied = ctx.template take<T>(vectors.rows(), vectors.cols());
+    std::copy(vectors.begin(), vectors.end(), copied.begin());
     return copied;
   }
+}
+template <class T, class S, class Ctx>
+Matrix<const T, S> text_vectors_as(const ItemsView<S>& items, Ctx& ctx) {
+  return in_scalar<T>(items.text_vectors, ctx);
 }
 
 }  // namespace simgr::SIMGR_ABI

@@ -14,11 +14,14 @@ namespace simgr::SIMGR_ABI {
 ///
 ///   v_0 = W t_item,   (v_1, …, v_n) = encode(text vector of the item)
 ///
+/// t is trained, or given: the item vectors of the catalogue, of a model trained before, are held as
+/// they are.
+///
 /// The text vector must be found again in v_1 … v_n: decode mirrors encode, and
 /// reconstruction · mean((decode(v_1, …, v_n) - text vector)²) over items and coordinates is a loss of
 /// the embedding's own, once a step.
 ///
-/// Parameters  items [items, item_width], item.weight [width, item_width];  encode.i, decode.i: layers
+/// Parameters  items [items, item_width] where none are given, item.weight [width, item_width];  encode.i, decode.i: layers
 ///             with rectified units between them, hidden, hidden / 2, … wide
 /// Rows        those of an item together: row (1 + n) item + j is v_j
 /// Cost        the whole catalogue once a step: 12 items · weights of encode flops
@@ -38,7 +41,8 @@ struct SetEmbedding {
       f(Field{"hidden", 1, 65536, "width of the first hidden layer over text vectors"}, c.hidden);
       f(Field{"hidden_layers", 0, 16, "hidden layers, each half as wide as the one before"},
         c.hidden_layers);
-      f(Field{"item_width", 1, 65536, "numbers of an item behind its first vector"}, c.item_width);
+      f(Field{"item_width", 1, 65536, "numbers of an item behind its first vector, if trained"},
+        c.item_width);
       f(Field{"deviation", 0, 10, "standard deviation of the first values of those"}, c.deviation);
       f(Field{"reconstruction", 0, 1e6, "weight of finding the text vectors again"},
         c.reconstruction);
@@ -47,7 +51,7 @@ struct SetEmbedding {
   using Shape = EmbeddingShape<Config>;
   using DigitPooler = void;
   static constexpr bool row_per_item = false, needs_ids = false;
-  static constexpr bool item_sets = true, reads_text_vectors = true;
+  static constexpr bool item_sets = true, reads_text_vectors = true, reads_item_vectors = true;
   static Index tokens_per_item(const Shape& shape) noexcept { return 1 + shape.own.semantic; }
 
   template <class T, class S = Host>
@@ -66,10 +70,12 @@ struct SetEmbedding {
 
   template <class F, class... P>
   static void for_each_parameter(const Shape& shape, F&& f, P&... p) {
-    f(Spec<2>{"items",
-              {shape.catalogue.items, shape.own.item_width},
-              Init::normal(shape.own.deviation)},
-      p.table...);
+    if (!given(shape)) {
+      f(Spec<2>{"items",
+                {shape.catalogue.items, shape.own.item_width},
+                Init::normal(shape.own.deviation)},
+        p.table...);
+    }
     Linear::for_each_parameter(item(shape), under("item", f), p.item...);
     ReluLayers::for_each_parameter(encoder(shape), under("encode", f), p.encode...);
     ReluLayers::for_each_parameter(decoder(shape), under("decode", f), p.decode...);
@@ -80,8 +86,9 @@ struct SetEmbedding {
                                  const ItemsView<S>& items, Cache<T, S>& cache, Ctx& ctx) {
     cache.texts = text_vectors_as<T>(items, ctx);
     cache.semantic = ReluLayers::forward(encoder(shape), p.encode, cache.texts, cache.encode, ctx);
-    const Matrix<T, S> first =
-        Linear::forward(item(shape), p.item, MatrixArg<T, S>(p.table), cache.item, ctx);
+    const MatrixArg<T, S> behind =
+        given(shape) ? in_scalar<T>(items.item_vectors, ctx) : MatrixArg<T, S>(p.table);
+    const Matrix<T, S> first = Linear::forward(item(shape), p.item, behind, cache.item, ctx);
     const Index per_item = tokens_per_item(shape);
     const Matrix<T, S> rows = ctx.template take<T>(items.items * per_item, shape.width);
     for (Index i = 0; i < items.items; ++i) {
@@ -109,8 +116,11 @@ struct SetEmbedding {
       copy(ctx, drows.row(i * tokens_per_item(shape)), dfirst.row(i), Write::assign);
       copy(ctx, semantic_rows(shape, drows, i), semantic_of(shape, dsemantic, i), Write::assign);
     }
-    copy(ctx, Linear::backward(item(shape), p.item, grad.item, dfirst, cache.item, ctx), grad.table,
-         Write::add);
+    const Matrix<T, S> dbehind =
+        Linear::backward(item(shape), p.item, grad.item, dfirst, cache.item, ctx);
+    if (!given(shape)) {
+      copy(ctx, dbehind, grad.table, Write::add);
+    }
     ReluLayers::backward(encoder(shape), p.encode, grad.encode, dsemantic, cache.encode, ctx);
   }
 
@@ -138,8 +148,9 @@ struct SetEmbedding {
   }
 
 private:
+  static bool given(const Shape& shape) { return shape.catalogue.item_width > 0; }
   static Linear::Config item(const Shape& shape) {
-    return {shape.own.item_width, shape.width, false};
+    return {given(shape) ? shape.catalogue.item_width : shape.own.item_width, shape.width, false};
   }
   static ReluLayers::Config encoder(const Shape& shape) {
     ReluLayers::Config c{{shape.catalogue.text_width}};

@@ -20,6 +20,7 @@
 //   catalogue/codes            [items, digits] I32
 //   catalogue/codes_per_digit  [digits] I64
 //   catalogue/text_vectors     [items, width] F32, of a model that reads them
+//   catalogue/item_vectors     [items, width] F32, likewise
 //   catalogue/popularity       [items] I64
 
 namespace simgr::SIMGR_ABI::io {
@@ -42,10 +43,13 @@ inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) 
     writer.add_copy("catalogue/codes_per_digit", {ids.digits()},
                     std::span<const std::int64_t>(codes));
   }
-  if (const OwnedMatrix<float>& vectors = catalogue.text_vectors; !vectors.empty()) {
-    writer.add_copy("catalogue/text_vectors", {vectors.rows, vectors.cols},
-                    std::span<const float>(vectors.values));
-  }
+  const auto add_vectors = [&](const char* name, const OwnedMatrix<float>& vectors) {
+    if (!vectors.empty()) {
+      writer.add_copy(name, {vectors.rows, vectors.cols}, std::span<const float>(vectors.values));
+    }
+  };
+  add_vectors("catalogue/text_vectors", catalogue.text_vectors);
+  add_vectors("catalogue/item_vectors", catalogue.item_vectors);
   if (!catalogue.popularity.empty()) {
     const auto popularity = as_integers(catalogue.popularity);
     writer.add_copy("catalogue/popularity", {catalogue.items},
@@ -116,7 +120,11 @@ inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
     catalogue.ids.codes.cols = shape[1];
     catalogue.ids.codes_per_digit.assign(per_digit->begin(), per_digit->end());
   }
-  if (const TensorView* stored = checkpoint.find("catalogue/text_vectors")) {
+  const auto read_vectors = [&](const char* name, OwnedMatrix<float>& into) -> Failure {
+    const TensorView* stored = checkpoint.find(name);
+    if (stored == nullptr) {
+      return std::nullopt;
+    }
     const Index width = stored->shape.size() == 2 ? stored->shape[1] : 0;
     const Index shape[] = {catalogue.items, std::max<Index>(width, 1)};
     auto vectors = checkpoint.try_read<float>(stored->name, shape);
@@ -125,14 +133,20 @@ inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
     }
     for (std::size_t i = 0; i < vectors->size(); ++i) {
       if (!std::isfinite((*vectors)[i])) {
-        return fail("catalogue/text_vectors", "item " +
-                                                  std::to_string(static_cast<Index>(i) / shape[1]) +
-                                                  ": found a number that is not finite");
+        return fail(name, "item " + std::to_string(static_cast<Index>(i) / shape[1]) +
+                              ": found a number that is not finite");
       }
     }
-    catalogue.text_vectors.values = std::move(*vectors);
-    catalogue.text_vectors.rows = shape[0];
-    catalogue.text_vectors.cols = shape[1];
+    into.values = std::move(*vectors);
+    into.rows = shape[0];
+    into.cols = shape[1];
+    return std::nullopt;
+  };
+  if (Failure failure = read_vectors("catalogue/text_vectors", catalogue.text_vectors)) {
+    return *std::move(failure);
+  }
+  if (Failure failure = read_vectors("catalogue/item_vectors", catalogue.item_vectors)) {
+    return *std::move(failure);
   }
   if (checkpoint.find("catalogue/popularity") != nullptr) {
     const Index shape[] = {catalogue.items};

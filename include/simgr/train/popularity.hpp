@@ -42,7 +42,7 @@ public:
 
   explicit Popularity(Catalogue catalogue, Config = {}) : catalogue_(std::move(catalogue)) {
     settle_size(catalogue_);
-    catalogue_.text_vectors = {};  // it reads none
+    catalogue_.text_vectors = catalogue_.item_vectors = {};  // it reads none
     catalogue_.popularity.resize(static_cast<std::size_t>(catalogue_.items), 0);
     item_keys_ = ItemKeys(catalogue_.keys);
     refresh();

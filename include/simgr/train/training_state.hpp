@@ -163,6 +163,9 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   if (catalogue->text_vectors.values != model.catalogue().text_vectors.values) {
     differences += std::string(differences.empty() ? "" : "; ") + "the text vectors are others";
   }
+  if (catalogue->item_vectors.values != model.catalogue().item_vectors.values) {
+    differences += std::string(differences.empty() ? "" : "; ") + "the item vectors are others";
+  }
   const std::string* data = state.find_text(detail::data_key);
   if (data == nullptr || *data != detail::fingerprint(trainer.split())) {
     differences += std::string(differences.empty() ? "" : "; ") + "the data are others";
