@@ -141,14 +141,20 @@ Vectors collaborative_vectors_of(const Request& request, Index width) {
   return items_of_model(request, out, width);
 }
 
+// LETTER without its terms, so that one training is compiled for both.
 Made by_rq_vae(Request& request) {
   const auto config = configured<tokenizer::RqVaeConfig>(request.options, "levels");
   return made_of(request,
-                 tokenizer::fit_rq_vae(request.to_fit(), config, EpochLines(config.epochs)));
+                 tokenizer::fit_letter(request.to_fit(), {},
+                                       {.rq_vae = config, .collaborative = 0, .diversity = 0},
+                                       EpochLines(config.epochs)));
 }
 
 Made by_letter(Request& request) {
   const auto config = configured<tokenizer::LetterConfig>(request.options, "levels");
+  if (const std::string sentence = check(config); !sentence.empty()) {  // before any work
+    throw UsageError("--set: " + sentence);
+  }
   request.collaborative = collaborative_vectors_of(request, config.rq_vae.latent);
   const Vectors fitted =
       request.fitted.empty() ? Vectors{} : training_rows(request.folder, request.collaborative);

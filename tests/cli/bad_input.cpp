@@ -157,6 +157,12 @@ TEST_CASE("bad collaborative vectors: exit code 1, before anything is fitted") {
   own.resize(own.size() - 2);
   check_fails(folder, own, 1, "ids.sasrec: this is there already and is no simgr model");
   CHECK(simgr_test::read_bytes(out + ".sasrec") == "thesis");
+  std::filesystem::remove(out + ".sasrec");
+  own.insert(own.end(), {"--set", "codebooks=moving-average"});
+  const auto unfelt = run_simgr(folder, own);
+  CHECK(unfelt.code == 2);
+  CHECK(unfelt.err.find("moving averages follow no gradient") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(out + ".sasrec"));
 }
 
 TEST_CASE("bad model files and histories: exit code 1, and the file that was there is intact") {

@@ -140,6 +140,8 @@ TEST_CASE("without its terms LETTER is the RQ-VAE, and with them a function of i
   config.collaborative = 0;
   CHECK(fit_letter(texts, baskets_of, config).tokenizer.weights ==
         fit_rq_vae(texts, config.rq_vae).tokenizer.weights);
+  CHECK(fit_letter(texts, {}, config).tokenizer.weights ==
+        fit_letter(texts, baskets_of, config).tokenizer.weights);
   config.collaborative = 0.02;
   config.diversity = 1e-4;
   const auto one = fit_letter(texts, baskets_of, config);
@@ -157,6 +159,8 @@ TEST_CASE("LETTER refuses collaborative vectors that do not fit, with a sentence
                        simgr::ShapeError);
   CHECK_THROWS_WITH_AS(fit_letter(texts, baskets_of_shop(7), config),
                        doctest::Contains("[360, 6], found [360, 7]"), simgr::ShapeError);
+  CHECK_THROWS_WITH_AS(fit_letter(texts, {}, config), doctest::Contains("[360, 6], found [0, 0]"),
+                       simgr::ShapeError);
   auto broken = baskets_of_shop(6);
   broken.view()(4, 2) = std::nanf("");
   CHECK_THROWS_WITH_AS(

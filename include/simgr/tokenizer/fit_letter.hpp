@@ -25,6 +25,16 @@ struct LetterConfig {
   }
 };
 
+/// The first broken rule, or empty.
+inline std::string check(const LetterConfig& config) {
+  const bool unfelt =
+      config.diversity > 0 && config.rq_vae.codebooks == CodebookUpdate::moving_average;
+  return unfelt
+             ? "diversity: codebooks that are moving averages follow no gradient; set it to 0, or "
+               "codebooks to gradient"
+             : out_of_range(config);
+}
+
 /// LETTER's tokenizer: an RQ-VAE of what items say, whose ids also know who is bought together.
 ///
 ///   loss = that of fit_rq_vae + collaborative · collaborative_term + diversity · mean over levels of
@@ -35,7 +45,8 @@ struct LetterConfig {
 ///
 /// @param observer  called with every RqVaeEpoch
 ///
-/// Shapes   vectors [items, width], collaborative [items, latent] → ids [items, levels]
+/// Shapes   vectors [items, width], collaborative [items, latent], or empty where its weight is 0 →
+///          ids [items, levels]
 /// Results  a pure function of both tables and config
 /// Errors   those of fit_rq_vae; ConfigError: a diversity that codebooks of moving averages would not
 ///          feel; ShapeError or DataError: collaborative vectors that do not fit or are not finite
@@ -45,20 +56,19 @@ struct LetterConfig {
 template <class Observer = Silent>
 FittedRqVae fit_letter(MatrixArg<float> vectors, MatrixArg<float> collaborative,
                        const LetterConfig& config = {}, Observer&& observer = {}) {
-  if (const std::string sentence = out_of_range(config); !sentence.empty()) {
+  if (const std::string sentence = check(config); !sentence.empty()) {
     SIMGR_THROW(ConfigError(sentence));
   }
-  if (config.diversity > 0 && config.rq_vae.codebooks == CodebookUpdate::moving_average) {
-    SIMGR_THROW(ConfigError("diversity: codebooks that are moving averages follow no gradient; set "
-                            "it to 0, or codebooks to gradient"));
+  if (config.collaborative > 0 || !collaborative.empty()) {
+    if (collaborative.rows() != vectors.rows() || collaborative.cols() != config.rq_vae.latent) {
+      SIMGR_THROW(ShapeError("collaborative vectors: expected [items, latent] = [" +
+                             std::to_string(vectors.rows()) + ", " +
+                             std::to_string(config.rq_vae.latent) + "], found [" +
+                             std::to_string(collaborative.rows()) + ", " +
+                             std::to_string(collaborative.cols()) + "]"));
+    }
+    check_vectors(collaborative, "collaborative vectors");
   }
-  if (collaborative.rows() != vectors.rows() || collaborative.cols() != config.rq_vae.latent) {
-    SIMGR_THROW(ShapeError(
-        "collaborative vectors: expected [items, latent] = [" + std::to_string(vectors.rows()) +
-        ", " + std::to_string(config.rq_vae.latent) + "], found [" +
-        std::to_string(collaborative.rows()) + ", " + std::to_string(collaborative.cols()) + "]"));
-  }
-  check_vectors(collaborative, "collaborative vectors");
   return fit_rq_vae(vectors, config.rq_vae, std::forward<Observer>(observer),
                     LetterTerms(collaborative, config.collaborative, config.diversity,
                                 config.groups, config.rq_vae.seed));
