@@ -35,7 +35,8 @@ struct Composition {
   static_assert(
       Feeds<P, S>,
       "simgr: this Similarity cannot read what this Pooler writes; DigitHeads and EveryDigit "
-      "need DigitCodebooks, LastPosition needs TiedItems, OwnItems or EncodedItems");
+      "need DigitCodebooks, EveryQuery needs ItemSets, LastPosition needs TiedItems, OwnItems or "
+      "EncodedItems");
   static_assert(Feeds<S, L>,
                 "simgr: this Loss cannot read these scores; item losses need ItemScores, "
                 "DigitCrossEntropy needs the DigitScores of DigitCodebooks");

@@ -325,9 +325,8 @@ public:
             catalogue_.item_vectors.view(),
             unseen_};
   }
-  Matrix<const float> keys() const noexcept requires Parts::scores_are_products {  // [items, width]
-    return keys_;
-  }
+  /// [items, query_width]
+  Matrix<const float> keys() const noexcept requires Parts::scores_are_products { return keys_; }
   void set_popularity(std::vector<Index> popularity) {
     catalogue_.popularity = std::move(popularity);
     complete_catalogue();
