@@ -63,17 +63,17 @@ private:
   template <int M>
   static void group(HeadRows<const T> a, HeadRows<const T> b, HeadRows<T> y, Index r, Index inner,
                     Index cols) {
-    constexpr Index lanes = Packets::lanes;
+    constexpr Index one = Packets::lanes;
     const auto columns = [&]<int C>(Index c) {
       Packets::template add_products<M, C>(a.data + r * a.stride, a.stride, 1, b.data + c, b.stride,
                                            inner, y.data + r * y.stride + c, y.stride,
                                            Write::assign);
     };
     Index c = 0;
-    for (; c + packets * lanes <= cols; c += packets * lanes) {
+    for (; c + packets * one <= cols; c += packets * one) {
       columns.template operator()<packets>(c);
     }
-    for (; c < cols; c += lanes) { columns.template operator()<1>(c); }
+    for (; c < cols; c += one) { columns.template operator()<1>(c); }
   }
 };
 
