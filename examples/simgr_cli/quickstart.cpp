@@ -75,12 +75,14 @@ std::map<std::string, std::vector<Setting>> small_rivals() {
   own["liger"].push_back({"encoder.embedding.dropout", "0.1"});
   own["setrec"] = own["tiger"];
   own["setrec"].push_back({"encoder.embedding.hidden", "64"});
+  own["setrec"].push_back({"encoder.embedding.semantic", "2"});
   for (auto& [model, settings] : own) {
     for (const Setting& setting : {Setting{"encoder.heads", "2"}, Setting{"encoder.dropout", "0.1"},
                                    Setting{"optimizer.rate", "0.005"}, Setting{"batch", "64"}}) {
       settings.push_back(setting);
     }
   }
+  own["setrec"].push_back({"batch", "256"});  // each reads the texts of all items anew
   return own;
 }
 

@@ -16,9 +16,9 @@ namespace simgr::SIMGR_ABI::baselines {
 /// queries read the history, each on its own, and ask for all vectors of the next item at once. A
 /// score is a weighted sum of products, vector by vector, over the whole catalogue.
 ///
-/// Its authors fine-tune a pretrained T5 or Qwen behind a written instruction, and take the
+/// Its authors fine-tune a pretrained T5 or Qwen, with words before and after a history, and take the
 /// collaborative vector from a SASRec trained before and frozen. Here T5's shape starts from nothing
-/// and reads items alone; such vectors are taken where the catalogue has them (item_vectors), and are
+/// and reads items and a learned end; such vectors are taken where the catalogue has them (item_vectors), and are
 /// trained with the rest where it has none; and a query that sees itself alone is left with its
 /// value, so that those maps of T5's that have no part in that are absent.
 ///
