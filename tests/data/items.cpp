@@ -15,7 +15,8 @@ using simgr_test::TemporaryFolder;
 
 namespace {
 
-simgr::Result<std::vector<ItemText>> read(const TemporaryFolder& folder, const std::string& bytes) {
+simgr::Result<std::vector<ItemText>> read_texts(const TemporaryFolder& folder,
+                                                const std::string& bytes) {
   simgr_test::write_bytes(folder.file("i.jsonl"), bytes);
   return simgr::data::try_read_items(folder.file("i.jsonl"));
 }
@@ -34,7 +35,7 @@ TEST_CASE("records are read with whatever fields they have") {
       R"({"id":3,"title":"T","categories":"One, Two","description":["First.","Second."]})"
       "\n";
   for (const std::string& bytes : {text, simgr_test::gzip(text)}) {
-    const auto items = read(folder, bytes).value_or_raise();
+    const auto items = read_texts(folder, bytes).value_or_raise();
     REQUIRE(items.size() == 4);
     CHECK(items[0].key == "B01");
     CHECK(items[0].categories ==
@@ -84,7 +85,7 @@ TEST_CASE("broken records are refused with file, line and field") {
   const TemporaryFolder folder;
   for (const Case& c : cases) {
     CAPTURE(c.bytes);
-    const auto result = read(folder, c.bytes);
+    const auto result = read_texts(folder, c.bytes);
     REQUIRE_FALSE(result.ok());
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
@@ -97,10 +98,10 @@ TEST_CASE("a file cut at any byte is refused but at the ends of lines") {
   for (std::size_t cut = 0; cut < text.size(); ++cut) {
     CAPTURE(cut);
     const bool whole_lines = cut == 20 || cut == 21 || cut == 41;
-    CHECK(read(folder, text.substr(0, cut)).ok() == whole_lines);
+    CHECK(read_texts(folder, text.substr(0, cut)).ok() == whole_lines);
   }
   const std::string packed = simgr_test::gzip(text);
   for (std::size_t cut = 0; cut < packed.size(); ++cut) {
-    CHECK_FALSE(read(folder, packed.substr(0, cut)).ok());
+    CHECK_FALSE(read_texts(folder, packed.substr(0, cut)).ok());
   }
 }

@@ -15,7 +15,7 @@ using simgr_test::TemporaryFolder;
 
 namespace {
 
-std::string put(const TemporaryFolder& folder, const std::string& bytes) {
+std::string put_index(const TemporaryFolder& folder, const std::string& bytes) {
   simgr_test::write_bytes(folder.file("f.json"), bytes);
   return folder.file("f.json");
 }
@@ -29,7 +29,7 @@ void refuse(const Case (&cases)[N], Read&& read) {
   const TemporaryFolder folder;
   for (const Case& c : cases) {
     CAPTURE(c.bytes);
-    const auto result = read(put(folder, c.bytes));
+    const auto result = read(put_index(folder, c.bytes));
     REQUIRE_FALSE(result.ok());
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
@@ -43,22 +43,22 @@ TEST_CASE("interactions, items and index of LC-Rec are read, plain and gzip") {
   const TemporaryFolder folder;
   const std::string inter = R"({"0": [3, 1], "1": [2]})";
   for (const std::string& bytes : {inter, simgr_test::gzip(inter)}) {
-    const auto read = simgr::data::read_lc_rec_inter(put(folder, bytes));
+    const auto read = simgr::data::read_lc_rec_inter(put_index(folder, bytes));
     CHECK(read.items == 4);
     CHECK(read.user_keys.empty());
     CHECK(read.histories.values == std::vector<ItemId>{3, 1, 2});
     CHECK(read.histories.offsets == std::vector<Index>{0, 2, 3});
   }
-  CHECK(simgr::data::read_lc_rec_inter(put(folder, R"({"ann":[0],"7":[0]})")).user_keys ==
+  CHECK(simgr::data::read_lc_rec_inter(put_index(folder, R"({"ann":[0],"7":[0]})")).user_keys ==
         std::vector<std::string>{"ann", "7"});
   const auto items = simgr::data::read_lc_rec_items(
-      put(folder, R"({"1":{"title":"b","categories":""},"0":{"title":"a","brand":"x"}})"));
+      put_index(folder, R"({"1":{"title":"b","categories":""},"0":{"title":"a","brand":"x"}})"));
   REQUIRE(items.size() == 2);
   CHECK(items[0].brand == "x");
   CHECK(items[1].title == "b");
   CHECK(items[1].categories.empty());
-  const auto ids = simgr::data::read_lc_rec_index(
-      put(folder, R"({"1":["<a_0>","<b_255>"],"0":["<a_183>","<b_7>"],"2":["<a_1>","<b_0>"]})"));
+  const auto ids = simgr::data::read_lc_rec_index(put_index(
+      folder, R"({"1":["<a_0>","<b_255>"],"0":["<a_183>","<b_7>"],"2":["<a_1>","<b_0>"]})"));
   CHECK(ids.items() == 3);
   CHECK(ids.digits() == 2);
   CHECK(ids.codes.values == std::vector<std::int32_t>{183, 7, 0, 255, 1, 0});
@@ -117,10 +117,10 @@ TEST_CASE("LC-Rec files cut at any byte are refused") {
   const std::string inter = R"({"0":[3,1],"1":[2]})", index = R"({"0":["<a_1>","<b_2>"]})";
   for (const std::string& text : {inter, simgr_test::gzip(inter)}) {
     for (std::size_t cut = 0; cut < text.size(); ++cut) {
-      CHECK_FALSE(simgr::data::try_read_lc_rec_inter(put(folder, text.substr(0, cut))).ok());
+      CHECK_FALSE(simgr::data::try_read_lc_rec_inter(put_index(folder, text.substr(0, cut))).ok());
     }
   }
   for (std::size_t cut = 0; cut < index.size(); ++cut) {
-    CHECK_FALSE(simgr::data::try_read_lc_rec_index(put(folder, index.substr(0, cut))).ok());
+    CHECK_FALSE(simgr::data::try_read_lc_rec_index(put_index(folder, index.substr(0, cut))).ok());
   }
 }

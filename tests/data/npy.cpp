@@ -39,8 +39,9 @@ std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-simgr::Result<simgr::OwnedMatrix<float>>
-read(const TemporaryFolder& folder, const std::string& bytes, const NpyOptions& options = {}) {
+simgr::Result<simgr::OwnedMatrix<float>> read_array(const TemporaryFolder& folder,
+                                                    const std::string& bytes,
+                                                    const NpyOptions& options = {}) {
   simgr_test::write_bytes(folder.file("m.npy"), bytes);
   return simgr::data::try_read_npy(folder.file("m.npy"), options);
 }
@@ -53,7 +54,7 @@ TEST_CASE("matrices of half, single and double are read in both orders, plain an
   const TemporaryFolder folder;
   const auto expect = [&](const std::string& bytes, const std::vector<float>& values) {
     for (const std::string& file : {bytes, simgr_test::gzip(bytes)}) {
-      const auto matrix = read(folder, file).value_or_raise();
+      const auto matrix = read_array(folder, file).value_or_raise();
       CHECK(matrix.rows == 2);
       CHECK(matrix.cols == 3);
       CHECK(matrix.values == values);
@@ -72,10 +73,11 @@ TEST_CASE("matrices of half, single and double are read in both orders, plain an
 
 TEST_CASE("one axis is a column, no rows are an empty matrix") {
   const TemporaryFolder folder;
-  const auto column = read(folder, npy(dictionary("<f4", "(6,)"), bytes_of(six))).value_or_raise();
+  const auto column =
+      read_array(folder, npy(dictionary("<f4", "(6,)"), bytes_of(six))).value_or_raise();
   CHECK(column.rows == 6);
   CHECK(column.cols == 1);
-  const auto empty = read(folder, npy(dictionary("<f4", "(0, 3)"), "")).value_or_raise();
+  const auto empty = read_array(folder, npy(dictionary("<f4", "(0, 3)"), "")).value_or_raise();
   CHECK(empty.rows == 0);
   CHECK(empty.cols == 3);
 }
@@ -143,7 +145,7 @@ TEST_CASE("broken npy files are refused, and nothing is allocated from their cla
   const TemporaryFolder folder;
   for (const Case& c : cases) {
     CAPTURE(c.bytes);
-    const auto result = read(folder, c.bytes);
+    const auto result = read_array(folder, c.bytes);
     REQUIRE_FALSE(result.ok());
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
@@ -154,8 +156,8 @@ TEST_CASE("broken npy files are refused, and nothing is allocated from their cla
 TEST_CASE("asked rows and columns are insisted on") {
   const TemporaryFolder folder;
   const std::string bytes = npy(dictionary("<f4", "(2, 3)"), bytes_of(six));
-  CHECK(read(folder, bytes, {.rows = 2, .cols = 3}).ok());
-  const auto result = read(folder, bytes, {.rows = 5});
+  CHECK(read_array(folder, bytes, {.rows = 2, .cols = 3}).ok());
+  const auto result = read_array(folder, bytes, {.rows = 5});
   REQUIRE_FALSE(result.ok());
   CHECK(result.error().kind() == simgr::ErrorKind::shape);
   CHECK(std::string(result.error().what()).find("expected shape [5, any], the file has [2, 3]") !=
@@ -168,7 +170,7 @@ TEST_CASE("an npy file cut at any byte is refused") {
   for (const std::string& file : {bytes, simgr_test::gzip(bytes)}) {
     for (std::size_t cut = 0; cut < file.size(); ++cut) {
       CAPTURE(cut);
-      CHECK_FALSE(read(folder, file.substr(0, cut)).ok());
+      CHECK_FALSE(read_array(folder, file.substr(0, cut)).ok());
     }
   }
 }
@@ -181,7 +183,7 @@ TEST_CASE("any byte of the header changed to any value never crashes") {
     for (int value = 0; value < 256; value += 5) {
       std::string changed = bytes;
       changed[at] = static_cast<char>(value);
-      accepted += read(folder, changed).ok() ? 1 : 0;
+      accepted += read_array(folder, changed).ok() ? 1 : 0;
     }
   }
   CHECK(accepted > 0);

@@ -20,8 +20,8 @@ using simgr_test::TemporaryFolder;
 
 namespace {
 
-simgr::Result<simgr::data::Interactions> read(const TemporaryFolder& folder,
-                                              const std::string& bytes, simgr::Index items = 0) {
+simgr::Result<simgr::data::Interactions>
+read_histories(const TemporaryFolder& folder, const std::string& bytes, simgr::Index items = 0) {
   simgr_test::write_bytes(folder.file("s.tsv"), bytes);
   return try_read_sequences(folder.file("s.tsv"), {.items = items});
 }
@@ -32,7 +32,7 @@ TEST_CASE("sequences are read with and without times, from plain and gzip files"
   const TemporaryFolder folder;
   const std::string text = "user\titems\ttimes\n0\t3 1 2\t10 10 4000000000\n1\t0\t5\n";
   for (const std::string& bytes : {text, simgr_test::gzip(text), text.substr(0, text.size() - 1)}) {
-    const auto read_back = read(folder, bytes).value_or_raise();
+    const auto read_back = read_histories(folder, bytes).value_or_raise();
     CHECK(read_back.users() == 2);
     CHECK(read_back.items == 4);
     CHECK(read_back.histories.values == std::vector<ItemId>{3, 1, 2, 0});
@@ -41,11 +41,11 @@ TEST_CASE("sequences are read with and without times, from plain and gzip files"
     CHECK(read_back.user_keys.empty());
     CHECK(read_back.item_keys.empty());
   }
-  const auto untimed = read(folder, "user\titems\r\n7\t3 1\r\n5\t2\r\n").value_or_raise();
+  const auto untimed = read_histories(folder, "user\titems\r\n7\t3 1\r\n5\t2\r\n").value_or_raise();
   CHECK(untimed.histories.offsets == std::vector<simgr::Index>{0, 2, 3});
   CHECK_FALSE(untimed.timed());
   CHECK(untimed.user_keys == std::vector<std::string>{"7", "5"});
-  CHECK(read(folder, "user\titems\n0\t0\n", 9).value_or_raise().items == 9);
+  CHECK(read_histories(folder, "user\titems\n0\t0\n", 9).value_or_raise().items == 9);
 }
 
 TEST_CASE("random histories of any length come back whole across blocks") {
@@ -67,10 +67,10 @@ TEST_CASE("random histories of any length come back whole across blocks") {
     }
     text += std::to_string(user) + "\t" + first + "\t" + second + "\n";
   }
-  const auto plain = read(folder, text).value_or_raise();
+  const auto plain = read_histories(folder, text).value_or_raise();
   CHECK(plain.histories.values == items);
   CHECK(plain.times == times);
-  const auto packed = read(folder, simgr_test::gzip(text)).value_or_raise();
+  const auto packed = read_histories(folder, simgr_test::gzip(text)).value_or_raise();
   CHECK(packed.histories.offsets == plain.histories.offsets);
   CHECK(simgr::data::fingerprint(packed) == simgr::data::fingerprint(plain));
 }
@@ -129,13 +129,13 @@ TEST_CASE("broken sequences are refused with file, line and column") {
   const TemporaryFolder folder;
   for (const Case& c : cases) {
     CAPTURE(c.bytes);
-    const auto result = read(folder, c.bytes);
+    const auto result = read_histories(folder, c.bytes);
     REQUIRE_FALSE(result.ok());
     CHECK(result.error().kind() == simgr::ErrorKind::data);
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
   }
-  const auto beyond = read(folder, head + "0\t1 9\n", 9);
+  const auto beyond = read_histories(folder, head + "0\t1 9\n", 9);
   REQUIRE_FALSE(beyond.ok());
   CHECK(std::string(beyond.error().what()).find("item 9 is out of range: there are 9 items") !=
         std::string::npos);
@@ -146,9 +146,9 @@ TEST_CASE("a file cut at any byte gives an error or the beginning of the data") 
   const TemporaryFolder folder;
   const std::string text =
       "user\titems\ttimes\n0\t3 1 2\t10 10 40\n1\t0 12\t5 6\n2\t7\t123456789\n";
-  const auto whole = read(folder, text).value_or_raise();
+  const auto whole = read_histories(folder, text).value_or_raise();
   for (std::size_t cut = 0; cut < text.size(); ++cut) {
-    auto part = read(folder, text.substr(0, cut));
+    auto part = read_histories(folder, text.substr(0, cut));
     if (part.ok()) {
       const auto& values = part->histories.values;
       REQUIRE(values.size() <= whole.histories.values.size());
@@ -157,7 +157,7 @@ TEST_CASE("a file cut at any byte gives an error or the beginning of the data") 
   }
   const std::string packed = simgr_test::gzip(text);
   for (std::size_t cut = 0; cut < packed.size(); ++cut) {
-    CHECK_FALSE(read(folder, packed.substr(0, cut)).ok());
+    CHECK_FALSE(read_histories(folder, packed.substr(0, cut)).ok());
   }
 }
 

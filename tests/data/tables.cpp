@@ -19,8 +19,8 @@ using simgr_test::TemporaryFolder;
 
 namespace {
 
-simgr::Result<Interactions> read(const TemporaryFolder& folder, const std::string& bytes,
-                                 const TableOptions& options = {}) {
+simgr::Result<Interactions> read_table_of(const TemporaryFolder& folder, const std::string& bytes,
+                                          const TableOptions& options = {}) {
   simgr_test::write_bytes(folder.file("t.csv"), bytes);
   return simgr::data::try_read_table(folder.file("t.csv"), options);
 }
@@ -35,9 +35,10 @@ simgr::Result<Interactions> inter(const TemporaryFolder& folder, const std::stri
 
 TEST_CASE("times may be dates, and sort as such") {
   const TemporaryFolder folder;
-  const auto table = read(folder, "user,item,time\n1,a,2014-07-23\n1,b,2013-12-31T23:59:59Z\n"
-                                  "1,c,2014-07-23 00:00:01\n")
-                         .value_or_raise();
+  const auto table =
+      read_table_of(folder, "user,item,time\n1,a,2014-07-23\n1,b,2013-12-31T23:59:59Z\n"
+                            "1,c,2014-07-23 00:00:01\n")
+          .value_or_raise();
   CHECK(table.histories[0][0] == 1);
   CHECK(table.histories[0][1] == 0);
   CHECK(table.histories[0][2] == 2);
@@ -49,7 +50,7 @@ TEST_CASE("rows become histories by user, sorted by time, with keys by first app
       "user_id,item_id,timestamp\nu2,b,30\nu1,a,10\nu2,a,20\nu1,c,5\nu2,c,20\n";
   for (const std::string& bytes :
        {text, simgr_test::gzip(text), "\xef\xbb\xbf" + text, text.substr(0, text.size() - 1)}) {
-    const auto table = read(folder, bytes).value_or_raise();
+    const auto table = read_table_of(folder, bytes).value_or_raise();
     CHECK(table.user_keys == std::vector<std::string>{"u2", "u1"});
     CHECK(table.item_keys == std::vector<std::string>{"b", "a", "c"});
     CHECK(table.histories.offsets == std::vector<Index>{0, 3, 5});
@@ -63,31 +64,34 @@ TEST_CASE("separators, quotes, line ends, other columns and numbers of all sorts
   const TemporaryFolder folder;
   const std::vector<std::string> keys = {"a,\"b\"\nc", "d"};
   const auto quoted =
-      read(folder, "rating,User,Item,time\r\n5,\"a,\"\"b\"\"\nc\",x,1\r\n,\"d\",\"y\",2.75\r\n")
+      read_table_of(folder,
+                    "rating,User,Item,time\r\n5,\"a,\"\"b\"\"\nc\",x,1\r\n,\"d\",\"y\",2.75\r\n")
           .value_or_raise();
   CHECK(quoted.user_keys == keys);
   CHECK(quoted.times == std::vector<std::int64_t>{1, 2});
-  CHECK(
-      read(folder, "user\titem\nu\t\"x\n", {.csv = {.quotes = false}}).value_or_raise().item_keys ==
-      std::vector<std::string>{"\"x"});
-  CHECK(read(folder, "user;item\nu;x\n").value_or_raise().items == 1);
-  CHECK(read(folder, "a|b|c\nu|3.5|x\n", {.user = "a", .item = "c", .csv = {.separator = '|'}})
+  CHECK(read_table_of(folder, "user\titem\nu\t\"x\n", {.csv = {.quotes = false}})
+            .value_or_raise()
+            .item_keys == std::vector<std::string>{"\"x"});
+  CHECK(read_table_of(folder, "user;item\nu;x\n").value_or_raise().items == 1);
+  CHECK(read_table_of(folder, "a|b|c\nu|3.5|x\n",
+                      {.user = "a", .item = "c", .csv = {.separator = '|'}})
             .value_or_raise()
             .item_keys == std::vector<std::string>{"x"});
-  const auto bare = read(folder, "u,x,5\nv,y,6\n",
-                         {.user = "1", .item = "2", .time = "3", .csv = {.header = false}})
+  const auto bare = read_table_of(folder, "u,x,5\nv,y,6\n",
+                                  {.user = "1", .item = "2", .time = "3", .csv = {.header = false}})
                         .value_or_raise();
   CHECK(bare.user_keys == std::vector<std::string>{"u", "v"});
   CHECK(bare.times == std::vector<std::int64_t>{5, 6});
-  const auto dense = read(folder, "user,item\n0,0\n0,1\n1,0\n").value_or_raise();
+  const auto dense = read_table_of(folder, "user,item\n0,0\n0,1\n1,0\n").value_or_raise();
   CHECK(dense.user_keys.empty());
   CHECK(dense.item_keys.empty());
   CHECK_FALSE(dense.timed());
-  const auto names = read(folder, "user,item,time\n7,07,-3\n7,7,1e3\n007,7,4\n").value_or_raise();
+  const auto names =
+      read_table_of(folder, "user,item,time\n7,07,-3\n7,7,1e3\n007,7,4\n").value_or_raise();
   CHECK(names.user_keys == std::vector<std::string>{"7", "007"});
   CHECK(names.item_keys == std::vector<std::string>{"07", "7"});
   CHECK(names.times == std::vector<std::int64_t>{-3, 1000, 4});
-  CHECK(read(folder, "user,item\n\n1,2\n\r\n3,4\n\n").value_or_raise().users() == 2);
+  CHECK(read_table_of(folder, "user,item\n\n1,2\n\r\n3,4\n\n").value_or_raise().users() == 2);
 }
 
 TEST_CASE("numbers are read the same way fast and slowly") {
@@ -101,7 +105,8 @@ TEST_CASE("numbers are read the same way fast and slowly") {
     fast += user + "," + item + "," + time + (row % 7 == 0 ? "\r\n" : "\n");
     slow += "\"" + user + "\",\"" + item + "\",\"" + time + "\"\n";
   }
-  const auto a = read(folder, fast).value_or_raise(), b = read(folder, slow).value_or_raise();
+  const auto a = read_table_of(folder, fast).value_or_raise(),
+             b = read_table_of(folder, slow).value_or_raise();
   CHECK(a.histories.tokens() == 60000);
   CHECK(simgr::data::fingerprint(a) == simgr::data::fingerprint(b));
   for (Index user = 0; user < a.users(); ++user) {
@@ -219,12 +224,12 @@ TEST_CASE("broken tables are refused with file, line and column") {
   const TemporaryFolder folder;
   for (const Case& c : cases) {
     CAPTURE(c.bytes.substr(0, 100));
-    const auto result = read(folder, c.bytes, c.options);
+    const auto result = read_table_of(folder, c.bytes, c.options);
     REQUIRE_FALSE(result.ok());
     const std::string found = result.error().what();
     CHECK_MESSAGE(found.find(c.part) != std::string::npos, found);
   }
-  CHECK(read(folder, head + nul + ",2,3\n").value_or_raise().user_keys.front() == nul);
+  CHECK(read_table_of(folder, head + nul + ",2,3\n").value_or_raise().user_keys.front() == nul);
   CHECK_THROWS_AS(simgr::data::read_table(folder.file("absent")), simgr::IoError);
 }
 
@@ -232,8 +237,8 @@ TEST_CASE("a quoted field that is never closed costs the limit of a line, not th
   const TemporaryFolder folder;
   std::string text = "user,item\n\"";
   for (int i = 0; i < 300000; ++i) { text += "1,2\n"; }
-  CHECK_FALSE(read(folder, text).ok());
-  const auto result = read(folder, text, {.csv = {.limits = {.line_bytes = 200000}}});
+  CHECK_FALSE(read_table_of(folder, text).ok());
+  const auto result = read_table_of(folder, text, {.csv = {.limits = {.line_bytes = 200000}}});
   REQUIRE_FALSE(result.ok());
   CHECK(std::string(result.error().what()).find("longer than 200000") != std::string::npos);
 }
@@ -242,13 +247,13 @@ TEST_CASE("a table cut at any byte gives an error or the beginning of the data")
   const TemporaryFolder folder;
   const std::string text = "user,item,time\nu2,b,30\n1,\"a\nb\",10\nu2,12,20\n1,12,5\n";
   for (std::size_t cut = 0; cut < text.size(); ++cut) {
-    auto part = read(folder, text.substr(0, cut));
+    auto part = read_table_of(folder, text.substr(0, cut));
     if (part.ok()) {
       CHECK(part->histories.tokens() <= 4);
     }
   }
   const std::string packed = simgr_test::gzip(text);
   for (std::size_t cut = 0; cut < packed.size(); ++cut) {
-    CHECK_FALSE(read(folder, packed.substr(0, cut)).ok());
+    CHECK_FALSE(read_table_of(folder, packed.substr(0, cut)).ok());
   }
 }
