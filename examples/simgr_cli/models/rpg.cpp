@@ -2,7 +2,6 @@
 #include <simgr_cli/adaptor.hpp>
 
 #include <simgr/baselines/rpg.hpp>
-#include <simgr/baselines/setrec.hpp>
 #include <simgr/baselines/vq_rec.hpp>
 
 namespace simgr_cli {
@@ -19,9 +18,6 @@ const bool graph = add_kind(kind_of<RpgByGraph, Rpg>(
 
 const bool vq_rec = add_kind(kind_of<VqRec>(
     43, "vq-rec", "items are the mean of their codes, softmax over items", vq_rec_defaults));
-
-const bool sets = add_kind(kind_of<SetRec>(
-    44, "setrec", "items are sets of vectors, asked for by queries at once", setrec_defaults));
 
 }  // namespace
 }  // namespace simgr_cli
