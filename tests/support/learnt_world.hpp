@@ -69,6 +69,14 @@ void check_saved_and_extended(const Model& model) {
                    texts.size() > 0 ? texts.slice(best, 1) : texts);
   const auto after = loaded.recommend(history, 10, all);
   REQUIRE(after.size() >= 2);
+  if (texts.size() >
+      0) {  // a text alone is another product than all of them: the last bit may differ
+    const bool swapped = after[0].item == added;
+    CHECK(after[swapped ? 1 : 0].item == before[0].item);
+    CHECK(after[swapped ? 0 : 1].item == added);
+    CHECK(after[1].score == doctest::Approx(after[0].score).epsilon(1e-5));
+    return;
+  }
   CHECK(after[0].item == before[0].item);
   CHECK(after[1].item == added);
   CHECK(after[1].score == after[0].score);
