@@ -4,10 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <support/learnt_world.hpp>
+#include <support/small_speller.hpp>
 #include <support/temporary_folder.hpp>
 #include <support/whole_model.hpp>
 
-#include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/train/trainer.hpp>
 
 namespace {
@@ -16,36 +16,14 @@ using namespace simgr;
 using baselines::Letter;
 
 Letter::Config small_letter() {
-  auto config = baselines::letter_defaults.model;
-  config.encoder.width = 16;
-  config.encoder.layers = config.encoder.decoder_layers = 2;
-  config.encoder.heads = 3;
-  config.encoder.head_width = 6;
-  config.encoder.inner = 24;
-  config.encoder.dropout = 0;
-  return config;
-}
-
-Catalogue letters_items() {
-  Catalogue catalogue{.items = 40};
-  catalogue.ids = tokenizer::random_ids(40, {.levels = 3, .codes = 5});
-  return catalogue;
+  return simgr_test::small_speller(baselines::letter_defaults.model);
 }
 
 }  // namespace
 
 TEST_CASE("LETTER gives the gradient of every weight at its temperature") {
   using E = EncoderDecoder<SemanticEmbedding>;
-  const E::Config encoder{.width = 5,
-                          .layers = 1,
-                          .decoder_layers = 1,
-                          .heads = 2,
-                          .head_width = 3,
-                          .inner = 7,
-                          .max_length = 5,
-                          .dropout = .2,
-                          .buckets = 8,
-                          .farthest = 9};
+  const E::Config encoder = simgr_test::tiny_speller<E>();
   for (const DigitSupport support : {DigitSupport::level, DigitSupport::whole}) {
     simgr_test::check_whole_model<E, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
                                   DigitCrossEntropy>(
@@ -72,7 +50,7 @@ TEST_CASE("LETTER is TIGER and LC-Rec but for the temperature of training") {
 TEST_CASE("LETTER's temperature changes what is learnt, and no list of given weights") {
   auto one = small_letter(), other = small_letter();
   other.loss.temperature = 1;
-  Letter cool(letters_items(), one, 3), warm(letters_items(), other, 3);
+  Letter cool(simgr_test::forty_items(), one, 3), warm(simgr_test::forty_items(), other, 3);
   const std::vector<ItemId> history{7, 8, 9};
   const auto same = [&] {
     const auto a = cool.recommend(history, 10), b = warm.recommend(history, 10);
@@ -91,7 +69,7 @@ TEST_CASE("LETTER's temperature changes what is learnt, and no list of given wei
 }
 
 TEST_CASE("LETTER learns, is saved with its temperature, and spells new items") {
-  Letter model(letters_items(), small_letter(), 3);
+  Letter model(simgr_test::forty_items(), small_letter(), 3);
   simgr_test::check_learns(
       model, {.epochs = 40, .batch = 16, .evaluate_every = 20, .optimizer = {.rate = 5e-3}}, 0.5);
   simgr_test::check_saved_and_extended(model);

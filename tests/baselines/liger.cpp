@@ -9,6 +9,7 @@
 
 #include <support/allocations.hpp>
 #include <support/learnt_world.hpp>
+#include <support/small_speller.hpp>
 #include <support/whole_model.hpp>
 
 #include <simgr/ranker/exact_token_scores.hpp>
@@ -22,24 +23,18 @@ using baselines::LigerDense;
 
 template <class Config>
 Config small_liger(Config config) {
-  config.encoder.width = 16;
-  config.encoder.layers = config.encoder.decoder_layers = 2;
-  config.encoder.heads = 3;
-  config.encoder.head_width = 6;
-  config.encoder.inner = 24;
+  config = simgr_test::small_speller(config);
   config.encoder.max_length = 6;
-  config.encoder.dropout = config.encoder.embedding.dropout = 0;
+  config.encoder.embedding.dropout = 0;
   return config;
 }
 
 /// Forty items with a text each; every seventh is in no training history.
 Catalogue forty_told_items() {
-  Catalogue catalogue{.items = 40};
-  catalogue.ids = tokenizer::random_ids(40, {.levels = 3, .codes = 5});
+  Catalogue catalogue = simgr_test::forty_items();
   catalogue.text_vectors = OwnedMatrix<float>(40, 8);
   Rng rng(11);
   for (float& value : catalogue.text_vectors.values) { value = static_cast<float>(rng.normal()); }
-  for (ItemId item = 0; item < 40; ++item) { catalogue.popularity.push_back(item % 7); }
   return catalogue;
 }
 
@@ -117,17 +112,8 @@ struct ByDefinition {
 }  // namespace
 
 TEST_CASE("LIGER gives the gradient of every weight, dropout included") {
-  LigerEncoder::Config encoder{.width = 5,
-                               .layers = 1,
-                               .decoder_layers = 1,
-                               .heads = 2,
-                               .head_width = 3,
-                               .inner = 7,
-                               .max_length = 5,
-                               .dropout = .2,
-                               .buckets = 8,
-                               .farthest = 9,
-                               .embedding = {.deviation = 1, .dropout = .3}};
+  LigerEncoder::Config encoder = simgr_test::tiny_speller<LigerEncoder>();
+  encoder.embedding = {.deviation = 1, .dropout = .3};
   simgr_test::ToyWorld with_unseen;
   with_unseen.unseen = {0, 4, 5};
   for (const simgr_test::ToyWorld& world : {simgr_test::ToyWorld{}, with_unseen}) {

@@ -8,53 +8,27 @@
 
 #include <support/allocations.hpp>
 #include <support/learnt_world.hpp>
+#include <support/small_speller.hpp>
 #include <support/temporary_folder.hpp>
 #include <support/whole_model.hpp>
 
 #include <simgr/eval/model.hpp>
 #include <simgr/io/model_file.hpp>
 #include <simgr/ranker/exact_token_scores.hpp>
-#include <simgr/tokenizer/random_ids.hpp>
 #include <simgr/train/trainer.hpp>
 
 namespace {
 
 using namespace simgr;
 using baselines::Tiger;
-
-template <class Config>
-Config small_tiger(Config config) {
-  config.encoder.width = 16;
-  config.encoder.layers = config.encoder.decoder_layers = 2;
-  config.encoder.heads = 3;
-  config.encoder.head_width = 6;
-  config.encoder.inner = 24;
-  config.encoder.dropout = 0;
-  return config;
-}
-
-/// Forty items of three digits.
-Catalogue forty_items() {
-  Catalogue catalogue{.items = 40};
-  catalogue.ids = tokenizer::random_ids(40, {.levels = 3, .codes = 5});
-  for (ItemId item = 0; item < 40; ++item) { catalogue.popularity.push_back(item % 7); }
-  return catalogue;
-}
+using simgr_test::forty_items;
+using simgr_test::small_speller;
 
 }  // namespace
 
 TEST_CASE("TIGER gives the gradient of every weight, dropout included") {
   using E = EncoderDecoder<SemanticEmbedding>;
-  E::Config encoder{.width = 5,
-                    .layers = 1,
-                    .decoder_layers = 1,
-                    .heads = 2,
-                    .head_width = 3,
-                    .inner = 7,
-                    .max_length = 5,
-                    .dropout = .2,
-                    .buckets = 8,
-                    .farthest = 9};
+  const E::Config encoder = simgr_test::tiny_speller<E>();
   for (const DigitSupport support : {DigitSupport::level, DigitSupport::whole}) {
     simgr_test::check_whole_model<E, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
                                   DigitCrossEntropy>(
@@ -62,17 +36,9 @@ TEST_CASE("TIGER gives the gradient of every weight, dropout included") {
   }
   // T5 1.1: gated nets, states that are not scaled.
   using Gated11 = EncoderDecoder<SemanticEmbedding, FeedForward<GeluTanh, Gated>>;
-  Gated11::Config gated{.width = 5,
-                        .layers = 1,
-                        .decoder_layers = 1,
-                        .heads = 2,
-                        .head_width = 3,
-                        .inner = 7,
-                        .max_length = 5,
-                        .dropout = 0,
-                        .buckets = 8,
-                        .farthest = 9,
-                        .scaled_states = false};
+  Gated11::Config gated = simgr_test::tiny_speller<Gated11>();
+  gated.dropout = 0;
+  gated.scaled_states = false;
   simgr_test::check_whole_model<Gated11, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
                                 DigitCrossEntropy>({.encoder = gated});
 }
@@ -80,10 +46,10 @@ TEST_CASE("TIGER gives the gradient of every weight, dropout included") {
 TEST_CASE("TIGER lists by beam what it scores exactly, for any batch, and allocates nothing") {
   using Exact = with_ranker<Tiger, ranker::ExactTokenScores>;
   const Catalogue catalogue = forty_items();
-  auto config = small_tiger(baselines::tiger_defaults.model);
+  auto config = small_speller(baselines::tiger_defaults.model);
   config.ranker.width = 40;
   const Tiger model(catalogue, config, 3);
-  const Exact exact(catalogue, small_tiger(Exact::Config{.candidates = config.candidates}), 3);
+  const Exact exact(catalogue, small_speller(Exact::Config{.candidates = config.candidates}), 3);
   Ragged<ItemId> histories;
   Rng rng(5);
   for (Index user = 0; user < 12; ++user) {
@@ -119,7 +85,7 @@ TEST_CASE("TIGER lists by beam what it scores exactly, for any batch, and alloca
 }
 
 TEST_CASE("TIGER learns, is saved, and spells new items") {
-  Tiger model(forty_items(), small_tiger(baselines::tiger_defaults.model), 3);
+  Tiger model(forty_items(), small_speller(baselines::tiger_defaults.model), 3);
   simgr_test::check_learns(
       model, {.epochs = 40, .batch = 16, .evaluate_every = 20, .optimizer = {.rate = 5e-3}}, 0.5);
   simgr_test::check_saved_and_extended(model);
