@@ -41,9 +41,5 @@ Matrix<const T, S> in_scalar(Matrix<const float, S> vectors, Ctx& ctx) {
     return copied;
   }
 }
-template <class T, class S, class Ctx>
-Matrix<const T, S> text_vectors_as(const ItemsView<S>& items, Ctx& ctx) {
-  return in_scalar<T>(items.text_vectors, ctx);
-}
 
 }  // namespace simgr::SIMGR_ABI

@@ -84,7 +84,7 @@ struct SetEmbedding {
   template <class T, class S, class Ctx>
   static Matrix<const T, S> rows(const Shape& shape, const Params<T, S>& p,
                                  const ItemsView<S>& items, Cache<T, S>& cache, Ctx& ctx) {
-    cache.texts = text_vectors_as<T>(items, ctx);
+    cache.texts = in_scalar<T>(items.text_vectors, ctx);
     cache.semantic = ReluLayers::forward(encoder(shape), p.encode, cache.texts, cache.encode, ctx);
     const MatrixArg<T, S> behind =
         given(shape) ? in_scalar<T>(items.item_vectors, ctx) : MatrixArg<T, S>(p.table);

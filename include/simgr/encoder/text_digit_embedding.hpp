@@ -66,8 +66,8 @@ struct TextDigitEmbedding {
   template <class T, class S, class Ctx>
   static Matrix<const T, S> rows(const Shape& shape, const Params<T, S>& p,
                                  const ItemsView<S>& items, Cache<T, S>& cache, Ctx& ctx) {
-    const Matrix<T, S> texts =
-        Linear::forward(text(shape), p.text, text_vectors_as<T>(items, ctx), cache.text, ctx);
+    const Matrix<T, S> texts = Linear::forward(
+        text(shape), p.text, in_scalar<T>(items.text_vectors, ctx), cache.text, ctx);
     const Matrix<T, S> all = ctx.template take<T>(texts.rows() + p.table.rows(), shape.width);
     copy(ctx, texts, all.slice(0, texts.rows()), Write::assign);
     copy(ctx, p.table, all.slice(texts.rows(), p.table.rows()), Write::assign);
