@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
 #include <simgr_cli/commands.hpp>
 #include <simgr_cli/decoding.hpp>
@@ -242,6 +243,7 @@ void analyse_decoding(const AnalyseOptions& options) {
   std::vector<Index> chosen(popularity.size(), 0);
   for (const ItemId item : sample.targets) { ++chosen[static_cast<std::size_t>(item)]; }
   const Analysed* reference = reference_of(models);
+  std::optional<EmpiricalNext> empirical;  // where there is no such model
   if (!options.json) {
     std::printf(
         "%td of %td users of the test split, means over them. On real data the truth is not "
@@ -265,9 +267,10 @@ void analyse_decoding(const AnalyseOptions& options) {
       bias = independence_of(model.model(), *model.trie, reference->model(), *reference->trie,
                              sample, options.k, pool);
     } else if (model.trie) {
-      bias = independence_of(model.model(), *model.trie,
-                             EmpiricalNext(folder.split.train.view(), folder.items()), sample,
-                             options.k, pool);
+      if (!empirical) {
+        empirical.emplace(folder.split.train.view(), folder.items());
+      }
+      bias = independence_of(model.model(), *model.trie, *empirical, sample, options.k, pool);
     }
     (options.json ? print_json : print_text)(model, lists, bias, reference, options.k);
     std::cout.flush();

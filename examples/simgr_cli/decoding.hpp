@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <simgr_cli/kind.hpp>
@@ -47,7 +49,7 @@ class EmpiricalNext {
 public:
   static constexpr double weight = 10;
   EmpiricalNext(const simgr::RaggedView<simgr::ItemId>& train, simgr::Index items);
-  /// Log-probabilities of all items. An item that nobody chose counts as half an interaction.
+  /// Log-probabilities of all items. Each counts half an interaction more than it has, so none is 0.
   std::vector<double> logs(std::span<const simgr::ItemId> history) const;
 
 private:
