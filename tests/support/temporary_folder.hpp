@@ -15,7 +15,8 @@ namespace simgr_test {
 class TemporaryFolder {
 public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "simgr_test_XXXXXX").string();
+    const std::string open(6, 'X');  // what mkdtemp fills in
+    std::string name = (std::filesystem::temp_directory_path() / ("simgr_test_" + open)).string();
     path_ = ::mkdtemp(name.data());
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
