@@ -70,7 +70,8 @@ double trained_on_items(const KnownWorld& world, typename S::Config similarity, 
 
 }  // namespace
 
-TEST_CASE("In the synthetic catalogue, training on items reaches the entropy of the next item") {
+TEST_CASE("In the synthetic catalogue, training on items reaches the entropy of the next item" *
+          doctest::test_suite("heavy")) {
   const KnownWorld world;
   INFO("entropy ", world.entropy, ", total correlation ", world.total_correlation);
   REQUIRE(world.total_correlation > 0.05 * world.entropy);

@@ -114,7 +114,7 @@ TEST_CASE("LC-Rec recommends without allocating once it is warm") {
   CHECK(simgr_test::allocations() == before);
 }
 
-TEST_CASE("LC-Rec learns, is saved, and spells new items") {
+TEST_CASE("LC-Rec learns, is saved, and spells new items" * doctest::test_suite("heavy")) {
   LcRec::Config config = baselines::lc_rec_defaults.model;
   config.encoder.width = 32;
   config.encoder.layers = 2;

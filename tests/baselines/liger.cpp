@@ -234,7 +234,8 @@ TEST_CASE_TEMPLATE("LIGER lists the same for any order of users, and allocates n
   CHECK(simgr_test::allocations() == before);
 }
 
-TEST_CASE("LIGER learns, is saved, and ranks new items by their texts") {
+TEST_CASE("LIGER learns, is saved, and ranks new items by their texts" *
+          doctest::test_suite("heavy")) {
   // Places are learnt, and walks teach those of three items.
   auto config = small_liger(baselines::liger_defaults.model);
   config.encoder.max_length = 3;

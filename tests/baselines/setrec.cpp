@@ -223,7 +223,8 @@ TEST_CASE("SETRec serves without an allocation once warm") {
   CHECK(simgr_test::allocations() == before);
 }
 
-TEST_CASE("SETRec learns, and is saved with the vectors of its texts") {
+TEST_CASE("SETRec learns, and is saved with the vectors of its texts" *
+          doctest::test_suite("heavy")) {
   SetRec model(described_items(), {.encoder = small_reader()}, 3);
   simgr_test::check_learns(
       model, {.epochs = 40, .batch = 16, .evaluate_every = 20, .optimizer = {.rate = 5e-3}}, 0.5);

@@ -154,7 +154,8 @@ Metrics oracle(const Problem& p, const EvaluateOptions& options) {
 
 }  // namespace
 
-TEST_CASE("1,000 random evaluations, scored and by products, equal sorting every row") {
+TEST_CASE("1,000 random evaluations, scored and by products, equal sorting every row" *
+          doctest::test_suite("heavy")) {
   std::mt19937 rng(1);
   for (int round = 0; round < 1000; ++round) {
     const bool large = round % 40 == 0;

@@ -50,7 +50,8 @@ TEST_CASE("Hits and gains are what users add to HR and NDCG") {
   CHECK(gain == doctest::Approx(accuracy_at.ndcg).epsilon(1e-14));
 }
 
-TEST_CASE("A bootstrap interval holds the true mean about as often as it says") {
+TEST_CASE("A bootstrap interval holds the true mean about as often as it says" *
+          doctest::test_suite("heavy")) {
   // The standard error of a share of 1,500 rounds is .006; percentile intervals of skewed values are
   // known to be a little short.
   const double normal = coverage_of(1500, 120, 3.0, [](Rng& rng) { return 3 + 2 * rng.normal(); });
@@ -62,7 +63,8 @@ TEST_CASE("A bootstrap interval holds the true mean about as often as it says") 
   CHECK(bernoulli < 0.97);
 }
 
-TEST_CASE("The bootstrap draws users, so its means spread as the mean of a sample does") {
+TEST_CASE("The bootstrap draws users, so its means spread as the mean of a sample does" *
+          doctest::test_suite("heavy")) {
   Rng rng(5);
   std::vector<double> values;
   double sum = 0, squares = 0;

@@ -68,7 +68,8 @@ double trained(const World& world, Index width, int steps, double rate) {
 
 }  // namespace
 
-TEST_CASE("a model of items reaches the entropy of a world whose digits depend on each other") {
+TEST_CASE("a model of items reaches the entropy of a world whose digits depend on each other" *
+          doctest::test_suite("heavy")) {
   const World world;
   REQUIRE(items >= 500);
   REQUIRE(world.total_correlation >= 0.5);

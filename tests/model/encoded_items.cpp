@@ -80,7 +80,7 @@ TEST_CASE("items through the encoder of the histories give the gradient of every
                                                        .candidates = {.drawn = drawn}});
   }
 }
-TEST_CASE("against a bank that does not move they do as well") {
+TEST_CASE("against a bank that does not move they do as well" * doctest::test_suite("heavy")) {
   for (const Index drawn : {7, 0}) {  // all items live, or the targets alone
     simgr_test::check_whole_model<DigitReader, EveryPosition, ScaledCosine<EncodedItems>,
                                   ItemCrossEntropy<>>(
