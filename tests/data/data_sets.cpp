@@ -70,7 +70,7 @@ TEST_SUITE("data") {
       const auto times = read.times_of(user);
       last_two += times[times.size() - 1] == times[times.size() - 2] ? 1 : 0;
     }
-    CHECK(last_two == 9719);  // spec/baselines.md 2.2
+    CHECK(last_two == 9719);  // users whose target has the time of the item before
     const auto items = simgr::data::read_items((folder / "items.jsonl.gz").string());
     CHECK(items.size() == 12101);
     simgr::Index titled = 0;

@@ -28,8 +28,6 @@ using eval::absent;
 ///
 ///   mass = sum of p;   KL(q || p) = -ln mass;   TV(q, p) = 1 - mass;   KL(p || q) is infinite if p
 ///   is positive anywhere else
-///
-/// Source  spec/simgr.md 3.1
 struct Captured {
   double mass = absent, kl = absent, tv = absent;
 };
@@ -117,7 +115,6 @@ struct BeamBias {
 /// @param k         length of the lists that are compared
 ///
 /// Cost    O(leaves) and a beam_through a width
-/// Source  spec/simgr.md 3.4, E1 and E2
 inline std::vector<BeamBias> beam_bias(const Trie& trie, const PrefixLogs& prefixes, ItemId target,
                                        std::span<const Index> widths, Index k) {
   std::vector<double> logs(prefixes.leaves().begin(), prefixes.leaves().end());
@@ -234,7 +231,7 @@ inline std::vector<double> independent_logs(const Trie& trie, std::span<const do
 /// Sum of the entropies of the digits minus that of the tuple, in nats: what the best model that
 /// predicts digits apart misses, KL(p || product of the marginals).
 ///
-/// Source  Watanabe 1960; spec/simgr.md 3.2
+/// Source  Watanabe 1960
 inline double total_correlation(const Trie& trie, std::span<const double> leaves) {
   const double shared = entropy(digit_marginals(trie, leaves)) - entropy(leaves);
   return shared < 0 ? 0 : shared;  // rounding apart, never negative

@@ -125,7 +125,6 @@ struct BeamTrace {
 ///
 /// Cost    O(digits · extensions · log(width)); no model is asked
 /// Errors  ConfigError: width below 1
-/// Source  spec/simgr.md 3.1
 inline BeamTrace beam_through(const Trie& trie, const PrefixLogs& prefixes, Index width) {
   if (width < 1) {
     SIMGR_THROW(ConfigError("beam width: expected at least 1, found " + std::to_string(width)));

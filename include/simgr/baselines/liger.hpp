@@ -17,7 +17,7 @@ namespace simgr::SIMGR_ABI::baselines {
 /// met join them, and the distance to their texts puts all in order.
 ///
 /// Source  Yang et al., "Unifying Generative and Dense Retrieval for Sequential Recommendation",
-///         2024; spec/baselines.md §9.1
+///         2024
 using Liger =
     Recommender<EncoderDecoderAndEnd<TextDigitEmbedding>,  // history -> spelt digits, and ends
                 EveryDigitAndEnd,                          //         -> digits, and users

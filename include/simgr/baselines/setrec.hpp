@@ -23,7 +23,7 @@ namespace simgr::SIMGR_ABI::baselines {
 /// value, so that those maps of T5's that have no part in that are absent.
 ///
 /// Source  Lin et al., "Order-agnostic Identifier for Large Language Model-based Generative
-///         Recommendation", SIGIR 2025; spec/baselines.md §8.2
+///         Recommendation", SIGIR 2025
 using SetRec = Recommender<EncoderAndQueries<SetEmbedding>,  // history -> [users · vectors, width]
                            EveryQuery,                       //         -> [users, vectors · width]
                            InnerProduct<ItemSets>,           //         -> [users, items]

@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 2> names_of(DigitSupport) noexcept {
 ///
 /// Cost       of a row: 2 Σ codes · width flops, and items · digits look-ups
 /// Gradients  dqueries is assigned, dkeys accumulates
-/// Source     item score: RPG (arXiv 2506.05781), spec/baselines.md §8.1
+/// Source     item score: RPG (arXiv 2506.05781)
 template <class T, class S = Host>
 struct DigitProducts {
   MatrixArg<T, S> queries;  // [rows · digits, width]: the digits of a row stand together

@@ -69,8 +69,7 @@ private:
 ///   2014, 2018   reviewerID  asin         unixReviewTime (seconds)
 ///   2023         user_id     parent_asin  timestamp (milliseconds, read as seconds)
 ///
-/// As the protocol of spec/baselines.md 2.2: file order, stable by time, ids by first appearance,
-/// nothing dropped; see Preparation for the rest.
+/// File order, stable by time, ids by first appearance, nothing dropped; see Preparation for the rest.
 ///
 /// Cost    one pass; memory as InteractionTable
 /// Errors  DataError with file and line: not a JSON object, a field missing or of another kind;

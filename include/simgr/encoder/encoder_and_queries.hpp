@@ -28,7 +28,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      histories packed -> [histories · vectors of an item, width]
 /// Parameters  embedding;  queries, end [vectors of an item, width];  encoder, decoder
-/// Source      SETRec, spec/baselines.md §8.2; Raffel et al. 2020
+/// Source      Lin et al. 2025 (SETRec); Raffel et al. 2020
 template <class Embedding, class Net = FeedForward<Relu>>
 struct EncoderAndQueries {
   using In = flow::History;

@@ -25,7 +25,7 @@ namespace simgr::SIMGR_ABI {
 ///             with rectified units between them, hidden, hidden / 2, … wide
 /// Rows        those of an item together: row (1 + n) item + j is v_j
 /// Cost        the whole catalogue once a step: 12 items · weights of encode flops
-/// Source      SETRec, spec/baselines.md §8.2
+/// Source      Lin et al. 2025 (SETRec)
 struct SetEmbedding {
   struct Config {
     Index semantic = 4;                     // n

@@ -18,7 +18,7 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  digits [Σ codes, width];  text.weight [width, text width], text.bias;  places
 ///             [max_length, width], levels [digits, width];  norm
 /// Gradients   texts are given: none goes to them
-/// Source      Yang et al. 2024 (LIGER); spec/baselines.md §9.1
+/// Source      Yang et al. 2024 (LIGER)
 struct TextDigitEmbedding {
   struct Config {
     double deviation = 0.02;  // of the first values of digits, places and levels

@@ -58,8 +58,6 @@ inline double discount(double rank) noexcept {
 ///   hr    1[rank <= k]
 ///   ndcg  1[rank <= k] / log2(rank + 1)
 ///   mrr   1[rank <= k] / rank
-///
-/// Source  spec/baselines.md 2.5
 struct Accuracy {
   double hr = absent, ndcg = absent, mrr = absent;
 };

@@ -18,7 +18,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Cost    that of DigitCrossEntropy and 6 rows · items · width flops; where items are unseen, the
 ///         keys of the others once more
-/// Source  LIGER, both terms with weight 1; spec/baselines.md §9.1
+/// Source  LIGER, both terms with weight 1
 struct DigitAndItemCrossEntropy {
   using In = flow::DigitAndItemScores;
   using Out = double;

@@ -13,7 +13,7 @@ namespace simgr::SIMGR_ABI {
 /// ItemCrossEntropy over the full catalogue.
 ///
 /// Cost    6 rows · items · width flops and rows · items exponentials, n times
-/// Source  SETRec, spec/baselines.md §8.2
+/// Source  Lin et al. 2025 (SETRec)
 struct SetCrossEntropy {
   using In = flow::ItemScores;
   using Out = double;

@@ -20,7 +20,7 @@ namespace simgr::SIMGR_ABI {
 /// Cache       positions read [rows, width] and what the heads give before silu
 /// Cost        O(rows · digits · width²): one product for all heads
 /// Gradients   parameters accumulate, dstates is assigned
-/// Source      RPG (arXiv 2506.05781), spec/baselines.md §8.1
+/// Source      RPG (arXiv 2506.05781)
 template <class Positions = EveryPosition>
 struct DigitHeads {
   using In = flow::TokenStates;

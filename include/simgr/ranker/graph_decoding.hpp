@@ -31,7 +31,7 @@ namespace simgr::SIMGR_ABI::ranker {
 ///
 /// Cost     prepare: items² · digits look-ups and memory of items · neighbours ids, never items²;
 ///          rank: at most beam · neighbours · rounds · digits look-ups a user
-/// Source   RPG (arXiv 2506.05781), section 2.4; spec/baselines.md §8.1
+/// Source   RPG (arXiv 2506.05781), section 2.4
 struct GraphDecoding {
   using In = flow::DigitScores;
   struct Config {

@@ -54,7 +54,7 @@ struct DenseScores {
 /// With a beam as wide as the catalogue the lists are those of DenseScores, to the bit.
 ///
 /// Cost    that of TrieBeam, and one product [rows, items]
-/// Source  LIGER: 20 candidates, cold items added; spec/baselines.md §9.1
+/// Source  LIGER: 20 candidates, cold items added
 struct HybridBeam {
   using In = flow::DigitAndItemScores;
   using Config = TrieBeam::Config;

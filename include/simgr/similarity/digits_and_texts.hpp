@@ -93,7 +93,7 @@ struct DigitAndItemProducts {
 ///
 ///   s(digit j, code) = state_j · code,     s(item) = cos(end, text) / temperature
 ///
-/// Source  LIGER: T5's tied head, and a cosine softmax at .07; spec/baselines.md §9.1
+/// Source  LIGER: T5's tied head, and a cosine softmax at .07
 template <class C>
 struct ProductAndCosine : StatesAndVectors {
   using In = typename C::States;

@@ -16,8 +16,8 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  log_inverse_temperature [1], where `learned`
 /// Gradients   dx = (dn - n (n · dn)) / |x| for both sides;
 ///             d log(1/temperature) = Σ_rows query · dquery
-/// Source      spec/simgr.md §4.3, §4.4: temperature-scaled similarity (the paper); cosine and .07
-///             (inferred)
+/// Source      SimGR (arXiv 2602.07847): temperature-scaled similarity; that it is the cosine, and .07,
+///             are ours
 template <class C>
 struct ScaledCosine {
   using In = typename C::States;

@@ -69,7 +69,6 @@ inline void trade_places(MatrixArg<float> distances, std::vector<std::int32_t>& 
 /// Cost     O(rows · (codes + log(rows))) a sweep of trades, of which there are four at most, and
 ///          O(codes) whenever a code closes for a row that wanted it
 /// Results  a pure function of the distances; ties to the lower row and the lower code
-/// Source   spec/baselines.md 6.4
 inline std::vector<std::int32_t> balanced_assignment(MatrixArg<float> distances) {
   struct Wish {
     float regret;

@@ -58,7 +58,7 @@ inline void take_means(MatrixArg<float> rows, const std::vector<std::int32_t>& l
 /// Cost     that of kmeans, and rounds + 1 even assignments
 /// Results  a pure function of vectors and config
 /// Errors   those of kmeans
-/// Source   spec/baselines.md 6.4 (constrained k-means)
+/// Source   constrained k-means, with the assignment of balanced_assignment
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       KMeans balanced_kmeans(MatrixArg<float> vectors, const KMeansConfig& config = {},

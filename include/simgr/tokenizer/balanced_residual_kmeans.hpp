@@ -47,7 +47,7 @@ template <class E = Serial>
 /// Shapes   as fit_residual_kmeans; ids are encode_balanced of the vectors
 /// Cost     that of fit_residual_kmeans, and rounds + 1 even assignments a level
 /// Errors   those of fit_residual_kmeans
-/// Source   spec/baselines.md 6.4 (constrained RQ-KMeans)
+/// Source   as balanced_kmeans, level by level
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       ResidualKMeans fit_balanced_residual_kmeans(MatrixArg<float> vectors,

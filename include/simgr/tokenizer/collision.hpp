@@ -193,7 +193,7 @@ inline std::string to_text(const CollisionReport& report) {
 ///
 /// Cost    that of group_ids
 /// Source  Rajput et al., "Recommender Systems with Generative Retrieval" (TIGER), 2023,
-///         section 3.1; spec/baselines.md 6.7 for the others
+///         section 3.1
 inline SemanticIds append_digit(const SemanticIds& ids, std::int32_t first = 0) {
   SemanticIds longer;
   longer.codes = OwnedMatrix<std::int32_t>(ids.items(), ids.digits() + 1);

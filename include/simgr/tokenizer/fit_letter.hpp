@@ -51,7 +51,7 @@ inline std::string check(const LetterConfig& config) {
 /// Errors   those of fit_rq_vae; ConfigError: a diversity that codebooks of moving averages would not
 ///          feel; ShapeError or DataError: collaborative vectors that do not fit or are not finite
 /// Source   Wang et al., "Learnable Item Tokenization for Generative Recommendation" (LETTER), CIKM
-///          2024, section 3.2; spec/baselines.md 7.3. Groups are of equal size, its authors' of 10 to
+///          2024, section 3.2. Groups are of equal size, its authors' of 10 to
 ///          60 codes; codebooks start from k-means, theirs from constrained k-means
 template <class Observer = Silent>
 FittedRqVae fit_letter(MatrixArg<float> vectors, MatrixArg<float> collaborative,

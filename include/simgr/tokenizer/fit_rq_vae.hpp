@@ -397,7 +397,7 @@ private:
 /// Errors   ConfigError: a setting out of range
 ///          DataError: a row that is not finite; codes that collapsed; a gradient that is not finite
 /// Source   Zheng et al. (LC-Rec) 2024, section 3.2; Rajput et al. (TIGER) 2023, section 3.1; van den
-///          Oord et al. 2017, appendix A.1 for moving averages; spec/baselines.md 6.1 to 6.3
+///          Oord et al. 2017, appendix A.1 for moving averages
 template <class Observer = Silent, class Term = NoTerm>
 FittedRqVae fit_rq_vae(MatrixArg<float> vectors, const RqVaeConfig& config = {},
                        Observer&& observer = {}, Term&& term = {}) {

@@ -127,8 +127,7 @@ struct HierarchicalKMeans {
 ///          of the vectors at most, a node has no more centroids than items
 /// Results  a pure function of vectors and config: the same bits on any executor
 /// Errors   ConfigError: a setting out of range;  DataError: a row that is not finite
-/// Source   Tay et al., "Transformer memory as a differentiable search index", 2022, section 3.2;
-///          spec/baselines.md 6.6
+/// Source   Tay et al., "Transformer memory as a differentiable search index", 2022, section 3.2
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>> HierarchicalKMeans fit_hierarchical_kmeans(
       MatrixArg<float> vectors, const HierarchicalKMeansConfig& config = {}, E&& executor = E{}) {

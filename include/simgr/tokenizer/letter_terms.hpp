@@ -26,7 +26,7 @@ namespace simgr::SIMGR_ABI::tokenizer {
 ///
 /// Shapes     quantised (zq), vectors (v), dquantised [rows, latent]
 /// Gradients  dquantised accumulates; the vectors are constants
-/// Source     Wang et al. (LETTER), CIKM 2024, section 3.2.2; spec/baselines.md 7.3
+/// Source     Wang et al. (LETTER), CIKM 2024, section 3.2.2
 template <class T, class Ctx>
 double collaborative_term(Ctx& ctx, MatrixArg<T> quantised, MatrixArg<T> vectors, T weight,
                           Matrix<T> dquantised) {
@@ -55,7 +55,7 @@ double collaborative_term(Ctx& ctx, MatrixArg<T> quantised, MatrixArg<T> vectors
 ///
 /// Shapes     codebook, dcodebook [codes, latent];  groups, uses (how many rows chose it) [codes]
 /// Gradients  dcodebook accumulates
-/// Source     Wang et al. (LETTER), CIKM 2024, section 3.2.3; spec/baselines.md 7.3
+/// Source     Wang et al. (LETTER), CIKM 2024, section 3.2.3
 template <class T, class Ctx>
 double diversity_term(Ctx& ctx, MatrixArg<T> codebook, std::span<const std::int32_t> groups,
                       std::span<const Index> uses, T weight, Matrix<T> dcodebook) {

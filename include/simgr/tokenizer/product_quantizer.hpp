@@ -293,7 +293,7 @@ private:
 /// Errors   ConfigError: a setting out of range, a width that is no multiple of the digits
 ///          DataError: a row that is not finite
 /// Source   Jégou et al., "Product quantization for nearest neighbor search", 2011; Ge et al.,
-///          "Optimized product quantization", 2013, section 3.1; spec/baselines.md 6.5
+///          "Optimized product quantization", 2013, section 3.1
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>> FittedProductQuantizer fit_product_quantizer(
       MatrixArg<float> vectors, const ProductQuantizerConfig& config = {}, E&& executor = E{}) {

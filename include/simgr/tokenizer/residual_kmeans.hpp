@@ -50,7 +50,7 @@ struct ResidualKMeans {
 /// Results  a pure function of vectors and config: the same bits on any executor
 /// Errors   ConfigError, ShapeError: a setting out of range, start rows of another shape
 ///          DataError: a row that is not finite
-/// Source   spec/baselines.md 6.4 (RQ-KMeans); Arthur and Vassilvitskii 2007 for the seeding
+/// Source   residual quantisation by k-means; Arthur and Vassilvitskii 2007 for the seeding
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>>
       ResidualKMeans fit_residual_kmeans(MatrixArg<float> vectors,

@@ -18,11 +18,11 @@ namespace simgr::SIMGR_ABI::tokenizer {
 ///
 /// In a group of few items every one owns many codes of nearly equal mass, so that an item gets a
 /// code to which it is nearer than the others are, not one that is near: last digits become
-/// distorted (spec/baselines.md 6.3). nearest_free does without.
+/// distorted. nearest_free does without.
 ///
 /// Shapes  ids: the codes of vectors [items, width] under `codebooks`, without a further digit
 /// Cost    O(rounds · items in groups · (levels · codes · width + iterations · codes))
-/// Source  Zheng et al. (LC-Rec) 2024, section 3.2; spec/baselines.md 6.7
+/// Source  Zheng et al. (LC-Rec) 2024, section 3.2
 template <Codebooks C>
 SemanticIds spread_groups(const C& codebooks, MatrixArg<float> vectors, SemanticIds ids,
                           const SinkhornConfig& config = {}, Index rounds = 20) {

@@ -49,7 +49,7 @@ constexpr std::array<std::string_view, 2> names_of(Estimator) noexcept {
 /// Parameters  encoder.i.{weight,bias}, codebook.l [codes, latent], decoder.i.{weight,bias}
 /// Gradients   parameters accumulate
 /// Source      Zeghidour et al. 2021 and Lee et al. 2022 for residual codes; Zheng et al. (LC-Rec)
-///             2024; Fifty et al. 2024 for the rotation; spec/baselines.md 6.2
+///             2024; Fifty et al. 2024 for the rotation
 struct RqVae {
   struct Config {
     Index in = 0;

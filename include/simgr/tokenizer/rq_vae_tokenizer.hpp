@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 2> names_of(CodebookUpdate) noexcept {
 ///
 /// The defaults are for sentence vectors of a few hundred coordinates: small nets, a pull of 3 and
 /// Sinkhorn on every level spread the codes within minutes. LC-Rec and its kin: hidden 512 or 2048,
-/// beta .25, rate 1e-3, Sinkhorn on one level, thousands of epochs (spec/baselines.md 6.2).
+/// beta .25, rate 1e-3, Sinkhorn on one level, thousands of epochs.
 struct RqVaeConfig {
   Index levels = 3;
   Index codes = 256;

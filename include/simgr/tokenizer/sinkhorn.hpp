@@ -39,7 +39,7 @@ struct SinkhornConfig {
 /// 1e50.
 ///
 /// Source  Cuturi 2013; Zheng et al. (LC-Rec) 2024, section 3.2 for D' and the use; Schmitzer 2019,
-///         section 3.1 for the change between scalings and logarithms; spec/baselines.md 6.3
+///         section 3.1 for the change between scalings and logarithms
 class Sinkhorn {
 public:
   explicit Sinkhorn(const SinkhornConfig& config = {}) : config_(config) {}
