@@ -214,7 +214,8 @@ ModelKind kind_of(int place, std::string name, std::string summary,
   kind.place = place;
   kind.name = name;
   kind.summary = std::move(summary);
-  kind.needs = {Model::Parts::Embedding::needs_ids, Model::Parts::reads_text_vectors};
+  kind.needs = {Model::Parts::Embedding::needs_ids, Model::Parts::reads_text_vectors,
+                Model::Parts::reads_item_vectors};
   kind.type = File::type();
   kind.loss = File::loss();
   kind.ranker = File::ranker();

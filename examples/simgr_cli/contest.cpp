@@ -71,8 +71,66 @@ double milliseconds_of(const ServedModel& model, const simgr::data::Evaluation& 
   return *middle;
 }
 
-Competitor compete(const Contest& contest, const ModelKind& kind, simgr::Catalogue catalogue,
-                   simgr::cpu::ThreadPool& pool) {
+/// A model of the contest: to be trained, or trained already.
+struct Entrant {
+  std::string name;
+  const ModelKind* kind = nullptr;  // to be trained; null: `file` is read
+  std::string file;
+};
+
+/// The entrant of a word of --models, or of a path: what has a folder or ends as model files do.
+Entrant entrant_named(const std::string& word) {
+  if (word.find('/') == std::string::npos && !word.ends_with(".simgr")) {
+    return {word, &kind_named(word), {}};
+  }
+  return {std::filesystem::path(word).stem().string(), nullptr, word};
+}
+
+std::vector<Entrant> entrants_of(const Contest& contest) {
+  std::vector<Entrant> entrants;
+  for (const std::string& word : contest.models) {
+    Entrant entrant = entrant_named(word);
+    for (const Entrant& other : entrants) {
+      if (other.name == entrant.name) {
+        throw UsageError("--models: two are called " + entrant.name +
+                         "; a file is called as its name says, without .simgr");
+      }
+    }
+    entrants.push_back(std::move(entrant));
+  }
+  return entrants;
+}
+
+Competitor measured(const Contest& contest, const std::string& name,
+                    std::unique_ptr<ServedModel> model, simgr::cpu::ThreadPool& pool) {
+  const auto& test = contest.folder.split.test;
+  auto metrics =
+      model->evaluate(test, {.cutoffs = contest_cutoffs, .shards = 4 * pool.threads()}, pool);
+  const auto& at = metrics.at(10);
+  simgr::eval::ReportedModel shown{.name = name,
+                                   .hr = at.all.hr,
+                                   .ndcg = at.all.ndcg,
+                                   .mrr = metrics.mrr,
+                                   .coverage = at.lists.coverage,
+                                   .entropy = at.lists.entropy,
+                                   .entropy_normalised = at.lists.entropy_normalised,
+                                   .milliseconds = milliseconds_of(*model, test),
+                                   .curve = {},
+                                   .frequency = at.frequency};
+  return {std::move(shown), std::move(metrics), std::move(model)};
+}
+
+Competitor read_model(const Contest& contest, const Entrant& entrant,
+                      simgr::cpu::ThreadPool& pool) {
+  std::cerr << entrant.name << ": " << entrant.file << "\n";
+  OpenedModel opened = open_model(entrant.file);
+  require_same_data(contest.folder, opened.model->catalogue().items, opened.data_fingerprint,
+                    entrant.file);
+  return measured(contest, entrant.name, std::move(opened.model), pool);
+}
+
+Competitor train_model(const Contest& contest, const ModelKind& kind, simgr::Catalogue catalogue,
+                       simgr::cpu::ThreadPool& pool) {
   FitRequest request;
   request.out = contest.out + "/" + kind.name + ".simgr";
   request.log = contest.out + "/" + kind.name + ".jsonl";
@@ -91,36 +149,29 @@ Competitor compete(const Contest& contest, const ModelKind& kind, simgr::Catalog
   request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
   Fitted fitted = kind.fit(std::move(catalogue), contest.folder.split, request, pool);
   progress.finish();
-  const auto& test = contest.folder.split.test;
-  auto metrics = fitted.model->evaluate(
-      test, {.cutoffs = contest_cutoffs, .shards = 4 * pool.threads()}, pool);
-  const auto& at = metrics.at(10);
+  Competitor competitor = measured(contest, kind.name, std::move(fitted.model), pool);
   const auto epochs = static_cast<double>(std::max<Index>(1, fitted.result.epochs));
-  simgr::eval::ReportedModel shown{.name = kind.name,
-                                   .hr = at.all.hr,
-                                   .ndcg = at.all.ndcg,
-                                   .mrr = metrics.mrr,
-                                   .coverage = at.lists.coverage,
-                                   .entropy = at.lists.entropy,
-                                   .entropy_normalised = at.lists.entropy_normalised,
-                                   .epochs = epochs,
-                                   .seconds_per_epoch = fitted.result.seconds / epochs,
-                                   .seconds = fitted.result.seconds,
-                                   .milliseconds = milliseconds_of(*fitted.model, test),
-                                   .curve = read_curve(request.log),
-                                   .frequency = at.frequency};
-  return {std::move(shown), std::move(metrics), std::move(fitted.model)};
+  competitor.shown.epochs = epochs;
+  competitor.shown.seconds_per_epoch = fitted.result.seconds / epochs;
+  competitor.shown.seconds = fitted.result.seconds;
+  competitor.shown.curve = read_curve(request.log);
+  return competitor;
 }
 
 }  // namespace
 
 void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool) {
+  const std::vector<Entrant> entrants = entrants_of(contest);
   std::vector<const ModelKind*> kinds;
   Needs needs;
-  for (const std::string& name : contest.models) {
-    kinds.push_back(&kind_named(name));
+  for (const Entrant& entrant : entrants) {
+    if (entrant.kind == nullptr) {
+      continue;
+    }
+    kinds.push_back(entrant.kind);
     needs.ids = needs.ids || kinds.back()->needs.ids;
     needs.text_vectors = needs.text_vectors || kinds.back()->needs.text_vectors;
+    needs.item_vectors = needs.item_vectors || kinds.back()->needs.item_vectors;
   }
   for (const Setting& setting : contest.settings) {
     bool known = false;
@@ -177,8 +228,10 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   }
   page.set_truth("test targets", std::move(truth));
   std::vector<Competitor> models;
-  for (const ModelKind* kind : kinds) {
-    models.push_back(compete(contest, *kind, catalogue, pool));
+  for (const Entrant& entrant : entrants) {
+    models.push_back(entrant.kind == nullptr
+                         ? read_model(contest, entrant, pool)
+                         : train_model(contest, *entrant.kind, catalogue, pool));
   }
   const Differences differences = compare_users(models, pool);
   constexpr Index analysed = 200;  // users: every item is scored exactly for each
@@ -198,7 +251,7 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
 
 void compare(const CompareOptions& options) {
   simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
-  for (const std::string& name : options.models) { kind_named(name); }
+  for (const std::string& word : options.models) { entrant_named(word); }  // before any work
   const DataFolder folder = read_folder(options.data);
   hold({.folder = folder,
         .name = std::filesystem::path(options.data).lexically_normal().filename().string(),

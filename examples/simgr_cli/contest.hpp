@@ -11,12 +11,13 @@
 
 namespace simgr_cli {
 
-/// Models trained on the same data with the same ids, and measured on the same cases.
+/// Models that are trained on the same data with the same ids, and files of models that were trained
+/// before, each with the ids that it has; all measured on the same cases.
 struct Contest {
   const DataFolder& folder;
-  std::string name;  // of the data, for people
-  std::string out;   // folder of the models, their states and logs
-  std::vector<std::string> models;
+  std::string name;                 // of the data, for people
+  std::string out;                  // folder of the models, their states and logs
+  std::vector<std::string> models;  // words of the table of models, and paths of model files
   IdSource ids{};
   simgr::SemanticIds given_ids{};                              // where the caller has them already
   std::string given_by{};                                      // and where from, for people
@@ -27,7 +28,8 @@ struct Contest {
 
 /// Trains and evaluates all, prints a table on standard output, and writes the page `report`.
 ///
-/// Errors  UsageError: a setting that no model has;  simgr::Error of the data and the files
+/// Errors  UsageError: a setting that no model has, two models of a name;  simgr::Error of the data and
+///         the files
 void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool);
 
 }  // namespace simgr_cli

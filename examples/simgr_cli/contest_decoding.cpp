@@ -137,19 +137,24 @@ ReportedSection digits_section(const std::vector<Competitor>& models, const Comp
 
 void analyse(std::vector<Competitor>& models, const simgr::data::Evaluation& sample,
              const simgr::SemanticIds& ids, simgr::cpu::ThreadPool& pool) {
-  if (ids.empty()) {
-    return;
-  }
-  const simgr::Trie trie(ids);
+  const auto ids_of_model = [&](const Competitor& model) -> const simgr::SemanticIds& {
+    const simgr::SemanticIds& own = model.model->catalogue().ids;
+    return own.empty() ? ids : own;
+  };
   const Competitor* reference = reference_among(models);
   for (Competitor& model : models) {
-    if (model.model->family() == Family::digits_apart) {
-      if (reference != nullptr) {
-        model.decoding =
-            independence_of(*model.model, trie, *reference->model, trie, sample, places, pool);
-      }
-    } else {
+    const simgr::SemanticIds& read = ids_of_model(model);
+    if (read.empty()) {
+      continue;
+    }
+    const simgr::Trie trie(read);
+    if (model.model->family() != Family::digits_apart) {
       model.decoding = decoding_bias(*model.model, trie, sample, usual_widths, places, pool);
+    } else if (reference != nullptr) {
+      const simgr::SemanticIds& others = ids_of_model(*reference);
+      model.decoding =
+          independence_of(*model.model, trie, *reference->model,
+                          simgr::Trie(others.empty() ? read : others), sample, places, pool);
     }
   }
 }

@@ -129,10 +129,13 @@ void print_tables(const std::vector<Competitor>& models, const Differences& diff
               "coverage", "entropy (/ln N)", "epochs", "s/epoch", "ms/list");
   for (const Competitor& model : models) {
     const auto& m = model.shown;
-    std::printf("%-*s %8.4f %8.4f %8s %10.4f %8.3f (%.3f) %7.0f %9.2f %8.3f\n", width,
-                m.name.c_str(), m.hr, m.ndcg, std::isfinite(m.mrr) ? fixed(m.mrr, 4).c_str() : "-",
-                m.coverage, m.entropy, m.entropy_normalised, m.epochs, m.seconds_per_epoch,
-                m.milliseconds);
+    const auto or_dash = [](double value, int digits) {  // lists have no MRR, files no epochs
+      return std::isfinite(value) ? fixed(value, digits) : std::string("-");
+    };
+    std::printf("%-*s %8.4f %8.4f %8s %10.4f %8.3f (%.3f) %7s %9s %8.3f\n", width, m.name.c_str(),
+                m.hr, m.ndcg, or_dash(m.mrr, 4).c_str(), m.coverage, m.entropy,
+                m.entropy_normalised, or_dash(m.epochs, 0).c_str(),
+                or_dash(m.seconds_per_epoch, 2).c_str(), m.milliseconds);
   }
   if (models.size() < 2 || differences.ndcg.empty()) {
     return;

@@ -40,7 +40,8 @@ Differences compare_users(std::vector<Competitor>& models, simgr::cpu::ThreadPoo
 void add_comparisons(simgr::eval::Report& page, const std::vector<Competitor>& models,
                      const Differences& differences);
 
-/// Lays open what the models say of a sample of users, in terms of the ids of the contest.
+/// Lays open what the models say of a sample of users, each in terms of the ids that it has, else
+/// of the ids of the contest.
 void analyse(std::vector<Competitor>& models, const simgr::data::Evaluation& sample,
              const simgr::SemanticIds& ids, simgr::cpu::ThreadPool& pool);
 

@@ -5,6 +5,8 @@
 #include <unordered_set>
 
 #include <simgr_cli/data_folder.hpp>
+#include <simgr_cli/item_vectors.hpp>
+#include <simgr_cli/kind.hpp>
 
 #include <simgr/data/items.hpp>
 #include <simgr/data/npy.hpp>
@@ -106,6 +108,9 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
 
 simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, const Needs& needs,
                               simgr::cpu::ThreadPool& pool) {
+  if (!source.item_vectors.empty() && !needs.item_vectors) {
+    throw UsageError("--item-vectors: setrec reads vectors of items, no other model does");
+  }
   simgr::Catalogue catalogue{.items = folder.items()};
   std::unordered_set<std::string> names;
   for (const simgr::data::ItemText& item : folder.texts) { names.insert(item.key); }
@@ -122,6 +127,9 @@ simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, 
   }
   if (needs.text_vectors) {
     catalogue.text_vectors = std::move(vectors);
+  }
+  if (!source.item_vectors.empty()) {
+    catalogue.item_vectors = item_vectors_of(folder, source.item_vectors);
   }
   return catalogue;
 }

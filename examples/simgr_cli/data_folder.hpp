@@ -32,15 +32,16 @@ struct DataFolder {
 /// Errors  simgr::Error: no folder, no sequences, or what the readers report
 DataFolder read_folder(const std::string& path, simgr::Index items = 0);
 
-/// Where text vectors and semantic ids of a catalogue come from.
+/// Where the vectors and semantic ids of a catalogue come from.
 struct IdSource {
   std::string text_vectors;  // .npy[.gz]; empty: the default of the folder
   std::string ids;           // .tsv; empty: residual k-means of the text vectors
+  std::string item_vectors;  // a SASRec or .npy[.gz]; empty: none
 };
 
 /// What a model reads of the items.
 struct Needs {
-  bool ids = false, text_vectors = false;
+  bool ids = false, text_vectors = false, item_vectors = false;
 };
 
 /// A vector of each item's text: those of the file given, else `text_embeddings_minilm` of the
@@ -51,6 +52,8 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
                                           simgr::cpu::ThreadPool& pool);
 
 /// Keys, and what is needed besides.
+///
+/// Errors  UsageError: item vectors are given and nothing reads them
 simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, const Needs& needs,
                               simgr::cpu::ThreadPool& pool);
 

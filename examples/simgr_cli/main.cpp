@@ -99,6 +99,11 @@ void add_ids(CLI::App& command, IdSource& ids) {
       .add_option("--ids", ids.ids,
                   "semantic ids made by 'simgr tokenize', in place of ids from vectors")
       ->type_name("FILE");
+  command
+      .add_option("--item-vectors", ids.item_vectors,
+                  "of setrec, vectors of items that stay as they are: the model of 'simgr fit "
+                  "sasrec', as its authors take, or .npy[.gz]; without, they are trained along")
+      ->type_name("FILE");
 }
 std::string list_of_models() {
   std::string models = "Models:";
@@ -291,15 +296,16 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
 }
 
 void add_compare(CLI::App& app, CompareOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("compare", "train several models on the same data and report");
+  CLI::App* command = app.add_subcommand(
+      "compare", "train models on the same data, or read trained ones, and report");
   command->footer(list_of_models() +
                   "\n\nModels, states and logs lie in --out: a run that was stopped goes on, and "
                   "one that is\nfinished is not repeated. A setting goes to the models that have "
-                  "it.\n\nExample:\n  simgr compare --data data --models popularity,sasrec,simgr "
-                  "--out runs");
+                  "it. A model file is measured as\nit is, with the ids that it has.\n\nExamples:\n"
+                  "  simgr compare --data data --models popularity,sasrec,simgr --out runs\n"
+                  "  simgr compare --data data --models mine/a.simgr,mine/b.simgr --out both");
   add_data(*command, options.data);
-  command->add_option("--models", options.models, "some of the models below")
+  command->add_option("--models", options.models, "some of the models below, or model files")
       ->type_name("A,B,…")
       ->delimiter(',')
       ->required();

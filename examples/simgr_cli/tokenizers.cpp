@@ -4,24 +4,15 @@
 #include <filesystem>
 #include <iostream>
 
+#include <simgr_cli/item_vectors.hpp>
 #include <simgr_cli/tokenizers.hpp>
 
-#include <simgr/data/npy.hpp>
-#include <simgr/io/checkpoint.hpp>
 #include <simgr/tokenizer/balanced_residual_kmeans.hpp>
 #include <simgr/tokenizer/fit_letter.hpp>
 #include <simgr/tokenizer/hierarchical_kmeans.hpp>
 #include <simgr/train/progress.hpp>
 
 namespace simgr_cli {
-
-std::vector<bool> trained_items(const DataFolder& folder) {
-  std::vector<bool> occurs(static_cast<std::size_t>(folder.items()));
-  for (const ItemId item : folder.split.train.values) {
-    occurs[static_cast<std::size_t>(item)] = true;
-  }
-  return occurs;
-}
 
 Vectors training_rows(const DataFolder& folder, const Vectors& vectors) {
   const std::vector<bool> occurs = trained_items(folder);
@@ -78,28 +69,6 @@ Made made_of(const Request& request, const tokenizer::FittedRqVae& found) {
                  request.pool);
 }
 
-/// The table of items of a SASRec's file; zero where it was not trained with the item.
-Vectors items_of_model(const Request& request, const std::string& path, Index width) {
-  const auto file = simgr::io::Checkpoint::read(path);
-  const char* const name = "encoder.embedding.items";
-  const simgr::io::TensorView* found = file.find(name);
-  if (found == nullptr || found->shape.size() != 2) {
-    throw simgr::DataError("expected the model of a SASRec, or .npy; there is no table of items",
-                           {.file = path, .field = name});
-  }
-  const std::string* fitted_on = file.find_text(data_key);
-  require_same_data(request.folder, found->shape[0], fitted_on ? *fitted_on : std::string(), path);
-  Vectors vectors(found->shape[0], width > 0 ? width : found->shape[1]);
-  vectors.values = file.read<float>(name, std::vector<Index>{vectors.rows, vectors.cols});
-  const std::vector<bool> trained = trained_items(request.folder);
-  for (Index item = 0; item < vectors.rows; ++item) {
-    if (!trained[static_cast<std::size_t>(item)]) {
-      std::fill_n(vectors.view().row(item).begin(), vectors.cols, 0.0f);
-    }
-  }
-  return vectors;
-}
-
 /// Trains a SASRec of the width, without a look at validation or test.
 void train_collaborative(const Request& request, const std::string& out, Index width) {
   simgr::data::Split training;
@@ -129,16 +98,12 @@ void train_collaborative(const Request& request, const std::string& out, Index w
 }  // namespace
 
 Vectors collaborative_vectors_of(const Request& request, Index width) {
-  const std::string& file = request.options.collaborative_vectors;
-  if (file.ends_with(".npy") || file.ends_with(".npy.gz")) {
-    return simgr::data::read_npy(file, {.rows = request.folder.items(), .cols = width});
-  }
-  if (!file.empty()) {
-    return items_of_model(request, file, width);
+  if (const std::string& file = request.options.collaborative_vectors; !file.empty()) {
+    return item_vectors_of(request.folder, file, width);
   }
   const std::string out = collaborative_path(request.options.out);
   train_collaborative(request, out, width);
-  return items_of_model(request, out, width);
+  return item_vectors_of(request.folder, out, width);
 }
 
 // LETTER without its terms, so that one training is compiled for both.

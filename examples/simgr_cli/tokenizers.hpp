@@ -84,9 +84,7 @@ Made made_by(Quantizer quantizer, Vectors vectors, simgr::cpu::ThreadPool& pool)
   return made_by(std::move(quantizer), std::move(vectors), std::move(codes));
 }
 
-/// Whether items occur in the training part, [items].
-std::vector<bool> trained_items(const DataFolder& folder);
-/// Rows of the items that do.
+/// Rows of the items that occur in the training part.
 Vectors training_rows(const DataFolder& folder, const Vectors& vectors);
 
 /// Where the SASRec lies that LETTER's tokenizer trains.

@@ -463,4 +463,71 @@ TEST_CASE("compare trains several models, prints a table and writes the report")
   CHECK(other.err.find("is 17; give another --out, or delete this file") != std::string::npos);
 }
 
+TEST_CASE("compare measures model files as they are, beside models that it trains") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), mine = folder.file("mine.simgr");
+  simgr_test::write_data_folder(data);
+  REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, mine, "2", {})).code == 0);
+  const auto tokenized = run_simgr(folder, {"tokenize", "--data", data, "--levels", "2", "--codes",
+                                            "4", "--out", folder.file("two.tsv")});
+  REQUIRE(tokenized.code == 0);
+  const std::string other = folder.file("other.simgr");
+  REQUIRE(run_simgr(folder, fit_arguments("simgr-mean", data, other, "2",
+                                          {"--ids", folder.file("two.tsv")}))
+              .code == 0);
+  const std::string before = simgr_test::read_bytes(mine);
+  const auto compare = [&](const std::string& models) {
+    return run_simgr(
+        folder, {"compare", "--data", data, "--models", models, "--out", folder.file("models")});
+  };
+  const auto compared = compare("popularity," + mine + "," + other);
+  INFO(compared.err);
+  REQUIRE(compared.code == 0);
+  for (const char* row : {"popularity", "mine", "other", "users in pairs"}) {
+    INFO(row);
+    CHECK(compared.out.find(row) != std::string::npos);
+  }
+  CHECK(compared.err.find("epoch 2") == std::string::npos);  // neither was trained anew
+  CHECK(simgr_test::read_bytes(mine) == before);
+  const auto evaluated = run_simgr(folder, {"evaluate", mine, "--data", data});
+  const auto figure = [](const std::string& text, const std::string& after, int column) {
+    std::istringstream words(text.substr(text.find(after) + after.size()));
+    double value = 0;
+    for (int i = 0; i < column; ++i) { words >> value; }
+    return value;
+  };
+  CHECK(figure(compared.out, "mine ", 1) == figure(evaluated.out, "HR ", 3));
+  CHECK(figure(compared.out, "mine ", 2) == figure(evaluated.out, "NDCG ", 3));
+
+  const auto twice = compare(mine + "," + folder.file("models") + "/mine.simgr");
+  CHECK(twice.code == 2);
+  CHECK(twice.err.find("--models: two are called mine") != std::string::npos);
+  const auto absent = compare(folder.file("absent.simgr"));
+  CHECK(absent.code == 1);
+  CHECK(absent.err.find("absent.simgr") != std::string::npos);
+}
+
+TEST_CASE("fit takes the item vectors of a SASRec for the models that read such") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), items = folder.file("items.simgr");
+  simgr_test::write_data_folder(data);
+  REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, items, "1", {})).code == 0);
+  const auto with_items = [&](const std::string& model, const std::string& file) {
+    return run_simgr(folder, {"fit", model, "--data", data, "--out", folder.file(model + ".simgr"),
+                              "--epochs", "1", "--item-vectors", file, "--set", "encoder.width=16",
+                              "--set", "encoder.layers=1"});
+  };
+  const auto taken = with_items("setrec", items);
+  INFO(taken.err);
+  REQUIRE(taken.code == 0);
+  const auto served = run_simgr(folder, {"evaluate", folder.file("setrec.simgr"), "--data", data});
+  CHECK(served.code == 0);
+  const auto unread = with_items("sasrec", items);
+  CHECK(unread.code == 2);
+  CHECK(unread.err.find("--item-vectors: setrec reads vectors of items") != std::string::npos);
+  const auto no_table = with_items("setrec", folder.file("setrec.simgr"));
+  CHECK(no_table.code == 1);
+  CHECK(no_table.err.find("there is no table of items") != std::string::npos);
+}
+
 }  // namespace
