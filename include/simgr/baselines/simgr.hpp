@@ -17,7 +17,7 @@ namespace simgr::SIMGR_ABI::baselines {
 /// SimGR, variant A, from scratch: an item is its pooled semantic-id vectors, in histories and as a
 /// candidate alike; the item distribution is a softmax over temperature-scaled cosines with the
 /// whole catalogue. The paper fine-tunes a language model and pools by the mean; the small
-/// transformer, cosine and the MLP over the digits are ours: from scratch the plain mean underfits.
+/// transformer, cosine and the MLP over the digits are ours: behind it the plain mean underfits.
 ///
 /// Source  "SimGR: Escaping the Pitfalls of Generative Decoding in LLM-based Recommendation",
 ///         arXiv 2602.07847
