@@ -71,25 +71,33 @@ double milliseconds_of(const ServedModel& model, const simgr::data::Evaluation& 
   return *middle;
 }
 
-/// A model of the contest: to be trained, or trained already.
+/// A model of the contest: to be trained, or trained before.
 struct Entrant {
   std::string name;
-  const ModelKind* kind = nullptr;  // to be trained; null: `file` is read
-  std::string file;
+  const ModelKind* kind = nullptr;     // to be trained, or null:
+  std::string file;                    // the file
+  std::unique_ptr<ServedModel> model;  // and what it holds
 };
 
-/// The entrant of a word of --models, or of a path: what has a folder or ends as model files do.
-Entrant entrant_named(const std::string& word) {
-  if (word.find('/') == std::string::npos && !word.ends_with(".simgr")) {
-    return {word, &kind_named(word), {}};
-  }
-  return {std::filesystem::path(word).stem().string(), nullptr, word};
+/// Whether a word of --models is a path: it has a folder, or ends as model files do.
+bool names_file(const std::string& word) {
+  return word.find('/') != std::string::npos || word.ends_with(".simgr");
 }
 
+/// All files are read here, before hours of training that a missing one would waste.
 std::vector<Entrant> entrants_of(const Contest& contest) {
   std::vector<Entrant> entrants;
   for (const std::string& word : contest.models) {
-    Entrant entrant = entrant_named(word);
+    Entrant entrant{.name = word, .kind = nullptr, .file = {}, .model = nullptr};
+    if (names_file(word)) {
+      OpenedModel opened = open_model(word);
+      require_same_data(contest.folder, opened.model->catalogue().items, opened.data_fingerprint,
+                        word);
+      entrant = {std::filesystem::path(word).stem().string(), nullptr, word,
+                 std::move(opened.model)};
+    } else {
+      entrant.kind = &kind_named(word);
+    }
     for (const Entrant& other : entrants) {
       if (other.name == entrant.name) {
         throw UsageError("--models: two are called " + entrant.name +
@@ -118,15 +126,6 @@ Competitor measured(const Contest& contest, const std::string& name,
                                    .curve = {},
                                    .frequency = at.frequency};
   return {std::move(shown), std::move(metrics), std::move(model)};
-}
-
-Competitor read_model(const Contest& contest, const Entrant& entrant,
-                      simgr::cpu::ThreadPool& pool) {
-  std::cerr << entrant.name << ": " << entrant.file << "\n";
-  OpenedModel opened = open_model(entrant.file);
-  require_same_data(contest.folder, opened.model->catalogue().items, opened.data_fingerprint,
-                    entrant.file);
-  return measured(contest, entrant.name, std::move(opened.model), pool);
 }
 
 Competitor train_model(const Contest& contest, const ModelKind& kind, simgr::Catalogue catalogue,
@@ -161,11 +160,11 @@ Competitor train_model(const Contest& contest, const ModelKind& kind, simgr::Cat
 }  // namespace
 
 void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool) {
-  const std::vector<Entrant> entrants = entrants_of(contest);
+  std::vector<Entrant> entrants = entrants_of(contest);
   std::vector<const ModelKind*> kinds;
   Needs needs;
   for (const Entrant& entrant : entrants) {
-    if (entrant.kind == nullptr) {
+    if (entrant.model) {
       continue;
     }
     kinds.push_back(entrant.kind);
@@ -180,7 +179,10 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
       kind->check(own);
       known = known || !own.empty();
     }
-    if (!known && !kinds.empty()) {
+    if (kinds.empty()) {
+      throw UsageError("--set: model files are measured as they are, and no other model is named");
+    }
+    if (!known) {
       kinds.back()->check({setting});  // its message names the near ones
     }
   }
@@ -228,10 +230,14 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   }
   page.set_truth("test targets", std::move(truth));
   std::vector<Competitor> models;
-  for (const Entrant& entrant : entrants) {
-    models.push_back(entrant.kind == nullptr
-                         ? read_model(contest, entrant, pool)
-                         : train_model(contest, *entrant.kind, catalogue, pool));
+  for (Entrant& entrant : entrants) {
+    if (entrant.model) {
+      std::cerr << entrant.name << ": " << entrant.file << "\n";
+      page.add_note(entrant.name + ": the file " + entrant.file);
+      models.push_back(measured(contest, entrant.name, std::move(entrant.model), pool));
+    } else {
+      models.push_back(train_model(contest, *entrant.kind, catalogue, pool));
+    }
   }
   const Differences differences = compare_users(models, pool);
   constexpr Index analysed = 200;  // users: every item is scored exactly for each
@@ -251,7 +257,11 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
 
 void compare(const CompareOptions& options) {
   simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
-  for (const std::string& word : options.models) { entrant_named(word); }  // before any work
+  for (const std::string& word : options.models) {  // before any work
+    if (!names_file(word)) {
+      kind_named(word);
+    }
+  }
   const DataFolder folder = read_folder(options.data);
   hold({.folder = folder,
         .name = std::filesystem::path(options.data).lexically_normal().filename().string(),

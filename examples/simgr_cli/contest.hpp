@@ -11,8 +11,8 @@
 
 namespace simgr_cli {
 
-/// Models that are trained on the same data with the same ids, and files of models that were trained
-/// before, each with the ids that it has; all measured on the same cases.
+/// Models that are trained on the same data with the same ids, and model files, each with the ids
+/// that it has; all measured on the same cases.
 struct Contest {
   const DataFolder& folder;
   std::string name;                 // of the data, for people
@@ -28,8 +28,8 @@ struct Contest {
 
 /// Trains and evaluates all, prints a table on standard output, and writes the page `report`.
 ///
-/// Errors  UsageError: a setting that no model has, two models of a name;  simgr::Error of the data and
-///         the files
+/// Errors  UsageError: a setting that no model has, two models of a name
+///         simgr::Error of the data and the files, before anything is trained
 void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadPool& pool);
 
 }  // namespace simgr_cli

@@ -17,7 +17,7 @@ std::vector<bool> trained_items(const DataFolder& folder);
 ///
 /// @param width  that they must have; 0: any
 ///
-/// Errors  simgr::Error: unreadable, another number of items or another width, a model without table
+/// Errors  simgr::Error: unreadable, another number of items or width, a model without a table
 simgr::OwnedMatrix<float> item_vectors_of(const DataFolder& folder, const std::string& file,
                                           simgr::Index width = 0);
 

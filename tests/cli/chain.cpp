@@ -491,20 +491,27 @@ TEST_CASE("compare measures model files as they are, beside models that it train
   CHECK(simgr_test::read_bytes(mine) == before);
   const auto evaluated = run_simgr(folder, {"evaluate", mine, "--data", data});
   const auto figure = [](const std::string& text, const std::string& after, int column) {
+    REQUIRE(text.find(after) != std::string::npos);
     std::istringstream words(text.substr(text.find(after) + after.size()));
-    double value = 0;
+    double value = -1;
     for (int i = 0; i < column; ++i) { words >> value; }
     return value;
   };
+  CHECK(figure(compared.out, "mine ", 1) > 0);
   CHECK(figure(compared.out, "mine ", 1) == figure(evaluated.out, "HR ", 3));
   CHECK(figure(compared.out, "mine ", 2) == figure(evaluated.out, "NDCG ", 3));
 
-  const auto twice = compare(mine + "," + folder.file("models") + "/mine.simgr");
+  const auto twice = compare(mine + "," + mine);
   CHECK(twice.code == 2);
   CHECK(twice.err.find("--models: two are called mine") != std::string::npos);
-  const auto absent = compare(folder.file("absent.simgr"));
+  const auto absent = compare("sasrec-bce," + folder.file("absent.simgr"));
   CHECK(absent.code == 1);
   CHECK(absent.err.find("absent.simgr") != std::string::npos);
+  CHECK(absent.err.find("epoch") == std::string::npos);  // found out before the other was trained
+  const auto set = run_simgr(folder, {"compare", "--data", data, "--models", mine, "--out",
+                                      folder.file("models"), "--set", "encoder.width=8"});
+  CHECK(set.code == 2);
+  CHECK(set.err.find("--set: model files are measured as they are") != std::string::npos);
 }
 
 TEST_CASE("fit takes the item vectors of a SASRec for the models that read such") {
