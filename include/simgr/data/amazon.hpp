@@ -69,7 +69,8 @@ private:
 ///   2014, 2018   reviewerID  asin         unixReviewTime (seconds)
 ///   2023         user_id     parent_asin  timestamp (milliseconds, read as seconds)
 ///
-/// File order, stable by time, ids by first appearance, nothing dropped; see Preparation for the rest.
+/// File order, stable by time, ids by first appearance, nothing dropped; see Preparation for the
+/// rest.
 ///
 /// Cost    one pass; memory as InteractionTable
 /// Errors  DataError with file and line: not a JSON object, a field missing or of another kind;

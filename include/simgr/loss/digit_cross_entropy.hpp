@@ -16,8 +16,8 @@ namespace simgr::SIMGR_ABI {
 /// they are. Below 1, codes that score near the target's weigh more in the gradient.
 ///
 /// Cost    6 rows · Σ codes · width flops, or digits times that where all codes compete
-/// Source  RPG (arXiv 2506.05781), section 2.2; the mean over label tokens of TIGER and LC-Rec;
-///         temperature: the ranking-guided loss of LETTER (CIKM 2024), section 3.3
+/// Source  RPG (arXiv 2506.05781); the mean over label tokens of TIGER and LC-Rec;
+///         temperature: the ranking-guided loss of LETTER (CIKM 2024)
 struct DigitCrossEntropy {
   using In = flow::DigitScores;
   using Out = double;

@@ -83,8 +83,8 @@ using Sum = DigitSum<false>;
 /// Parameters  up.weight [hidden, width], up.bias [hidden], down.weight [width, hidden],
 ///             down.bias [width], with hidden = `hidden` · width
 /// Cost        O(table rows · width · hidden + items · (digits + width) · hidden)
-/// Source      ours: behind a pre-norm encoder the plain mean of residual digits underfits, as its scores
-///             are nearly additive over them
+/// Source      ours: in SimGr the plain mean of four residual digits underfits. Its scores are nearly
+///             additive over digits; but behind VqRec's encoder they fit, so that is not all of it
 struct MeanPlusMlp {
   struct Config {
     Index hidden = 2;   // hidden width, in multiples of the width

@@ -16,7 +16,7 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  log_inverse_temperature [1], where `learned`
 /// Gradients   dx = (dn - n (n · dn)) / |x| for both sides;
 ///             d log(1/temperature) = Σ_rows query · dquery
-/// Source      SimGR (arXiv 2602.07847): temperature-scaled similarity; that it is the cosine, and .07,
+/// Source      SimGR (arXiv 2602.07847) for the temperature; that the similarity is the cosine, and .07,
 ///             are ours
 template <class C>
 struct ScaledCosine {
