@@ -50,6 +50,7 @@
 #include <simgr/encoder/pooled_digit_embedding.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
 #include <simgr/encoder/set_embedding.hpp>
+#include <simgr/encoder/stack_encoder.hpp>
 #include <simgr/encoder/text_digit_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/eval/evaluator.hpp>

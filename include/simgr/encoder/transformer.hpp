@@ -1,50 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cmath>
-#include <vector>
+#include <string>
+#include <type_traits>
 
 #include <simgr/core/fields.hpp>
-#include <simgr/core/items_view.hpp>
-#include <simgr/core/ragged.hpp>
-#include <simgr/core/token_tree.hpp>
-#include <simgr/encoder/history_tokens.hpp>
-#include <simgr/flow.hpp>
+#include <simgr/encoder/stack_encoder.hpp>
 #include <simgr/nn/block.hpp>
 
 namespace simgr::SIMGR_ABI {
 
-/// A stack of transformer blocks over the items of a history.
-///
-///   x_t = dropout(norm?(scale · row(item_t) + position_t));   x = block(… block(x));
-///   states = norm?(x)
-///
-/// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding or
-///                     PooledDigitEmbedding<P>
-/// @tparam Mask        Causal or Bidirectional
-/// @tparam Placement   PreNorm, PostNorm or QueryNorm
-/// @tparam F           activation of the feed-forward nets
-///
-/// Where an item is several tokens and the mask is causal, the same stack spells the next item after
-/// a history: forward_targets trains it, begin and step decode it.
-///
-/// Shapes      history packed, [tokens] items -> states [tokens · tokens_per_item, width]
-/// Parameters  embedding, position [(max_length + 1) · tokens_per_item - 1, width], blocks.i, norms
-/// Positions   count from the first item of the history that is passed, from 0; there are as many as
-///             a history and all tokens but the last of its next item need
-/// Errors      ConfigError if width % heads != 0; a history longer than max_length is a broken
-///             precondition: the batcher cuts it to its last max_length items
-template <class Embedding, class Mask, class Placement = PreNorm, class F = GeluTanh>
-struct TransformerEncoder {
-  using In = flow::History;
-  using Out = flow::TokenStates;
-  using EmbeddingType = Embedding;
+/// The form of a stack with a table of positions and layer norms: SASRec, GPT-2, BERT.
+template <class Mask, class Placement, class F>
+struct PlacedForm {
   using Block = TransformerBlock<Mask, Placement, F>;
-  /// Whether it can predict an item token by token.
-  static constexpr bool spells_items =
-      Embedding::needs_ids && !Embedding::row_per_item && std::is_same_v<Mask, Causal>;
-  static constexpr Examples spelt_examples = Examples::every_position;
+  using Norm = LayerNorm;
+  static constexpr bool causal = std::is_same_v<Mask, Causal>, places = true;
 
+  template <class Embedding>
   struct Config {
     Index width = 64, layers = 2, heads = 2;
     Index inner = 0;  // of the feed-forward nets; 0: 4 width
@@ -89,284 +62,26 @@ struct TransformerEncoder {
     }
   };
   /// The first broken rule, or empty.
-  static std::string check(const Config& c) {
+  template <class Embedding>
+  static std::string check(const Config<Embedding>& c) {
     if (c.width % c.heads != 0) {
       return "encoder.heads: expected a divisor of encoder.width " + std::to_string(c.width) +
              ", found " + std::to_string(c.heads);
     }
     return {};
   }
-
-  template <class T, class S = Host>
-  struct Params {
-    typename Embedding::template Params<T, S> embedding;
-    Matrix<T, S> position;
-    LayerNorm::Params<T, S> embedding_norm, final_norm;
-    std::vector<typename Block::template Params<T, S>> blocks;
-  };
-  template <class T, class S = Host>
-  struct Cache {
-    std::span<const std::int32_t> token_rows;  // [tokens]: what each token reads
-    Offsets offsets;                           // [sequences + 1], in tokens
-    std::uint32_t stream = 0;
-    LayerNorm::Cache<T, S> embedding_norm, final_norm;
-    std::vector<typename Block::template Cache<T, S>> blocks;
-  };
-  /// What decoding keeps between its steps.
-  template <class T, class S = Host>
-  struct State {
-    TokenTree<S> tree;
-    std::vector<typename Block::template Kept<T, S>> blocks;
-    Cache<T, S> cache;
-  };
-
-  template <class Walk, class... P>
-  static void for_each_parameter(const Config& c, Walk&& f, P&... p) {
-    Embedding::for_each_parameter(c.embedding_shape(), under("embedding", f), p.embedding...);
-    f(Spec<2>{"position", {c.positions(), c.width}, Init::normal(c.deviation)}, p.position...);
-    if (c.embedding_norm) {
-      LayerNorm::for_each_parameter(c.norm(), under("embedding_norm", f), p.embedding_norm...);
-    }
-    resize_blocks(c.layers, p.blocks...);
-    for (Index i = 0; i < c.layers; ++i) {
-      Block::for_each_parameter(c.block(), under("blocks." + std::to_string(i), f),
-                                p.blocks[static_cast<std::size_t>(i)]...);
-    }
-    if (c.final_norm) {
-      LayerNorm::for_each_parameter(c.norm(), under("final_norm", f), p.final_norm...);
-    }
-  }
-
-  /// `rows` is what Embedding::rows gave for these parameters.
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                              const ItemsView<S>& items, RaggedView<ItemId> history,
-                              Cache<T, S>& cache, Ctx& ctx) {
-    lay_out_tokens(c, items, history, {}, cache, ctx);
-    return run(c, p, rows, cache, ctx);
-  }
-
-  /// The states of the last positions alone, for serving: the last block computes nothing else.
-  /// -> [sequences, width]
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> forward_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                                   const ItemsView<S>& items, RaggedView<ItemId> history,
-                                   Cache<T, S>& cache, Ctx& ctx) {
-    lay_out_tokens(c, items, history, {}, cache, ctx);
-    return serve_last(
-        c, p, rows, cache,
-        [&](std::size_t) { return ctx.template take<T>(cache.offsets.back(), 2 * c.width); }, ctx);
-  }
-
-  /// Teacher forcing: every history, then all tokens but the last of its last target, in one causal
-  /// pass. State j of a target has read what is before it and its tokens 0 … j - 1, and predicts
-  /// token j.
-  ///
-  /// @param targets  [items of the histories]: of each, the next one
-  ///
-  /// -> [targets · tokens_per_item, width]
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> forward_targets(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                                      const ItemsView<S>& items, RaggedView<ItemId> history,
-                                      std::span<const ItemId> targets, Cache<T, S>& cache,
-                                      Ctx& ctx) requires spells_items {
-    lay_out_tokens(c, items, history, targets, cache, ctx);
-    const Matrix<T, S> states = run(c, p, rows, cache, ctx);
-    const Matrix<T, S> y = ctx.template take<T>(
-        history.tokens() * Embedding::tokens_per_item(c.embedding_shape()), c.width);
-    for_targets(c, cache.offsets, [&](Index token, Index target, Index count) {
-      copy(ctx, states.slice(token, count), y.slice(target, count), Write::assign);
-    });
-    return y;
-  }
-  template <class T, class S, class Ctx>
-  static void backward_targets(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                               MatrixArg<T, S> dy, Matrix<T, S> drows, const Cache<T, S>& cache,
-                               Ctx& ctx) requires spells_items {
-    const Matrix<T, S> dstates = ctx.template take<T>(cache.offsets.back(), c.width);
-    fill(ctx, dstates, T(0));
-    for_targets(c, cache.offsets, [&](Index token, Index target, Index count) {
-      copy(ctx, dy.slice(target, count), dstates.slice(token, count), Write::assign);
-    });
-    backward(c, p, grad, dstates, drows, cache, ctx);
-  }
-
-  /// Begins to decode the items after some histories, none of them empty.
-  /// -> [sequences, width], which predict the first token
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> begin(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                            const ItemsView<S>& items, RaggedView<ItemId> histories,
-                            State<T, S>& state, Ctx& ctx) requires spells_items {
-    lay_out_tokens(c, items, histories, {}, state.cache, ctx);
-    state.tree.begin(state.cache.offsets);
-    state.blocks.resize(p.blocks.size());
-    for (auto& kept : state.blocks) {
-      kept.history = ctx.template take<T>(state.cache.offsets.back(), 2 * c.width);
-      kept.levels.clear();
-    }
-    return serve_last(
-        c, p, rows, state.cache, [&](std::size_t i) { return state.blocks[i].history; }, ctx);
-  }
-  /// One token more: what forward_targets would give for each node's history and path.
-  ///
-  /// @param level       1 for the first tokens after the histories, …; deeper nodes are forgotten
-  /// @param parents     [nodes], ascending: indices among the nodes of the level before, or of
-  ///                    histories
-  /// @param token_rows  [nodes]: the rows of the embedding of the tokens
-  ///
-  /// -> [nodes, width], which predict the next token
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> step(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                           Index level, std::span<const std::int32_t> parents,
-                           std::span<const std::int32_t> token_rows, State<T, S>& state,
-                           Ctx& ctx) requires spells_items {
-    const auto nodes = static_cast<Index>(parents.size());
-    state.tree.grow(level, parents, ctx);
-    for (auto& kept : state.blocks) {
-      kept.levels.resize(static_cast<std::size_t>(level));
-      kept.levels.back() = ctx.template take<T>(nodes, 2 * c.width);
-    }
-    const Matrix<T, S> y = ctx.template take<T>(nodes, c.width);
-    Arena::Scope scope(ctx.arena);
-    Matrix<T, S> x = ctx.template take<T>(nodes, c.width);
-    gather_rows(ctx, rows, token_rows, x);
-    if (c.scale_embedding) {
-      scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
-    }
-    const Offsets of_history = state.tree.levels.back().nodes;
-    for (Index s = 0; s < state.tree.sequences(); ++s) {
-      const auto place = static_cast<std::size_t>(s);
-      const Index at = state.tree.history[place + 1] - state.tree.history[place] + level - 1;
-      SIMGR_ASSERT(at < c.positions(), "history longer than max_length");
-      const Index first = of_history[place];
-      add_to_rows(ctx, p.position.row(at), x.slice(first, of_history[place + 1] - first));
-    }
-    if (c.embedding_norm) {
-      x = LayerNorm::forward(c.norm(), p.embedding_norm, x, state.cache.embedding_norm, ctx);
-    }
-    for (std::size_t i = 0; i < p.blocks.size(); ++i) {
-      Arena::Scope of_block(ctx.arena);
-      copy(ctx, Block::serve_nodes(c.block(), p.blocks[i], x, state.tree, state.blocks[i], ctx), x,
-           Write::assign);
-    }
-    copy(ctx, normed(c, p, x, state.cache, ctx), y, Write::assign);
-    return y;
-  }
-
-  /// Adds to `grad` and to `drows`, the gradient of the embedding's rows.
-  template <class T, class S, class Ctx>
-  static void backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                       MatrixArg<T, S> dstates, Matrix<T, S> drows, const Cache<T, S>& cache,
-                       Ctx& ctx) {
-    MatrixArg<T, S> dx = dstates;
-    if (c.final_norm) {
-      dx = LayerNorm::backward(c.norm(), p.final_norm, grad.final_norm, dx, cache.final_norm, ctx);
-    }
-    for (std::size_t i = p.blocks.size(); i-- > 0;) {
-      dx = Block::backward(c.block(), p.blocks[i], grad.blocks[i], dx, cache.offsets,
-                           cache.blocks[i], ctx);
-    }
-    Matrix<T, S> dinput = ctx.template take<T>(dx.rows(), dx.cols());
-    copy(ctx, dx, dinput, Write::assign);
-    dropout(ctx, dinput, static_cast<float>(c.dropout), cache.stream);
-    if (c.embedding_norm) {
-      dinput = LayerNorm::backward(c.norm(), p.embedding_norm, grad.embedding_norm, dinput,
-                                   cache.embedding_norm, ctx);
-    }
-    for (std::size_t s = 0; s + 1 < cache.offsets.size(); ++s) {
-      const Index first = cache.offsets[s], length = cache.offsets[s + 1] - first;
-      copy(ctx, dinput.slice(first, length), grad.position.slice(0, length), Write::add);
-    }
-    scatter_add_rows(ctx, dinput, cache.token_rows,
-                     c.scale_embedding ? std::sqrt(static_cast<T>(c.width)) : T(1), drows);
-  }
-
-private:
-  /// All tokens of cache.token_rows.   -> [tokens, width]
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> run(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                          Cache<T, S>& cache, Ctx& ctx) {
-    Matrix<T, S> x = embed(c, p, rows, cache, ctx);
-    for (std::size_t i = 0; i < p.blocks.size(); ++i) {
-      x = Block::forward(c.block(), p.blocks[i], x, cache.offsets, cache.blocks[i], ctx);
-    }
-    return normed(c, p, x, cache, ctx);
-  }
-  /// The states of the last of them, without dropout. Keys and values of block i go to kv(i).
-  template <class T, class S, class KV, class Ctx>
-  static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                                 Cache<T, S>& cache, KV&& kv, Ctx& ctx) {
-    const Index sequences = static_cast<Index>(cache.offsets.size()) - 1;
-    const Matrix<T, S> y = ctx.template take<T>(sequences, c.width);
-    Arena::Scope scope(ctx.arena);
-    const Vector<std::int32_t, S> ends = ctx.template take<std::int32_t>(sequences);
-    for (Index s = 0; s < sequences; ++s) {
-      ends[s] = static_cast<std::int32_t>(cache.offsets[static_cast<std::size_t>(s) + 1] - 1);
-    }
-    const std::span<const std::int32_t> last(ends.span());
-    const Matrix<T, S> x = embed(c, p, rows, cache, ctx);
-    for (std::size_t i = 0; i + 1 < p.blocks.size(); ++i) {
-      Arena::Scope of_block(ctx.arena);
-      copy(ctx, Block::serve_all(c.block(), p.blocks[i], x, cache.offsets, kv(i), ctx), x,
-           Write::assign);
-    }
-    if (p.blocks.empty()) {
-      gather_rows(ctx, x, last, y);
-    } else {
-      const std::size_t i = p.blocks.size() - 1;
-      copy(ctx, Block::serve_last(c.block(), p.blocks[i], x, cache.offsets, last, kv(i), ctx), y,
-           Write::assign);
-    }
-    copy(ctx, normed(c, p, y, cache, ctx), y, Write::assign);
-    return y;
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> normed(const Config& c, const Params<T, S>& p, Matrix<T, S> x,
-                             Cache<T, S>& cache, Ctx& ctx) {
-    return c.final_norm ? LayerNorm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx) : x;
-  }
-  /// Calls f(token, target row, count) for the states of each history's targets, which stand
-  /// together: those of its tokens but the first tokens_per_item - 1.
-  template <class Visit>
-  static void for_targets(const Config& c, Offsets offsets, Visit&& visit) {
-    const Index unread = Embedding::tokens_per_item(c.embedding_shape()) - 1;
-    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-      const Index first = offsets[s], count = offsets[s + 1] - first - unread;
-      visit(first + unread, first - static_cast<Index>(s) * unread, count);
-    }
-  }
-
-  /// The input of the first block.
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> embed(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
-                            Cache<T, S>& cache, Ctx& ctx) {
-    const auto tokens = static_cast<Index>(cache.token_rows.size());
-    Matrix<T, S> x = ctx.template take<T>(tokens, c.width);
-    gather_rows(ctx, rows, cache.token_rows, x);
-    if (c.scale_embedding) {
-      scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
-    }
-    for (std::size_t s = 0; s + 1 < cache.offsets.size(); ++s) {
-      const Index first = cache.offsets[s], length = cache.offsets[s + 1] - first;
-      SIMGR_ASSERT(length <= c.positions(), "history longer than max_length");
-      copy(ctx, p.position.slice(0, length), x.slice(first, length), Write::add);
-    }
-    if (c.embedding_norm) {
-      x = LayerNorm::forward(c.norm(), p.embedding_norm, x, cache.embedding_norm, ctx);
-    }
-    cache.stream = ctx.next_stream();
-    dropout(ctx, x, static_cast<float>(c.dropout), cache.stream);
-    cache.blocks.resize(p.blocks.size());
-    return x;
-  }
-  template <class T, class S, class Ctx>
-  static void lay_out_tokens(const Config& c, const ItemsView<S>& items, RaggedView<ItemId> history,
-                             std::span<const ItemId> targets, Cache<T, S>& cache, Ctx& ctx) {
-    const HistoryTokens tokens =
-        tokens_of_histories<Embedding>(c.embedding_shape(), items, history, targets, ctx);
-    cache.token_rows = tokens.rows;
-    cache.offsets = tokens.offsets;
-  }
 };
+
+/// A stack of transformer blocks over the items of a history, which know places by a trained table.
+///
+/// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding or
+///                     PooledDigitEmbedding<P>
+/// @tparam Mask        Causal or Bidirectional
+/// @tparam Placement   PreNorm, PostNorm or QueryNorm
+/// @tparam F           activation of the feed-forward nets
+///
+/// Errors      ConfigError if width % heads != 0
+template <class Embedding, class Mask, class Placement = PreNorm, class F = GeluTanh>
+struct TransformerEncoder : StackEncoder<Embedding, PlacedForm<Mask, Placement, F>> {};
 
 }  // namespace simgr::SIMGR_ABI
