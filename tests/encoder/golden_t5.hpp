@@ -2,15 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 
-#include <support/golden_compare.hpp>
+#include <support/golden_model.hpp>
 
 #include <simgr/nn/relative_stack.hpp>
-#include <simgr/train/optimizer.hpp>
 
 // T5 models of the family models/: two stacks and vocabulary tables. One scalar for each
 // translation unit.
@@ -18,57 +14,6 @@
 namespace simgr_test {
 
 using namespace simgr;
-
-/// One folder of models/: its config, and each of its files as a golden case.
-struct GoldenModel {
-  std::string name;
-  data::JsonValue config;
-  GoldenFamily files;
-
-  GoldenModel(const std::string& folder, data::JsonValue json)
-      : name(folder), config(std::move(json)), files(folder) {}
-  GoldenCase& file(const std::string& which) {
-    for (GoldenCase& golden : files.cases()) {
-      if (golden.name() == name + "/" + which) {
-        return golden;
-      }
-    }
-    FAIL("no file " << which << " in " << name);
-    return files.cases().front();
-  }
-  Index integer(const char* key) const { return static_cast<Index>(number(key)); }
-  double number(const char* key) const {
-    const auto* value = config.find(key);
-    INFO(name, ": config.json: ", key);
-    REQUIRE((value != nullptr && value->as_number().has_value()));
-    return *value->as_number();
-  }
-  bool flag(const char* key) const { return config.find(key)->as_boolean().value_or(false); }
-};
-
-/// The folders of models/ whose config.json is of this model type.
-inline std::vector<std::pair<std::string, data::JsonValue>>
-golden_models(const std::string& model_type) {
-  std::vector<std::pair<std::string, data::JsonValue>> found;
-  const auto shared = shared_folder();
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(
-           shared ? *shared / "golden/models" : std::filesystem::path(), error)) {
-    std::ifstream file(entry.path() / "config.json");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (text.empty()) {
-      continue;
-    }
-    data::JsonValue json = data::parse_json(text, {.file = entry.path().string()});
-    const auto* type = json.find("model_type");
-    if (type != nullptr && type->as_text() != nullptr && *type->as_text() == model_type) {
-      found.emplace_back("models/" + entry.path().filename().string(), std::move(json));
-    }
-  }
-  std::sort(found.begin(), found.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  return found;
-}
 
 /// Two stacks over one table of tokens, and the table that logits are products with.
 template <class Net>
@@ -155,41 +100,16 @@ struct T5 {
   }
 };
 
-/// Parameters, gradients, and one step of a batch.
+/// One step of a batch.
 template <class Net, class T>
-struct T5Run {
+struct T5Run : GoldenWeights<T5<Net>, T> {
   using Model = T5<Net>;
-  Bench bench;
-  typename Model::Config config;
-  ParameterTable table;
-  std::vector<T> weights, gradients;
-  typename Model::template Params<T> params, grads;
-
-  explicit T5Run(GoldenModel& model)
-      : config(model), table(describe<Model>(config)),
-        weights(static_cast<std::size_t>(table.block_size)), gradients(weights.size()),
-        params(bind<Model>(config, weights.data())), grads(bind<Model>(config, gradients.data())) {
-    for_each_part(model.file("model"), [&](GoldenCase& golden, const std::string& name, auto at) {
-      const std::vector<T> values = golden.tensor<T>(name);
-      std::copy(values.begin(), values.end(), weights.begin() + at);
-    });
-  }
-
-  /// f(golden, stored name, place in the block)
-  template <class F>
-  void for_each_part(GoldenCase& golden, F&& f) {
-    for (const TensorEntry& tensor : table.tensors) {
-      std::ptrdiff_t at = tensor.offset;
-      for (const std::string& part : Model::stored(tensor.name)) {
-        std::ptrdiff_t size = 1;
-        for (const Index extent : golden.shape(part)) { size *= extent; }
-        f(golden, part, at);
-        at += size;
-      }
-      INFO(golden.name(), ": ", tensor.name, " is filled");
-      REQUIRE(at == tensor.offset + tensor.size);
-    }
-  }
+  using GoldenWeights<Model, T>::bench;
+  using GoldenWeights<Model, T>::config;
+  using GoldenWeights<Model, T>::gradients;
+  using GoldenWeights<Model, T>::params;
+  using GoldenWeights<Model, T>::grads;
+  using GoldenWeights<Model, T>::GoldenWeights;
 
   struct Side {
     Padding padding;
@@ -275,24 +195,6 @@ struct T5Run {
   }
 };
 
-/// As meets() does, by the row of the folder in the table of differences.
-template <class T>
-void meets_model(const GoldenModel& model, GoldenCase& golden, const std::string& tensor,
-                 std::span<const T> found, bool gradient) {
-  double scale = 0;
-  for (const double value : golden.tensor<double>(tensor)) {
-    scale = std::max(scale, std::abs(value));
-  }
-  double allowed = 1e-6 * scale + 1e-12;
-  if constexpr (std::is_same_v<T, float>) {
-    const FloatDifferences& listed = FloatDifferences::of(model.name);
-    REQUIRE(listed.output_scale > 0);
-    allowed = gradient ? std::max(10 * listed.gradient, 1e-6 * listed.gradient_scale)
-                       : std::max(10 * listed.output, 1e-6 * listed.output_scale);
-  }
-  golden.check(tensor, found, allowed / std::max(1.0, scale));
-}
-
 template <class Net, class T>
 void check_t5_model(GoldenModel& model) {
   T5Run<Net, T> run(model);
@@ -317,51 +219,9 @@ void check_t5_model(GoldenModel& model) {
   stack("encoder.hidden.", run.input.padding, run.encoder, run.memory);
   stack("decoder.hidden.", run.decoded.padding, run.decoder, run.states);
   padded("logits", run.decoded.padding, run.logits);
-  const T loss[] = {static_cast<T>(run.loss)};
-  meets_model<T>(model, outputs, "loss", loss, false);
-  outputs.check("loss_f64", run.loss, std::is_same_v<T, double> ? 1e-9 : 1e-5);
-
-  run.for_each_part(
-      model.file("gradients"), [&](GoldenCase& golden, const std::string& name, auto at) {
-        meets_model<T>(model, golden, name,
-                       std::span<const T>(run.gradients)
-                           .subspan(static_cast<std::size_t>(at), golden.tensor<T>(name).size()),
-                       true);
-      });
-
-  // Three steps of AdamW.
-  train::OptimizerState<T> adam({.rate = 1e-3, .weight_decay = 1e-2}, run.table.block_size);
-  std::vector<double> losses;
-  for (int step = 0; step < 3; ++step) {
-    run.step();
-    losses.push_back(run.loss);
-    adam.step(run.table, run.weights, run.gradients, 1e-3);
-  }
-  run.step();
-  losses.push_back(run.loss);
-  // A loss after steps moves with the weights, whose difference is listed.
-  outputs.check("adamw_losses_f64", losses,
-                std::is_same_v<T, double>
-                    ? 1e-6
-                    : std::max(10 * FloatDifferences::of(model.name).after_adamw, 1e-5));
-  run.for_each_part(model.file("after_adamw"), [&](GoldenCase& golden, const std::string& name,
-                                                   auto at) {
-    std::vector<T> stored = golden.tensor<T>(name);
-    const std::vector<double> gradient = model.file("gradients").template tensor<double>(name);
-    double worst = 0;
-    for (std::size_t i = 0; i < stored.size(); ++i) {
-      const T found = run.weights[static_cast<std::size_t>(at) + i];
-      // Adam divides by the size of the gradient: where that is noise, so is the step.
-      if (std::abs(gradient[i]) > 1e-5 || gradient[i] == 0) {
-        const double gap = std::abs(static_cast<double>(found) - static_cast<double>(stored[i]));
-        worst = gap <= worst ? worst : gap;
-      }
-    }
-    INFO(golden.name(), ": ", name);
-    CHECK(worst <= (std::is_same_v<T, double>
-                        ? 1e-6
-                        : std::max(10 * FloatDifferences::of(model.name).after_adamw, 1e-6)));
-  });
+  meets_loss_of<T>(model, run);
+  meets_gradients(model, run);
+  meets_three_steps(model, run);
 }
 
 template <class T>
