@@ -19,6 +19,7 @@
 #include <simgr/baselines/tiger.hpp>
 #include <simgr/baselines/vq_rec.hpp>
 #include <simgr/core/digit_products.hpp>
+#include <simgr/core/rotary_angles.hpp>
 #include <simgr/core/type_name.hpp>
 #include <simgr/data/amazon.hpp>
 #include <simgr/data/batcher.hpp>

@@ -3,6 +3,7 @@
 
 #include <support/gradient_check.hpp>
 
+#include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
 
 using namespace simgr;
@@ -24,6 +25,11 @@ struct SpelledItems {
 };
 
 template <class E>
+constexpr bool is_rotary = requires(typename E::Config c) {
+  c.head_norm;
+};
+
+template <class E>
 typename E::Config spelling_config() {
   typename E::Config c;
   c.width = 6;
@@ -33,7 +39,13 @@ typename E::Config spelling_config() {
   c.max_length = 4;
   c.dropout = .1;
   c.attention_dropout = .2;
-  c.scale_embedding = true;
+  if constexpr (!is_rotary<E>) {
+    c.scale_embedding = true;
+  } else {
+    c.kv_heads = 1;
+    c.head_width = 4;
+    c.biased = c.head_norm = true;
+  }
   c.catalogue = {9, 3, 12};
   return c;
 }
@@ -65,6 +77,7 @@ struct Weights {
 using PreNormed = TransformerEncoder<SemanticEmbedding, Causal>;
 using PostNormed = TransformerEncoder<SemanticEmbedding, Causal, PostNorm, Relu>;
 using QueryNormed = TransformerEncoder<SemanticEmbedding, Causal, QueryNorm>;
+using Rotary = CausalLm<SemanticEmbedding>;
 
 }  // namespace
 
@@ -108,7 +121,8 @@ TEST_CASE("Teacher forcing reads what forward reads, and no digit before its tim
   }
 }
 
-TEST_CASE_TEMPLATE("Gradients through teacher forcing", E, PreNormed, PostNormed, QueryNormed) {
+TEST_CASE_TEMPLATE("Gradients through teacher forcing", E, PreNormed, PostNormed, QueryNormed,
+                   Rotary) {
   const SpelledItems items;
   const auto config = spelling_config<E>();
   // The digit table is a parameter, so the input of the check is empty.
@@ -126,7 +140,7 @@ TEST_CASE_TEMPLATE("Gradients through teacher forcing", E, PreNormed, PostNormed
 }
 
 TEST_CASE_TEMPLATE("Decoding step by step gives what one pass gives, for random trees", E,
-                   PreNormed, PostNormed, QueryNormed) {
+                   PreNormed, PostNormed, QueryNormed, Rotary) {
   const auto check = [&]<class T>(T tolerance) {
     const SpelledItems items;
     Weights<E, T> w;

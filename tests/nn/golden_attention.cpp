@@ -55,7 +55,8 @@ void check_mask(GoldenCase& golden, Mask mask) {
 template <class T>
 void check_rotary(GoldenCase& golden) {
   Bench bench;
-  const RotaryPosition::Config config{golden.integer("head_width"), golden.number("theta")};
+  const RotaryPosition::Config config{golden.integer("head_width"),
+                                      {.theta = golden.number("theta")}};
   const std::vector<std::int32_t> positions = golden.tensor<std::int32_t>("input.positions");
   const OwnedMatrix<T> x = golden.matrix<T>("input.x"), dy = golden.matrix<T>("input.upstream");
   RotaryPosition::Cache<T> cache;

@@ -50,7 +50,7 @@ void check_map(GoldenCase& golden) {
       check_embedding<T>(golden);
     } else if (golden.has("param.gate_proj.weight")) {
       const std::vector<Index> shape = golden.shape("param.gate_proj.weight");
-      check_layer<SwiGlu, T>(golden, {shape[1], shape[0]}, [](const std::string& name) {
+      check_layer<SwiGlu<>, T>(golden, {shape[1], shape[0]}, [](const std::string& name) {
         return Names{name.substr(0, name.find('.')) + "_proj.weight"};
       });
     } else if (golden.has("param.lora_a")) {

@@ -10,7 +10,7 @@ const std::vector<std::int32_t> positions{0, 1, 7, 3, 1000};
 }
 
 TEST_CASE("RotaryPosition gives the gradients of its forward pass") {
-  const RotaryPosition::Config config{.head_width = 6, .theta = 100};
+  const RotaryPosition::Config config{.head_width = 6, .angles = {.theta = 100}};
   simgr_test::check_gradients<RotaryPosition>(
       config, 5, 12,
       [&](const auto& p, auto x, auto& cache, auto& ctx) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <simgr/core/op_tags.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
@@ -24,6 +25,16 @@ void copy(Context&, std::type_identity_t<View<const T, Rank>> x, View<T, Rank> y
     std::copy(x.begin(), x.end(), y.begin());
   } else {
     as_row(y) += as_row(x);
+  }
+}
+
+/// The columns of y from y.begin on become x.   x [rows, cols]
+template <class T>
+void copy_to_columns(Context&, MatrixArg<T> x, Columns<T> y) noexcept {
+  SIMGR_ASSERT(x.rows() == y.matrix.rows() && y.begin + x.cols() <= y.matrix.cols(),
+               "copy_to_columns: shapes");
+  for (Index i = 0; i < x.rows(); ++i) {
+    std::copy(x.row(i).begin(), x.row(i).end(), y.matrix.row(i).begin() + y.begin);
   }
 }
 

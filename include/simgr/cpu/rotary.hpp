@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 
+#include <simgr/core/rotary_angles.hpp>
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 
@@ -11,24 +12,23 @@ namespace simgr::SIMGR_ABI::cpu {
 
 /// Turns every head of every row by angles that grow with the row's position:
 ///
-///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a),   a_j = position · theta^(-2 j / width)
+///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a),   a_j = position · frequency(j)
 ///
-/// where x1, x2 are the two halves of a head and width is that of a head, which must be even.
+/// where x1, x2 are the two halves of a head, whose width must be even.
 /// `direction` is 1, or -1 to turn back. Angles are computed in double: a float angle of a late
 /// position has lost its fraction.
 ///
 /// Shapes  x, y [rows, heads · head width], y may be x;  positions [rows]
 template <class T>
 void rotate_heads(Context& ctx, MatrixArg<T> x, std::span<const std::int32_t> positions,
-                  Index head_width, double theta, int direction, Matrix<T> y) noexcept {
+                  Index head_width, const RotaryAngles& angles, int direction,
+                  Matrix<T> y) noexcept {
   const Index half = head_width / 2;
   Arena::Scope scope(ctx.arena);
   EigenRow<T> cosine = as_row(ctx.take<T>(half)), sine = as_row(ctx.take<T>(half));
   EigenRow<T> first = as_row(ctx.take<T>(half));
   const Vector<double> frequency = ctx.take<double>(half);
-  for (Index j = 0; j < half; ++j) {
-    frequency[j] = std::pow(theta, -2.0 * static_cast<double>(j) / static_cast<double>(head_width));
-  }
+  for (Index j = 0; j < half; ++j) { frequency[j] = angles.frequency(j, head_width); }
   for (Index row = 0; row < x.rows(); ++row) {
     for (Index j = 0; j < half; ++j) {
       const double angle = positions[static_cast<std::size_t>(row)] * frequency[j];

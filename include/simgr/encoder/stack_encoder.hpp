@@ -116,7 +116,10 @@ struct StackEncoder {
     lay_out_tokens(c, items, history, {}, cache, ctx);
     return serve_last(
         c, p, rows, cache,
-        [&](std::size_t) { return ctx.template take<T>(cache.offsets.back(), 2 * c.width); }, ctx);
+        [&](std::size_t) {
+          return ctx.template take<T>(cache.offsets.back(), Block::kept_width(c.block()));
+        },
+        ctx);
   }
 
   /// Teacher forcing: every history, then all tokens but the last of its last target, in one causal
@@ -162,7 +165,7 @@ struct StackEncoder {
     state.tree.begin(state.cache.offsets);
     state.blocks.resize(p.blocks.size());
     for (auto& kept : state.blocks) {
-      kept.history = ctx.template take<T>(state.cache.offsets.back(), 2 * c.width);
+      kept.history = ctx.template take<T>(state.cache.offsets.back(), Block::kept_width(c.block()));
       kept.levels.clear();
     }
     return serve_last(
@@ -185,7 +188,7 @@ struct StackEncoder {
     state.tree.grow(level, parents, ctx);
     for (auto& kept : state.blocks) {
       kept.levels.resize(static_cast<std::size_t>(level));
-      kept.levels.back() = ctx.template take<T>(nodes, 2 * c.width);
+      kept.levels.back() = ctx.template take<T>(nodes, Block::kept_width(c.block()));
     }
     const Matrix<T, S> y = ctx.template take<T>(nodes, c.width);
     Arena::Scope scope(ctx.arena);

@@ -104,13 +104,14 @@ struct TransformerBlock {
   /// Keys and values of a layer that tokens decoded later attend to.
   template <class T, class S = Host>
   struct Kept {
-    Matrix<T, S> history;              // [tokens, 2 width]
-    std::vector<Matrix<T, S>> levels;  // of a token tree, each [nodes, 2 width]
+    Matrix<T, S> history;              // [tokens, kept_width]
+    std::vector<Matrix<T, S>> levels;  // of a token tree, each [nodes, kept_width]
   };
+  static Index kept_width(const Config& c) noexcept { return 2 * c.width; }
 
   // For serving: no dropout, and nothing for backward.
 
-  /// All positions.   x, y [tokens, width];  kv [tokens, 2 width] is written
+  /// All positions.   x, y [tokens, width];  kv [tokens, kept_width] is written
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                                 Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
@@ -125,7 +126,7 @@ struct TransformerBlock {
   /// one.
   ///
   /// Shapes  x [tokens, width];  y [sequences, width];  last [sequences], the rows of the positions
-  ///         kv [tokens, 2 width] is written
+  ///         kv [tokens, kept_width] is written
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                                  Offsets offsets, std::span<const std::int32_t> last,

@@ -6,6 +6,7 @@
 #include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/nn/linear.hpp>
+#include <simgr/nn/lora.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -19,6 +20,7 @@ struct Gated {};  // f(x G') * (x U')
 ///
 /// @tparam F     activation tag f: Relu, GeluTanh, Silu …
 /// @tparam Gate  Plain (T5), or Gated (T5 1.1, Llama, Qwen)
+/// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
 ///
 /// Shapes      x, y [rows, width]
 /// Parameters  gate.weight where Gated, up.weight [inner, width], down.weight [width, inner]
@@ -27,7 +29,7 @@ struct Gated {};  // f(x G') * (x U')
 /// Cost        O(rows · width · inner), two products or three
 /// Gradients   parameters accumulate, dx is assigned
 /// Source      Raffel et al. 2020, section 2.1; Shazeer 2020, equations 5 and 6
-template <class F, class Gate = Plain>
+template <class F, class Gate = Plain, class Projection = Linear>
 struct FeedForward {
   static constexpr bool gated = std::is_same_v<Gate, Gated>;
 
@@ -36,16 +38,25 @@ struct FeedForward {
     double dropout = 0;
     Init up_init = Init::xavier(), down_init = Init::xavier();
 
-    Linear::Config up() const { return {width, inner, false, up_init}; }
-    Linear::Config down() const { return {inner, width, false, down_init}; }
+    Adapters adapters{};
+
+    typename Projection::Config gate() const {
+      return projection<Projection>({width, inner, false, up_init}, adapters, &Adapters::gate);
+    }
+    typename Projection::Config up() const {
+      return projection<Projection>({width, inner, false, up_init}, adapters, &Adapters::up);
+    }
+    typename Projection::Config down() const {
+      return projection<Projection>({inner, width, false, down_init}, adapters, &Adapters::down);
+    }
   };
   template <class T, class S = Host>
   struct Params {
-    Linear::Params<T, S> gate, up, down;
+    typename Projection::template Params<T, S> gate, up, down;
   };
   template <class T, class S = Host>
   struct Cache {
-    Linear::Cache<T, S> gate, up, down;
+    typename Projection::template Cache<T, S> gate, up, down;
     Matrix<T, S> before, open, lifted;  // [rows, inner]
     std::uint32_t stream = 0;
   };
@@ -53,10 +64,10 @@ struct FeedForward {
   template <class Walk, class... P>
   static void for_each_parameter(const Config& c, Walk&& f, P&... p) {
     if constexpr (gated) {
-      Linear::for_each_parameter(c.up(), under("gate", f), p.gate...);
+      Projection::for_each_parameter(c.gate(), under("gate", f), p.gate...);
     }
-    Linear::for_each_parameter(c.up(), under("up", f), p.up...);
-    Linear::for_each_parameter(c.down(), under("down", f), p.down...);
+    Projection::for_each_parameter(c.up(), under("up", f), p.up...);
+    Projection::for_each_parameter(c.down(), under("down", f), p.down...);
   }
 
   template <class T, class S, class Ctx>
@@ -65,18 +76,18 @@ struct FeedForward {
     cache.open = ctx.template take<T>(x.rows(), c.inner);
     Matrix<T, S> product = cache.open;
     if constexpr (gated) {
-      cache.before = Linear::forward(c.up(), p.gate, x, cache.gate, ctx);
-      cache.lifted = Linear::forward(c.up(), p.up, x, cache.up, ctx);
+      cache.before = Projection::forward(c.gate(), p.gate, x, cache.gate, ctx);
+      cache.lifted = Projection::forward(c.up(), p.up, x, cache.up, ctx);
       activate(ctx, F{}, cache.before, cache.open);
       product = ctx.template take<T>(x.rows(), c.inner);
       multiply(ctx, cache.open, cache.lifted, product);
     } else {
-      cache.before = Linear::forward(c.up(), p.up, x, cache.up, ctx);
+      cache.before = Projection::forward(c.up(), p.up, x, cache.up, ctx);
       activate(ctx, F{}, cache.before, product);
     }
     cache.stream = ctx.next_stream();
     dropout(ctx, product, static_cast<float>(c.dropout), cache.stream);
-    return Linear::forward(c.down(), p.down, product, cache.down, ctx);
+    return Projection::forward(c.down(), p.down, product, cache.down, ctx);
   }
 
   // forward: y = D(o * l) W',  o = f(b), b = x G', l = x U'.
@@ -85,7 +96,7 @@ struct FeedForward {
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
     const Matrix<T, S> dproduct =
-        Linear::backward(c.down(), p.down, grad.down, dy, cache.down, ctx);
+        Projection::backward(c.down(), p.down, grad.down, dy, cache.down, ctx);
     dropout(ctx, dproduct, static_cast<float>(c.dropout), cache.stream);
     if constexpr (gated) {
       const Matrix<T, S> dlifted = ctx.template take<T>(dy.rows(), c.inner);
@@ -93,17 +104,19 @@ struct FeedForward {
       multiply(ctx, cache.lifted, dproduct, dproduct);
       activate_backward(ctx, F{}, cache.before, dproduct, dproduct);
       const Matrix<T, S> dx =
-          Linear::backward(c.up(), p.gate, grad.gate, dproduct, cache.gate, ctx);
-      copy(ctx, Linear::backward(c.up(), p.up, grad.up, dlifted, cache.up, ctx), dx, Write::add);
+          Projection::backward(c.gate(), p.gate, grad.gate, dproduct, cache.gate, ctx);
+      copy(ctx, Projection::backward(c.up(), p.up, grad.up, dlifted, cache.up, ctx), dx,
+           Write::add);
       return dx;
     } else {
       activate_backward(ctx, F{}, cache.before, dproduct, dproduct);
-      return Linear::backward(c.up(), p.up, grad.up, dproduct, cache.up, ctx);
+      return Projection::backward(c.up(), p.up, grad.up, dproduct, cache.up, ctx);
     }
   }
 };
 
 /// The gated feed-forward net of Llama and Qwen.
-using SwiGlu = FeedForward<Silu, Gated>;
+template <class Projection = Linear>
+using SwiGlu = FeedForward<Silu, Gated, Projection>;
 
 }  // namespace simgr::SIMGR_ABI

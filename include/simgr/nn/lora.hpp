@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
+
 #include <simgr/core/parameter.hpp>
 #include <simgr/nn/linear.hpp>
 
@@ -12,13 +15,14 @@ struct Lora;
 
 /// A linear map with a low-rank update:
 ///
-///   y = x W' + b + (alpha / rank) (x A') B'
+///   y = x W' + b + (alpha / rank) (dropout(x) A') B'
 ///
-/// B begins at zero, so a fresh adapter changes nothing.
+/// B begins at zero, so a fresh adapter changes nothing. With rank 0 there is none: the map is the
+/// base, frozen or not.
 ///
 /// Shapes      x [rows, in], y [rows, out]
 /// Parameters  base.weight [out, in], base.bias [out] (where biased), a [rank, in], b [out, rank]
-/// Cache       x, borrowed;  inner [rows, rank]
+/// Cache       x, borrowed;  inner [rows, rank];  dropped [rows, in] where there is dropout
 /// Cost        the base's, and O(rows · rank · (in + out))
 /// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none and no
 ///             weight decay
@@ -30,6 +34,7 @@ struct Lora<Linear> {
     Index rank = 8;
     double alpha = 16;
     bool frozen = true;  // the base gets no gradient
+    double dropout = 0;  // of what the adapter reads
 
     double factor() const { return alpha / static_cast<double>(rank); }
   };
@@ -41,7 +46,9 @@ struct Lora<Linear> {
   template <class T, class S = Host>
   struct Cache {
     Linear::Cache<T, S> base;
-    Matrix<T, S> inner;  // [rows, rank]: (alpha / rank) x A'
+    MatrixArg<T, S> read;  // x, or x after dropout
+    Matrix<T, S> inner;    // [rows, rank]: (alpha / rank) read A'
+    std::uint32_t stream = 0;
   };
 
   template <class F, class... P>
@@ -51,23 +58,36 @@ struct Lora<Linear> {
       f(spec, views...);
     };
     Linear::for_each_parameter(c.base, under("base", of_base), p.base...);
-    f(Spec<2>{"a", {c.rank, c.base.in}, Init::xavier()}, p.a...);
-    f(Spec<2>{"b", {c.base.out, c.rank}, Init::zeros()}, p.b...);
+    if (c.rank > 0) {
+      f(Spec<2>{"a", {c.rank, c.base.in}, Init::xavier()}, p.a...);
+      f(Spec<2>{"b", {c.base.out, c.rank}, Init::zeros()}, p.b...);
+    }
   }
 
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                               Cache<T, S>& cache, Ctx& ctx) {
     const Matrix<T, S> y = Linear::forward(c.base, p.base, x, cache.base, ctx);
+    if (c.rank == 0) {
+      return y;
+    }
+    cache.read = x;
+    cache.stream = ctx.next_stream();
+    if (c.dropout > 0) {
+      const Matrix<T, S> dropped = ctx.template take<T>(x.rows(), x.cols());
+      copy(ctx, x, dropped, Write::assign);
+      dropout(ctx, dropped, static_cast<float>(c.dropout), cache.stream);
+      cache.read = dropped;
+    }
     cache.inner = ctx.template take<T>(x.rows(), c.rank);
-    gemm_nt(ctx, x, p.a, cache.inner, Write::assign);
+    gemm_nt(ctx, cache.read, p.a, cache.inner, Write::assign);
     scale(ctx, cache.inner, static_cast<T>(c.factor()));
     gemm_nt(ctx, cache.inner, p.b, y, Write::add);
     return y;
   }
 
-  // forward: y = base(x) + i B',  i = f x A'.   dB += dy' i;  di = f dy B;  dA += di' x;
-  // dx = base + di A
+  // forward: y = base(x) + i B',  i = f D(x) A'.   dB += dy' i;  di = f dy B;  dA += di' D(x);
+  // dx = base + D(di A)
   template <class T, class S, class Ctx>
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
@@ -78,18 +98,31 @@ struct Lora<Linear> {
     } else {
       dx = Linear::backward(c.base, p.base, grad.base, dy, cache.base, ctx);
     }
+    if (c.rank == 0) {
+      return dx;
+    }
     gemm_tn(ctx, dy, cache.inner, grad.b, Write::add);
     const Matrix<T, S> dinner = ctx.template take<T>(dy.rows(), c.rank);
     gemm_nn(ctx, dy, p.b, dinner, Write::assign);
     scale(ctx, dinner, static_cast<T>(c.factor()));
-    gemm_tn(ctx, dinner, cache.base.x, grad.a, Write::add);
-    gemm_nn(ctx, dinner, p.a, dx, Write::add);
+    gemm_tn(ctx, dinner, cache.read, grad.a, Write::add);
+    if (c.dropout > 0) {
+      const Matrix<T, S> dread = ctx.template take<T>(dy.rows(), c.base.in);
+      gemm_nn(ctx, dinner, p.a, dread, Write::assign);
+      dropout(ctx, dread, static_cast<float>(c.dropout), cache.stream);
+      copy(ctx, dread, dx, Write::add);
+    } else {
+      gemm_nn(ctx, dinner, p.a, dx, Write::add);
+    }
     return dx;
   }
 
   /// weight = W + (alpha / rank) B A: that of the plain layer with the same y.   weight [out, in]
   template <class T, class S, class Ctx>
   static void merge(const Config& c, const Params<T, S>& p, Matrix<T, S> weight, Ctx& ctx) {
+    if (c.rank == 0) {
+      return copy(ctx, p.base.weight, weight, Write::assign);
+    }
     const Matrix<T, S> scaled = ctx.template take<T>(c.base.out, c.rank);
     copy(ctx, p.b, scaled, Write::assign);
     scale(ctx, scaled, static_cast<T>(c.factor()));
@@ -97,5 +130,25 @@ struct Lora<Linear> {
     gemm_nn(ctx, scaled, p.a, weight, Write::add);
   }
 };
+
+/// The adapters of a block: how large, and which of its maps have one.
+struct Adapters {
+  Index rank = 8;
+  double alpha = 16, dropout = 0;
+  bool frozen = true;  // what has none, or is under one, gets no gradient
+  bool query = true, key = true, value = true, out = true, gate = true, up = true, down = true;
+};
+
+/// The configuration of a map of a block whose maps are of type Projection, Linear or Lora<Linear>.
+template <class Projection>
+typename Projection::Config projection(const Linear::Config& base, const Adapters& adapters,
+                                       bool Adapters::*wanted) {
+  if constexpr (std::is_same_v<Projection, Linear>) {
+    return base;
+  } else {
+    return {base, adapters.*wanted ? adapters.rank : 0, adapters.alpha, adapters.frozen,
+            adapters.dropout};
+  }
+}
 
 }  // namespace simgr::SIMGR_ABI

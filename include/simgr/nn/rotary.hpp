@@ -4,6 +4,7 @@
 #include <span>
 
 #include <simgr/core/parameter.hpp>
+#include <simgr/core/rotary_angles.hpp>
 #include <simgr/core/view.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -12,7 +13,7 @@ namespace simgr::SIMGR_ABI {
 /// depends on the distance between them alone.
 ///
 ///   (y1, y2) = (x1 cos a - x2 sin a, x2 cos a + x1 sin a)
-///   a_j      = position · theta^(-2 j / head_width)
+///   a_j      = position · angles.frequency(j)
 ///
 /// where x1, x2 are the two halves of a head.
 ///
@@ -25,7 +26,7 @@ namespace simgr::SIMGR_ABI {
 struct RotaryPosition {
   struct Config {
     Index head_width = 0;  // even
-    double theta = 10000;
+    RotaryAngles angles{};
   };
   template <class T, class S = Host>
   struct Params {};
@@ -42,14 +43,14 @@ struct RotaryPosition {
                               Ctx& ctx) {
     cache.positions = positions;
     Matrix<T, S> y = ctx.template take<T>(x.rows(), x.cols());
-    rotate_heads(ctx, x, positions, c.head_width, c.theta, 1, y);
+    rotate_heads(ctx, x, positions, c.head_width, c.angles, 1, y);
     return y;
   }
   template <class T, class S, class Ctx>
   static Matrix<T, S> backward(const Config& c, const Params<T, S>&, const Params<T, S>&,
                                MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
     Matrix<T, S> dx = ctx.template take<T>(dy.rows(), dy.cols());
-    rotate_heads(ctx, dy, cache.positions, c.head_width, c.theta, -1, dx);
+    rotate_heads(ctx, dy, cache.positions, c.head_width, c.angles, -1, dx);
     return dx;
   }
 };
