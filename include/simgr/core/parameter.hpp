@@ -45,6 +45,9 @@ struct Init {
 /// Whether weight decay applies.
 enum class Decay { yes, no };
 
+/// Whether an optimiser moves a tensor. A layer gives a frozen one no gradient.
+enum class Trained { yes, no };
+
 /// Name, shape, beginning and optimiser group of one tensor.
 template <std::size_t Rank>
 struct Spec {
@@ -52,6 +55,7 @@ struct Spec {
   Shape<Rank> shape;
   Init init;
   Decay decay = Decay::yes;
+  Trained trained = Trained::yes;
 };
 
 /// A walk that passes every tensor on with its name under a prefix. What stands below such a walk is
@@ -100,6 +104,7 @@ struct TensorEntry {
   Index size = 0;    // elements
   Init init;
   Decay decay = Decay::yes;
+  Trained trained = Trained::yes;
 };
 
 /// The layout of a block: every tensor in the order of the walk, each beginning at a multiple of 16
@@ -131,7 +136,7 @@ struct Describe {
   void operator()(const Spec<Rank>& spec, Views&...) const {
     TensorEntry entry{
         spec.name, {spec.shape.begin(), spec.shape.end()}, aligned(table.block_size), 1, spec.init,
-        spec.decay};
+        spec.decay, spec.trained};
     for (const Index extent : spec.shape) { entry.size *= extent; }
     table.block_size = entry.offset + entry.size;
     table.tensors.push_back(std::move(entry));

@@ -66,12 +66,16 @@ void rms_norm(Context&, VectorArg<T> gain, T epsilon, MatrixArg<T> x, Matrix<T> 
 /// With g = dy gain and n = x scale, row by row; dgain accumulates, dx is assigned:
 ///
 ///   dgain += Σ dy n;   dx = scale (g - n mean(g n))
+///
+/// An empty dgain is not asked for.
 template <class T>
 void rms_norm_backward(Context&, VectorArg<T> gain, MatrixArg<T> x, VectorArg<T> scale,
                        MatrixArg<T> dy, Matrix<T> dx, Vector<T> dgain) noexcept {
   const T share = T(1) / static_cast<T>(x.cols());
   for (Index i = 0; i < x.rows(); ++i) {
-    as_row(dgain) += as_row(dy.row(i)) * as_row(x.row(i)) * scale[i];
+    if (!dgain.empty()) {
+      as_row(dgain) += as_row(dy.row(i)) * as_row(x.row(i)) * scale[i];
+    }
     const T mean_gn =
         (as_row(dy.row(i)) * as_row(gain) * as_row(x.row(i))).sum() * scale[i] * share;
     as_row(dx.row(i)) =

@@ -75,7 +75,7 @@ struct RotaryForm {
               inner > 0 ? inner : 4 * width,
               dropout};
     }
-    RmsNorm::Config norm() const { return {width, epsilon}; }
+    RmsNorm::Config norm() const { return {width, epsilon, frozen_beside<Projection>(adapters)}; }
     Index positions() const {
       return (max_length + 1) * Embedding::tokens_per_item(embedding_shape()) - 1;
     }

@@ -24,8 +24,8 @@ struct Lora;
 /// Parameters  base.weight [out, in], base.bias [out] (where biased), a [rank, in], b [out, rank]
 /// Cache       x, borrowed;  inner [rows, rank];  dropped [rows, in] where there is dropout
 /// Cost        the base's, and O(rows · rank · (in + out))
-/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none and no
-///             weight decay
+/// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none and
+///             stays
 /// Source      Hu et al. 2021, equation 3
 template <>
 struct Lora<Linear> {
@@ -54,7 +54,7 @@ struct Lora<Linear> {
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
     auto of_base = [&](auto spec, auto&... views) {
-      spec.decay = c.frozen ? Decay::no : spec.decay;  // weight decay would move it all the same
+      spec.trained = c.frozen ? Trained::no : spec.trained;
       f(spec, views...);
     };
     Linear::for_each_parameter(c.base, under("base", of_base), p.base...);
@@ -138,6 +138,12 @@ struct Adapters {
   bool frozen = true;  // what has none, or is under one, gets no gradient
   bool query = true, key = true, value = true, out = true, gate = true, up = true, down = true;
 };
+
+/// Whether what such a block has beside its maps stays as it is.
+template <class Projection>
+constexpr bool frozen_beside(const Adapters& adapters) noexcept {
+  return !std::is_same_v<Projection, Linear> && adapters.frozen;
+}
 
 /// The configuration of a map of a block whose maps are of type Projection, Linear or Lora<Linear>.
 template <class Projection>

@@ -14,12 +14,13 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  weight [width]
 /// Cache       x, borrowed;  1 / root, [rows]
 /// Cost        O(rows · width)
-/// Gradients   parameters accumulate, dx is assigned
+/// Gradients   parameters accumulate, dx is assigned; the weight gets none where `frozen`
 /// Source      Zhang & Sennrich 2019, equation 4
 struct RmsNorm {
   struct Config {
     Index width = 0;
     double epsilon = 1e-6;
+    bool frozen = false;  // the weight gets no gradient
   };
   template <class T, class S = Host>
   struct Params {
@@ -33,7 +34,8 @@ struct RmsNorm {
 
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
-    f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no}, p.weight...);
+    f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no, c.frozen ? Trained::no : Trained::yes},
+      p.weight...);
   }
 
   template <class T, class S, class Ctx>
@@ -50,7 +52,8 @@ struct RmsNorm {
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
     Matrix<T, S> dx = ctx.template take<T>(dy.rows(), c.width);
-    rms_norm_backward(ctx, p.weight, cache.x, cache.scale, dy, dx, grad.weight);
+    rms_norm_backward(ctx, p.weight, cache.x, cache.scale, dy, dx,
+                      c.frozen ? Vector<T, S>{} : grad.weight);
     return dx;
   }
 };

@@ -50,7 +50,9 @@ struct RotaryAttention {
     Index inner() const { return heads * head_width; }
     Index kv_inner() const { return kv_heads * head_width; }
     HeadShape shape() const { return {heads, kv_heads, head_width}; }
-    RmsNorm::Config norm() const { return {head_width, epsilon}; }
+    RmsNorm::Config norm() const {
+      return {head_width, epsilon, frozen_beside<Projection>(adapters)};
+    }
     typename Projection::Config query() const { return map(inner(), &Adapters::query); }
     typename Projection::Config key() const { return map(kv_inner(), &Adapters::key); }
     typename Projection::Config value() const { return map(kv_inner(), &Adapters::value); }

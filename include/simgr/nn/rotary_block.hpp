@@ -37,7 +37,9 @@ struct RotaryBlock {
     Index inner = 0;
     double dropout = 0;
 
-    RmsNorm::Config norm() const { return {attention.width, attention.epsilon}; }
+    RmsNorm::Config norm() const {
+      return {attention.width, attention.epsilon, frozen_beside<Projection>(attention.adapters)};
+    }
     typename Net::Config net() const {
       return {attention.width, inner, 0, attention.init, attention.init, attention.adapters};
     }

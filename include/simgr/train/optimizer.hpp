@@ -86,14 +86,21 @@ public:
     SIMGR_ASSERT(static_cast<Index>(weights.size()) == block_size_, "weights of another block");
     SIMGR_ASSERT(weights.size() == gradients.size(), "gradients of another block");
     ++steps_;
-    // Neighbouring tensors of one decay group, gaps included, are one run: gaps are zero in every
-    // block and stay zero.
+    // Neighbouring tensors of one group, gaps included, are one run: gaps are zero in every block and
+    // stay zero.
     const std::size_t tensors = table.tensors.size();
     for (std::size_t first = 0, next = 0; first < tensors; first = next) {
-      while (next < tensors && table.tensors[next].decay == table.tensors[first].decay) { ++next; }
-      const Index begin = table.tensors[first].offset;
+      const TensorEntry& group = table.tensors[first];
+      while (next < tensors && table.tensors[next].decay == group.decay &&
+             table.tensors[next].trained == group.trained) {
+        ++next;
+      }
+      if (group.trained == Trained::no) {
+        continue;
+      }
+      const Index begin = group.offset;
       const Index end = next < tensors ? table.tensors[next].offset : block_size_;
-      const bool decays = table.tensors[first].decay == Decay::yes;
+      const bool decays = group.decay == Decay::yes;
       step_run({weights.data() + begin, {end - begin}}, {gradients.data() + begin, {end - begin}},
                begin, rate, gradient_scale, decays ? config_.weight_decay : 0);
     }
