@@ -5,5 +5,7 @@
 // should not pay for it.
 
 #include <simgr/encoder/causal_lm.hpp>
+#include <simgr/encoder/masked_lm.hpp>
 #include <simgr/nn/rotary_attention.hpp>
 #include <simgr/nn/rotary_block.hpp>
+#include <simgr/nn/sentence_pooling.hpp>

@@ -149,7 +149,7 @@ struct CausalModel {
       f(Spec<2>{"head", {c.encoder.catalogue.items, c.encoder.width}, Init::normal(1)}, p.head...);
     }
   }
-  static std::vector<std::string> stored(const std::string& name) {
+  static std::vector<std::string> stored(const Config&, const std::string& name) {
     if (name == "head") {
       return {"lm_head.weight"};
     }

@@ -66,6 +66,9 @@ struct T5 {
   }
 
   /// Ours → theirs; what stands in one matrix of ours comes from several.
+  static std::vector<std::string> stored(const Config&, const std::string& name) {
+    return stored(name);
+  }
   static std::vector<std::string> stored(const std::string& name) {
     if (name == "shared" || name == "lm_head") {
       return {name + ".weight"};
@@ -195,6 +198,18 @@ struct T5Run : GoldenWeights<T5<Net>, T> {
   }
 };
 
+/// f(stored name, states) for what each block of a stack read, which is what the one before it
+/// wrote, and for what the last one and the norm wrote.
+template <class T, class Cache, class F>
+void for_each_t5_state(const std::string& side, const Cache& cache, MatrixArg<T> last, F&& f) {
+  for (std::size_t i = 0; i < cache.blocks.size(); ++i) {
+    f(i == 0 ? side + "embeddings" : side + "layer." + std::to_string(i - 1),
+      cache.blocks[i].self_norm.x);
+  }
+  f(side + "layer." + std::to_string(cache.blocks.size() - 1), cache.final_norm.x);
+  f(side + "final", last);
+}
+
 template <class Net, class T>
 void check_t5_model(GoldenModel& model) {
   T5Run<Net, T> run(model);
@@ -206,18 +221,14 @@ void check_t5_model(GoldenModel& model) {
     const std::vector<T> whole = padding.unpack(std::span<const T>(found.span()));
     meets_model<T>(model, outputs, name, whole, false);
   };
-  const auto stack = [&](const std::string& side, const Padding& padding, const auto& cache,
-                         MatrixArg<T> last) {
-    // What each block read is what the one before it wrote.
-    for (std::size_t i = 0; i < cache.blocks.size(); ++i) {
-      padded(i == 0 ? side + "embeddings" : side + "layer." + std::to_string(i - 1), padding,
-             cache.blocks[i].self_norm.x);
-    }
-    padded(side + "layer." + std::to_string(cache.blocks.size() - 1), padding, cache.final_norm.x);
-    padded(side + "final", padding, last);
-  };
-  stack("encoder.hidden.", run.input.padding, run.encoder, run.memory);
-  stack("decoder.hidden.", run.decoded.padding, run.decoder, run.states);
+  for_each_t5_state<T>("encoder.hidden.", run.encoder, run.memory,
+                       [&](const std::string& name, MatrixArg<T> states) {
+                         padded(name, run.input.padding, states);
+                       });
+  for_each_t5_state<T>("decoder.hidden.", run.decoder, run.states,
+                       [&](const std::string& name, MatrixArg<T> states) {
+                         padded(name, run.decoded.padding, states);
+                       });
   padded("logits", run.decoded.padding, run.logits);
   meets_loss_of<T>(model, run);
   meets_gradients(model, run);

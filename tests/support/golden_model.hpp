@@ -89,7 +89,7 @@ golden_models(const std::string& model_type) {
 /// Parameters and gradients of a model that a folder holds. The model has, besides what a layer has,
 ///
 ///   Config(GoldenModel&)
-///   stored(our name) -> the published names whose tensors fill ours, one after another
+///   stored(config, our name) -> the published names whose tensors fill ours, one after another
 ///   transposed(published name) -> whether they are published transposed; where there is no such member,
 ///                        none is
 template <class M, class T>
@@ -143,7 +143,7 @@ private:
   void for_parts_of(const TensorEntry& tensor, GoldenCase& golden, F&& f) {
     const std::string around_adapters = "base_model.model.";  // names of PEFT
     std::ptrdiff_t at = tensor.offset;
-    for (std::string part : M::stored(tensor.name)) {
+    for (std::string part : M::stored(config, tensor.name)) {
       if (!golden.has(part) && golden.has(around_adapters + part)) {
         part = around_adapters + part;
       }
@@ -210,11 +210,12 @@ void meets_gradients(GoldenModel& model, GoldenWeights<M, T>& run) {
       });
 }
 
-/// Three steps of AdamW: the losses on the way, and every weight at the end.
+/// Three steps of AdamW after run.step(): the losses on the way, and every weight at the end.
 template <class Run>
 void meets_three_steps(GoldenModel& model, Run& run) {
   using T = typename decltype(run.weights)::value_type;
   const double listed = FloatDifferences::of(model.name).after_adamw;
+  const std::vector<T> first = run.gradients;
   train::OptimizerState<T> adam({.rate = 1e-3, .weight_decay = 1e-2}, run.table.block_size);
   std::vector<double> losses;
   for (int step = 0; step < 3; ++step) {
@@ -234,15 +235,17 @@ void meets_three_steps(GoldenModel& model, Run& run) {
                                                    auto at) {
     const std::vector<T> stored = golden.tensor<T>(name);
     const std::vector<T> weights = run.theirs(golden, name, run.weights, at);
+    const std::vector<T> at_first = run.theirs(golden, name, first, at);
     const std::vector<double> gradient = model.file("gradients").template tensor<double>(name);
     double worst = 0;
     for (std::size_t i = 0; i < stored.size(); ++i) {
-      const T found = weights[i];
       // Adam divides by the size of the gradient: where that is noise, so is the step. Biases of keys
       // have no effect, so that theirs is noise.
       const bool of_key = name.ends_with(".key.bias") ||
                           (name.ends_with(".c_attn.bias") && i / (stored.size() / 3) == 1);
-      if (!of_key && (std::abs(gradient[i]) > 1e-5 || gradient[i] == 0)) {
+      const bool told = std::abs(gradient[i]) > 1e-5 || (gradient[i] == 0 && at_first[i] == 0);
+      if (told && !of_key) {
+        const T found = weights[i];
         const double gap = std::abs(static_cast<double>(found) - static_cast<double>(stored[i]));
         worst = gap <= worst ? worst : gap;
       }
