@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <simgr/language_models.hpp>
 #include <simgr/simgr.hpp>

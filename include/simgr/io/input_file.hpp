@@ -81,4 +81,24 @@ private:
   int handle_ = -1;
 };
 
+/// A small file whole.
+///
+/// Errors  those of InputFile; DataError where it has more than `most` bytes
+inline Result<std::string> try_read_text(const std::string& path, Index most) {
+  auto file = InputFile::try_open(path);
+  if (!file) {
+    return file.error();
+  }
+  if (file->size() > most) {
+    return DataError("expected at most " + std::to_string(most) + " bytes, found " +
+                         std::to_string(file->size()),
+                     {.file = path});
+  }
+  std::string text(static_cast<std::size_t>(file->size()), '\0');
+  if (Failure failure = file->read(text.data(), file->size())) {
+    return *std::move(failure);
+  }
+  return text;
+}
+
 }  // namespace simgr::SIMGR_ABI::io
