@@ -8,7 +8,9 @@
 #include <simgr/encoder/masked_lm.hpp>
 #include <simgr/io/config_fields.hpp>
 #include <simgr/io/language_model_facts.hpp>
+#include <simgr/io/mapped_file.hpp>
 #include <simgr/io/model_config.hpp>
+#include <simgr/io/model_folder.hpp>
 #include <simgr/nn/rotary_attention.hpp>
 #include <simgr/nn/rotary_block.hpp>
 #include <simgr/nn/sentence_pooling.hpp>

@@ -12,6 +12,7 @@
 
 #include <simgr/core/parameter.hpp>
 #include <simgr/io/crc32c.hpp>
+#include <simgr/io/problem_list.hpp>
 #include <simgr/io/safetensors.hpp>
 #include <simgr/io/safetensors_writer.hpp>
 
@@ -294,22 +295,19 @@ inline void add_parameters(CheckpointWriter& writer, const ParameterTable& table
 ///         every one too many; else the first element that is not finite
 inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
                                 std::string_view group = {}) {
-  std::string mismatches;
-  Index count = 0;
-  const auto note = [&](const std::string& sentence) {
-    mismatches += (count++ > 0 ? "; " : "") + sentence;
-  };
+  ProblemList problems;
   std::vector<std::string> expected;
   for (const TensorEntry& tensor : table.tensors) {
     expected.push_back(detail::in_group(group, tensor.name));
     const TensorView* stored = checkpoint.find(expected.back());
     if (stored == nullptr) {
-      note(expected.back() + ": expected " + shape_text(tensor.shape) + ", file has none");
+      problems.add(expected.back(), "expected " + shape_text(tensor.shape) + ", file has none");
     } else if (stored->shape != tensor.shape) {
-      note(expected.back() + ": expected " + shape_text(tensor.shape) + ", file has " +
-           shape_text(stored->shape));
+      problems.add(expected.back(), "expected " + shape_text(tensor.shape) + ", file has " +
+                                        shape_text(stored->shape));
     } else if (stored->dtype != Dtype::f32) {
-      note(expected.back() + ": expected F32, file has " + std::string(name_of(stored->dtype)));
+      problems.add(expected.back(),
+                   "expected F32, file has " + std::string(name_of(stored->dtype)));
     }
   }
   std::sort(expected.begin(), expected.end());
@@ -318,13 +316,11 @@ inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTab
     const bool inside = tensor.name.starts_with(prefix) &&
                         tensor.name.find('/', prefix.size()) == std::string::npos;
     if (inside && !std::binary_search(expected.begin(), expected.end(), tensor.name)) {
-      note(tensor.name + ": not expected, file has " + shape_text(tensor.shape));
+      problems.add(tensor.name, "not expected, file has " + shape_text(tensor.shape));
     }
   }
-  if (count > 0) {
-    return DataError(std::to_string(count) + (count == 1 ? " tensor does" : " tensors do") +
-                         " not match the model: " + mismatches,
-                     {.file = checkpoint.file()});
+  if (Failure failure = problems.error(checkpoint.file(), "not match the model")) {
+    return failure;
   }
   for (const TensorEntry& tensor : table.tensors) {
     const TensorView* stored = checkpoint.find(detail::in_group(group, tensor.name));

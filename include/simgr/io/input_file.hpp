@@ -54,6 +54,8 @@ public:
   }
 
   Index size() const noexcept { return size_; }
+  const std::string& path() const noexcept { return path_; }
+  int handle() const noexcept { return handle_; }
 
   Failure read(void* out, Index bytes) {
     Index done = 0;

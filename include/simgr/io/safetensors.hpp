@@ -14,11 +14,18 @@
 #include <vector>
 
 #include <simgr/io/input_file.hpp>
+#include <simgr/io/mapped_file.hpp>
 #include <simgr/io/safetensors_header.hpp>
 
 namespace simgr::SIMGR_ABI::io {
 
-/// The tensors of a safetensors file, copied into memory that this object owns.
+/// Where the tensors of a file are while they are used.
+enum class Residence {
+  copied,  // in memory of their own
+  mapped   // where the system keeps the file, see MappedFile
+};
+
+/// The tensors of a safetensors file, in memory that this object owns.
 class Safetensors {
 public:
   /// In the order of the data.
@@ -86,10 +93,11 @@ public:
   }
 
 private:
-  friend Result<Safetensors> try_read_safetensors(const std::string& path);
+  friend Result<Safetensors> try_read_safetensors(const std::string& path, Residence residence);
 
   std::string file_, header_text_;
-  std::unique_ptr<std::byte[]> data_;
+  std::unique_ptr<std::byte[]> data_;  // one of the two is empty
+  MappedFile mapped_;
   std::vector<TensorView> tensors_;
   std::vector<std::size_t> by_name_;
   std::vector<MetadataEntry> metadata_;
@@ -99,10 +107,12 @@ private:
 /// allocated: the header fits into the file, is JSON with unique names, and its tensors cover the
 /// rest of the file without overlap, hole or trailing byte.
 ///
-/// Cost    memory of the file, and while the header is parsed a small multiple of the header
+/// Cost    copied: memory of the file. mapped: of its header; its pages come as they are touched. And
+///         while the header is parsed, a small multiple of it
 /// Errors  IoError with the system's reason
 ///         DataError with file, byte or tensor, expected and found
-inline Result<Safetensors> try_read_safetensors(const std::string& path) {
+inline Result<Safetensors> try_read_safetensors(const std::string& path,
+                                                Residence residence = Residence::copied) {
   auto file = InputFile::try_open(path);
   if (!file) {
     return file.error();
@@ -144,12 +154,23 @@ inline Result<Safetensors> try_read_safetensors(const std::string& path) {
                          (header->data_bytes > data_bytes ? "; was it cut?" : "; what follows?"),
                      {.file = path});
   }
-  result.data_.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(data_bytes)]);
-  if (result.data_ == nullptr) {
-    return IoError("no memory for " + std::to_string(data_bytes) + " bytes", {.file = path});
-  }
-  if (Failure failure = file->read(result.data_.get(), data_bytes)) {
-    return *std::move(failure);
+  const std::byte* data = nullptr;
+  if (residence == Residence::mapped) {
+    auto mapped = MappedFile::try_map(*file);
+    if (!mapped) {
+      return mapped.error();
+    }
+    result.mapped_ = std::move(*mapped);
+    data = result.mapped_.bytes().data() + 8 + header_bytes;
+  } else {
+    result.data_.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(data_bytes)]);
+    if (result.data_ == nullptr) {
+      return IoError("no memory for " + std::to_string(data_bytes) + " bytes", {.file = path});
+    }
+    if (Failure failure = file->read(result.data_.get(), data_bytes)) {
+      return *std::move(failure);
+    }
+    data = result.data_.get();
   }
 
   result.metadata_ = std::move(header->metadata);
@@ -159,7 +180,7 @@ inline Result<Safetensors> try_read_safetensors(const std::string& path) {
         {std::move(tensor.name),
          tensor.dtype,
          std::move(tensor.shape),
-         {result.data_.get() + tensor.begin, static_cast<std::size_t>(tensor.end - tensor.begin)}});
+         {data + tensor.begin, static_cast<std::size_t>(tensor.end - tensor.begin)}});
   }
   result.by_name_.resize(result.tensors_.size());
   std::iota(result.by_name_.begin(), result.by_name_.end(), std::size_t{0});
