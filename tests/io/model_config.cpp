@@ -61,7 +61,7 @@ TEST_CASE("published configurations of every family, with what they leave out") 
   CHECK(qwen2.head_width == 64);
   CHECK(qwen2.inner == 4864);
   CHECK(qwen2.vocabulary == 151936);
-  CHECK(qwen2.rotary_theta == 1e6);
+  CHECK(qwen2.angles.theta == 1e6);
   CHECK(qwen2.tied_head);
   CHECK(qwen2.query_key_value_bias);
   CHECK(qwen2.dtype == io::Dtype::bf16);
@@ -71,9 +71,9 @@ TEST_CASE("published configurations of every family, with what they leave out") 
   CHECK(llama.key_value_heads == 4);
   CHECK_FALSE(llama.tied_head);
   CHECK_FALSE(llama.query_key_value_bias);
-  CHECK(llama.rotary_scaling == io::RotaryScaling{32, 1, 4, 8192});
+  CHECK(llama.angles == RotaryAngles{500000, 32, 1, 4, 8192});
   CHECK_FALSE(llama.dtype);
-  CHECK(facts_of(with(llama_config, "\"rope_theta\": 500000,", "")).rotary_theta == 10000);
+  CHECK(facts_of(with(llama_config, "\"rope_theta\": 500000,", "")).angles.theta == 10000);
 
   const LanguageModelFacts gpt2 = facts_of(gpt2_config);
   CHECK(gpt2.inner == 4 * 768);

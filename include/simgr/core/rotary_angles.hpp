@@ -24,6 +24,8 @@ struct RotaryAngles {
   double scaling = 1, low = 1, high = 4;
   double original = 8192;  // positions before scaling
 
+  bool operator==(const RotaryAngles&) const = default;
+
   double frequency(Index j, Index width) const noexcept {
     const double plain =
         std::pow(theta, -2.0 * static_cast<double>(j) / static_cast<double>(width));

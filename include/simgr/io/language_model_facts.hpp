@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <simgr/core/rotary_angles.hpp>
 #include <simgr/core/types.hpp>
 #include <simgr/io/tensor.hpp>
 
@@ -30,14 +31,6 @@ constexpr std::array<std::string_view, 4> names_of(LanguageActivation) {
   return {"relu", "gelu_erf", "gelu_tanh", "silu"};
 }
 
-/// Llama 3's stretching of rotary angles beyond the length of the first training.
-struct RotaryScaling {
-  double factor = 1, low_frequency = 1, high_frequency = 4;
-  Index original_positions = 8192;
-
-  bool operator==(const RotaryScaling&) const = default;
-};
-
 /// What config.json says of a model, in one form for all families and for both forms of the file:
 /// that of transformers 5 (`rope_parameters`, `dtype`) and that of 4 (`rope_theta`, `rope_scaling`,
 /// `torch_dtype`). What a file leaves out is what its family takes it for.
@@ -50,10 +43,9 @@ struct LanguageModelFacts {
   Index heads = 0, key_value_heads = 0, head_width = 0;
   Index inner = 0;  // of the feed-forward nets
   Index vocabulary = 0;
-  Index positions = 0;  // most tokens of a text; 0: no such bound (T5)
-  double epsilon = 0;   // of the norms
-  double rotary_theta = 0;
-  std::optional<RotaryScaling> rotary_scaling;
+  Index positions = 0;         // most tokens of a text; 0: no such bound (T5)
+  double epsilon = 0;          // of the norms
+  RotaryAngles angles{};       // of rotary positions
   bool causal = false;         // a decoder alone: tokens see those before them
   bool tied_head = false;      // logits are products with the table of tokens
   bool scaled_states = false;  // T5: states by width^-1/2 before the head

@@ -87,7 +87,8 @@ inline std::optional<Dtype> read_dtype(ConfigFields& fields) {
 inline void read_rotary(const data::JsonValue& root, ConfigFields& fields, const std::string& file,
                         Failure& failure, LanguageModelFacts& facts) {
   constexpr double largest_theta = 1e12;
-  facts.rotary_theta = fields.number("rope_theta", 1, largest_theta, 10000.0);
+  RotaryAngles& angles = facts.angles;
+  angles.theta = fields.number("rope_theta", 1, largest_theta, 10000.0);
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!fields.has(key)) {
       continue;
@@ -100,25 +101,25 @@ inline void read_rotary(const data::JsonValue& root, ConfigFields& fields, const
     ConfigFields rope(object, file, failure, std::string(key) + ".");
     if (rope.has("rope_theta")) {
       const double theta = rope.number("rope_theta", 1, largest_theta);
-      if (fields.has("rope_theta") && theta != facts.rotary_theta) {
+      if (fields.has("rope_theta") && theta != angles.theta) {
         rope.wrong("rope_theta", "another number stands in rope_theta");
       }
-      facts.rotary_theta = theta;
+      angles.theta = theta;
     }
     const char* type_key = rope.has("rope_type") ? "rope_type" : "type";
     const std::string type = rope.word(type_key, "default");
     if (type == "llama3") {
-      const RotaryScaling scaling{rope.number("factor", 1, 1e6),
-                                  rope.number("low_freq_factor", 1e-6, 1e6),
-                                  rope.number("high_freq_factor", 1e-6, 1e6),
-                                  rope.integer("original_max_position_embeddings", 1, most_tokens)};
-      if (scaling.low_frequency >= scaling.high_frequency) {
+      const RotaryAngles scaled{
+          angles.theta, rope.number("factor", 1, 1e6), rope.number("low_freq_factor", 1e-6, 1e6),
+          rope.number("high_freq_factor", 1e-6, 1e6),
+          static_cast<double>(rope.integer("original_max_position_embeddings", 1, most_tokens))};
+      if (scaled.low >= scaled.high) {
         rope.refuse("high_freq_factor", "more than low_freq_factor");
       }
-      if (facts.rotary_scaling && *facts.rotary_scaling != scaling) {
-        rope.wrong("rope_type", "rope_parameters say otherwise");
+      if (angles.scaling != 1 && angles != scaled) {
+        rope.wrong(type_key, "rope_parameters say otherwise");
       }
-      facts.rotary_scaling = scaling;
+      angles = scaled;
     } else if (type != "default") {
       rope.refuse(type_key, "default or llama3");
     }
