@@ -11,6 +11,9 @@
 #include <simgr/io/mapped_file.hpp>
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_folder.hpp>
+#include <simgr/io/model_weights.hpp>
+#include <simgr/io/tensor_names.hpp>
+#include <simgr/io/tensor_plan.hpp>
 #include <simgr/nn/rotary_attention.hpp>
 #include <simgr/nn/rotary_block.hpp>
 #include <simgr/nn/sentence_pooling.hpp>
