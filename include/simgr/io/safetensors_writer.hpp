@@ -44,6 +44,11 @@ public:
     append(std::move(name), dtype, std::move(shape), bytes);
   }
 
+  /// Adds a tensor of a file as it stands; the file stays open until this one is written.
+  void add_stored(const TensorView& tensor) {
+    append(tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
+  }
+
   /// Sets one text of `__metadata__`, replacing an older one of that key.
   void set(std::string key, std::string text) {
     for (MetadataEntry& entry : metadata_) {

@@ -73,6 +73,16 @@ public:
 
   bool is_buffer(std::string_view name) const { return matches_any(map_.buffers, name); }
 
+  /// The name of an adapter among the tensors of the prefix, or empty.
+  std::string first_adapter(const ParameterTable& table) const {
+    for (const TensorEntry& tensor : table.tensors) {
+      if (tensor.name.starts_with(options_.prefix) && is_adapter(table, tensor.name)) {
+        return tensor.name;
+      }
+    }
+    return {};
+  }
+
 private:
   /// A matrix of low rank beside a map: ours alone.
   bool is_adapter(const ParameterTable& table, std::string_view name) const {
