@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <utility>
+
+#include <simgr/core/config.hpp>
+#include <simgr/text/aligned_text.hpp>
+#include <simgr/text/unicode_composition.hpp>
+#include <simgr/text/unicode_decomposition.hpp>
+
+namespace simgr::SIMGR_ABI::text {
+
+namespace detail {
+
+// Hangul syllables are arithmetic: leading consonant, vowel, trailing consonant.
+inline constexpr char32_t hangul_first = 0xAC00, hangul_lead = 0x1100, hangul_vowel = 0x1161,
+                          hangul_trail = 0x11A7, hangul_leads = 19, hangul_vowels = 21,
+                          hangul_trails = 28, hangul_count = 11172;
+
+inline unsigned combining_class(char32_t c) noexcept {
+  if (c < 0x300) {
+    return 0;
+  }
+  const auto run = std::lower_bound(
+      std::begin(combining_class_runs), std::end(combining_class_runs), c,
+      [](const CombiningClassRun& each, char32_t value) { return each.last < value; });
+  return run != std::end(combining_class_runs) && c >= run->first ? run->value : 0;
+}
+
+/// What a character decomposes to in one step, or null.
+inline const Decomposition* decomposition_of(char32_t c) noexcept {
+  const auto next = std::upper_bound(
+      std::begin(decomposition_runs), std::end(decomposition_runs), c,
+      [](char32_t value, const DecompositionRun& run) { return value < run.first; });
+  if (next == std::begin(decomposition_runs)) {
+    return nullptr;
+  }
+  const DecompositionRun& run = *std::prev(next);
+  const std::size_t end =
+      next != std::end(decomposition_runs) ? next->index : std::size(decompositions);
+  const std::size_t index = run.index + (c - run.first);
+  return index < end ? &decompositions[index] : nullptr;
+}
+
+inline void append_decomposed(AlignedCharacters& out, AlignedCharacter character) {
+  const char32_t c = character.value;
+  if (c >= hangul_first && c < hangul_first + hangul_count) {
+    const char32_t syllable = c - hangul_first, trail = syllable % hangul_trails;
+    const char32_t pair = syllable / hangul_trails;
+    out.push_back({hangul_lead + pair / hangul_vowels, character.source});
+    out.push_back({hangul_vowel + pair % hangul_vowels, character.source});
+    if (trail != 0) {
+      out.push_back({hangul_trail + trail, character.source});
+    }
+    return;
+  }
+  const Decomposition* parts = c < 0xC0 ? nullptr : decomposition_of(c);
+  if (parts == nullptr) {
+    out.push_back(character);
+    return;
+  }
+  append_decomposed(out, {parts->first, character.source});  // at most four levels
+  if (parts->second != 0) {
+    out.push_back({parts->second, character.source});
+  }
+}
+
+/// The character that two are together, or 0.
+inline char32_t composed(char32_t first, char32_t second) noexcept {
+  if (first >= hangul_lead && first < hangul_lead + hangul_leads && second >= hangul_vowel &&
+      second < hangul_vowel + hangul_vowels) {
+    return hangul_first +
+           ((first - hangul_lead) * hangul_vowels + second - hangul_vowel) * hangul_trails;
+  }
+  if (first >= hangul_first && first < hangul_first + hangul_count &&
+      (first - hangul_first) % hangul_trails == 0 && second > hangul_trail &&
+      second < hangul_trail + hangul_trails) {
+    return first + second - hangul_trail;
+  }
+  const std::pair<char32_t, char32_t> wanted(first, second);
+  const auto found = std::lower_bound(
+      std::begin(compositions), std::end(compositions), wanted,
+      [](const Composition& each, const std::pair<char32_t, char32_t>& pair) {
+        return each.first != pair.first ? each.first < pair.first : each.second < pair.second;
+      });
+  return found != std::end(compositions) && found->first == first && found->second == second
+             ? found->whole
+             : 0;
+}
+
+}  // namespace detail
+
+/// Canonical decomposition (NFD). What comes of a character has its source.
+///
+/// Cost    O(n log n) for n marks in a row, linear otherwise
+/// Source  The Unicode Standard, section 3.11
+inline void decompose(AlignedCharacters& characters) {
+  AlignedCharacters out;
+  out.reserve(characters.size());
+  for (const AlignedCharacter& character : characters) {
+    detail::append_decomposed(out, character);
+  }
+  const auto is_starter = [](const AlignedCharacter& character) {
+    return detail::combining_class(character.value) == 0;
+  };
+  for (auto begin = out.begin(); begin != out.end();) {
+    begin = std::find_if_not(begin, out.end(), is_starter);
+    const auto end = std::find_if(begin, out.end(), is_starter);
+    std::stable_sort(begin, end, [](const AlignedCharacter& a, const AlignedCharacter& b) {
+      return detail::combining_class(a.value) < detail::combining_class(b.value);
+    });
+    begin = end;
+  }
+  characters = std::move(out);
+}
+
+/// Canonical composition (NFC). A composed character comes from the sources of its parts.
+///
+/// Cost, Source  as decompose
+inline void compose(AlignedCharacters& characters) {
+  const bool plain =
+      std::all_of(characters.begin(), characters.end(),
+                  [](const AlignedCharacter& character) { return character.value < 0x300; });
+  if (plain) {
+    return;
+  }
+  decompose(characters);
+  std::size_t starter = characters.size(), kept = 0;
+  unsigned last_class = 0;  // of the characters kept behind the starter; 0: none
+  for (const AlignedCharacter character : characters) {
+    const unsigned own_class = detail::combining_class(character.value);
+    const bool blocked = kept > 0 && starter + 1 != kept && last_class >= own_class;
+    if (starter < kept && !blocked) {
+      if (const char32_t whole = detail::composed(characters[starter].value, character.value)) {
+        characters[starter].value = whole;
+        characters[starter].source = around(characters[starter].source, character.source);
+        continue;
+      }
+    }
+    if (own_class == 0) {
+      starter = kept;
+    }
+    last_class = own_class;
+    characters[kept++] = character;
+  }
+  characters.resize(kept);
+}
+
+/// NFC or NFD as a step of a tokenizer.
+struct NormalForm {
+  bool composed = true;
+
+  void operator()(AlignedCharacters& characters) const {
+    composed ? compose(characters) : decompose(characters);
+  }
+};
+
+}  // namespace simgr::SIMGR_ABI::text
