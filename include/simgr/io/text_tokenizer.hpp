@@ -94,10 +94,34 @@ private:
     for_each_step(field, "pretokenizers", [&](const Field& step, const std::string& type) {
       if (type == "BertPreTokenizer") {
         splitters_.push_back(text::BertSplit{});
+      } else if (type == "Split") {
+        read_pattern(step);
+      } else if (type == "ByteLevel") {
+        byte_level_ = true;
+        if (json_.flag(step, "add_prefix_space", true)) {
+          splitters_.push_back(text::PrefixBlank{});
+        }
+        if (json_.flag(step, "use_regex", true)) {
+          splitters_.push_back(text::PatternSplit::gpt2());
+        }
       } else {
-        unknown(step, type, "BertPreTokenizer");
+        unknown(step, type, "BertPreTokenizer, Split and ByteLevel");
       }
     });
+  }
+
+  void read_pattern(const Field& step) {
+    const Field regex = json_.member(json_.member(step, "pattern"), "Regex");
+    const auto split = text::known_pattern(json_.text(regex));
+    if (!split && json_.ok()) {
+      json_.fail(regex,
+                 "this pattern is not known here; known are those of GPT-2, Llama 3 and Qwen2");
+    }
+    const Field behavior = json_.member(step, "behavior");
+    if (json_.text(behavior) != "Isolated" || json_.flag(step, "invert", false)) {
+      json_.fail(behavior, "a pattern is known here where it is Isolated and not inverted");
+    }
+    splitters_.push_back(split.value_or(text::PatternSplit::gpt2()));
   }
 
   void read_joiner(const Field& field) {
@@ -106,8 +130,10 @@ private:
         joiners_.push_back(
             text::JoinWordPieces{.continuing_prefix = json_.text(step, "prefix", "##"),
                                  .cleanup = json_.flag(step, "cleanup", true)});
+      } else if (type == "ByteLevel") {
+        joiners_.push_back(text::JoinBytes{});
       } else {
-        unknown(step, type, "WordPiece");
+        unknown(step, type, "WordPiece and ByteLevel");
       }
     });
   }
@@ -208,6 +234,14 @@ private:
     return id;
   }
 
+  text::TokenId require_model_id(const Field& field, const std::string& token) {
+    const text::TokenId id = ids_.find(token);
+    if (id < 0) {
+      json_.fail(field, "the token " + data::in_quotes(token) + " is not in model.vocab");
+    }
+    return id;
+  }
+
   /// The ids before and behind one text.
   void read_template(const Field& field) {
     for_each_step(field, "processors", [&](const Field& step, const std::string& type) {
@@ -262,8 +296,57 @@ private:
       config.unknown = require_id(unknown, json_.text(model, "unk_token", "[UNK]"));
       return finish(text::WordPiece(config, vocabulary_));
     }
-    unknown(model, type, "WordPiece");
+    if (type == "BPE") {
+      return read_byte_pairs(model);
+    }
+    unknown(model, type, "WordPiece and BPE");
     return *json_.failure();
+  }
+
+  Result<text::TextTokenizer> read_byte_pairs(const Field& model) {
+    for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+      if (!json_.text(model, name, "").empty()) {
+        json_.fail(json_.member(model, name), "expected null or nothing: not known here");
+      }
+    }
+    text::BytePairs::Config config;
+    config.byte_level = byte_level_;
+    config.whole_words = json_.flag(model, "ignore_merges", false);
+    config.fuse_unknown = json_.flag(model, "fuse_unk", false);
+    if (const Field unknown = json_.member(model, "unk_token")) {
+      config.unknown = require_id(unknown, json_.text(unknown));
+    }
+    if (json_.flag(model, "byte_fallback", false)) {
+      for (std::size_t byte = 0; byte < 256; ++byte) {
+        config.bytes[byte] = ids_.find(text::byte_token(static_cast<unsigned char>(byte)));
+      }
+    }
+    std::vector<text::BytePairs::Merge> merges;
+    for (const Field& field : json_.list(json_.member(model, "merges"))) {
+      std::string left, right;
+      if (const std::string* both = field.value->as_text()) {
+        const std::size_t blank = both->find(' ');
+        left = both->substr(0, blank);
+        right = blank != std::string::npos ? both->substr(blank + 1) : "";
+      } else {
+        const std::vector<Field> pair = json_.list(field);
+        json_.expect(pair.size() == 2, field, "two tokens");
+        left = json_.ok() ? json_.text(pair[0]) : "";
+        right = json_.ok() ? json_.text(pair[1]) : "";
+      }
+      if (json_.ok() && (left.empty() || right.empty())) {
+        json_.fail(field, "expected two tokens and one blank between them");
+      }
+      text::BytePairs::Merge merge{};
+      merge.left = require_model_id(field, left);
+      merge.right = require_model_id(field, right);
+      merge.whole = require_model_id(field, left + right);
+      if (!json_.ok()) {
+        break;
+      }
+      merges.push_back(merge);
+    }
+    return finish(text::BytePairs(config, vocabulary_, std::move(merges)));
   }
 
   Result<text::TextTokenizer> finish(text::TokenModel model) {
@@ -302,6 +385,7 @@ private:
   text::TokenIndex ids_, added_ids_;
   std::vector<text::TokenId> before_, behind_;
   std::int64_t longest_ = 0;
+  bool byte_level_ = false;
 };
 
 }  // namespace detail

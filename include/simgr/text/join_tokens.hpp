@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <simgr/core/config.hpp>
+#include <simgr/text/byte_alphabet.hpp>
 
 // Steps that turn tokens back into text; each changes a list of tokens, which is then written side
 // by side.
@@ -53,6 +54,20 @@ struct JoinWordPieces {
         }
       }
     }
+  }
+};
+
+/// Byte-level tokens: the bytes that they are written for. A token with a character that stands for
+/// no byte is itself.
+struct JoinBytes {
+  void operator()(std::vector<std::string>& tokens) const {
+    std::string bytes;
+    for (const std::string& token : tokens) {
+      if (!append_bytes_of(token, bytes)) {
+        bytes += token;
+      }
+    }
+    tokens = {std::move(bytes)};
   }
 };
 

@@ -17,8 +17,10 @@
 #include <simgr/text/added_tokens.hpp>
 #include <simgr/text/aligned_text.hpp>
 #include <simgr/text/bert_text.hpp>
+#include <simgr/text/byte_pairs.hpp>
 #include <simgr/text/join_tokens.hpp>
 #include <simgr/text/normal_form.hpp>
+#include <simgr/text/pattern_split.hpp>
 #include <simgr/text/pre_tokens.hpp>
 #include <simgr/text/token_index.hpp>
 #include <simgr/text/word_piece.hpp>
@@ -31,9 +33,9 @@ namespace simgr::SIMGR_ABI::text {
 //           (as written)                   (normalised)                                        │
 //   text ◄─ joiners ◄─ tokens ◄────────────────────────────────────────────────────────────────┘
 using Normalizer = std::variant<BertNormalizer, NormalForm>;
-using Splitter = std::variant<BertSplit>;
-using TokenModel = std::variant<WordPiece>;
-using Joiner = std::variant<JoinWordPieces>;
+using Splitter = std::variant<BertSplit, PatternSplit, PrefixBlank>;
+using TokenModel = std::variant<WordPiece, BytePairs>;
+using Joiner = std::variant<JoinWordPieces, JoinBytes>;
 
 struct TextTokenizerParts {
   std::vector<Normalizer> normalizers{};
