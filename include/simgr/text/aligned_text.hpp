@@ -35,14 +35,37 @@ struct AlignedCharacter {
 };
 using AlignedCharacters = std::vector<AlignedCharacter>;
 
-/// UTF-8 and, for every byte, the bytes of the caller's text that it was made of.
+/// UTF-8 and, for every byte, the bytes of the caller's text that it was made of; or, without
+/// `sources`, a part of that text as it stands.
 struct AlignedText {
   std::string text;
-  std::vector<TextSpan> sources;
+  std::vector<TextSpan> sources{};
+  std::uint32_t offset = 0;  // of the first byte in the caller's text, where there are no sources
 
-  /// What the bytes [begin, end) were made of.
-  TextSpan source(std::size_t begin, std::size_t end) const noexcept {
-    return begin < end ? around(sources[begin], sources[end - 1]) : TextSpan{};
+  /// What the bytes [first, last) were made of: whole characters.
+  TextSpan source(std::size_t first, std::size_t last) const noexcept {
+    if (!sources.empty() && first < last) {
+      return around(sources[first], sources[last - 1]);
+    }
+    while (first > 0 && first < text.size() && is_continuation(text[first])) { --first; }
+    while (last < text.size() && is_continuation(text[last])) { ++last; }
+    return {offset + static_cast<std::uint32_t>(first), offset + static_cast<std::uint32_t>(last)};
+  }
+
+  /// The bytes [first, last) alone.
+  AlignedText part(std::size_t first, std::size_t last) const {
+    AlignedText part{
+        text.substr(first, last - first), {}, offset + static_cast<std::uint32_t>(first)};
+    if (!sources.empty()) {
+      part.sources.assign(sources.begin() + static_cast<std::ptrdiff_t>(first),
+                          sources.begin() + static_cast<std::ptrdiff_t>(last));
+    }
+    return part;
+  }
+
+private:
+  static bool is_continuation(char c) noexcept {
+    return (static_cast<unsigned char>(c) & 0xC0u) == 0x80u;
   }
 };
 
@@ -90,6 +113,26 @@ inline AlignedText encoded(const AlignedCharacters& characters) {
     encoded.sources.resize(encoded.text.size(), character.source);
   }
   return encoded;
+}
+
+/// Whether a text is UTF-8 and has no byte above `most`.
+inline bool is_utf8_up_to(std::string_view text, int most) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte > most) {
+      return false;
+    }
+    if (byte < 0x80) {
+      ++at;
+      continue;
+    }
+    const Utf8Step step = decode_utf8(text.substr(at));
+    if (step.bytes == 1) {
+      return false;
+    }
+    at += step.bytes;
+  }
+  return true;
 }
 
 /// Bytes as UTF-8: every longest piece that could begin a character and does not is one U+FFFD.

@@ -21,6 +21,9 @@ struct BertNormalizer {
   bool strip_accents = true;
   bool lowercase = true;
 
+  /// No text is left alone without looking.
+  static constexpr int keeps_up_to() noexcept { return -1; }
+
   void operator()(AlignedCharacters& characters) const {
     if (clean_text || handle_chinese_chars) {
       AlignedCharacters out;

@@ -85,7 +85,7 @@ public:
     }
     for (const Symbol& symbol : symbols) {
       if (symbol.id >= 0) {
-        emit(symbol.id, symbol.begin, symbol.end);
+        emit(symbol.id, std::size_t{symbol.begin}, std::size_t{symbol.end});
       }
     }
   }
@@ -97,7 +97,7 @@ private:
   struct Symbol {
     TokenId id;          // -1: became a part of the one before
     std::uint32_t rank;  // of its merge with the next symbol
-    std::size_t begin, end;
+    std::uint32_t begin, end;
   };
   struct Pair {
     TokenId right;
@@ -142,8 +142,9 @@ private:
     std::vector<Symbol> symbols;
     symbols.reserve(word.size());
     bool after_unknown = false;
-    for (std::size_t at = 0, bytes = 1; at < word.size(); at += bytes) {
-      bytes = config_.byte_level ? 1 : decode_utf8(word.substr(at)).bytes;
+    for (std::uint32_t at = 0, bytes = 1; at < word.size(); at += bytes) {
+      bytes =
+          config_.byte_level ? 1 : static_cast<std::uint32_t>(decode_utf8(word.substr(at)).bytes);
       const auto first = static_cast<unsigned char>(word[at]);
       const TokenId id = bytes == 1 ? single_[first] : tokens_.find(word.substr(at, bytes));
       const bool unknown = id < 0 && !spell(word, at, bytes, symbols);
@@ -161,14 +162,14 @@ private:
     return symbols;
   }
   /// Appends the bytes of an unknown character, if the vocabulary has tokens for all.
-  bool spell(std::string_view word, std::size_t at, std::size_t bytes,
+  bool spell(std::string_view word, std::uint32_t at, std::uint32_t bytes,
              std::vector<Symbol>& symbols) const {
-    for (std::size_t i = at; i < at + bytes; ++i) {
+    for (std::uint32_t i = at; i < at + bytes; ++i) {
       if (config_.bytes[static_cast<unsigned char>(word[i])] < 0) {
         return false;
       }
     }
-    for (std::size_t i = at; i < at + bytes; ++i) {
+    for (std::uint32_t i = at; i < at + bytes; ++i) {
       symbols.push_back({config_.bytes[static_cast<unsigned char>(word[i])], none, i, i + 1});
     }
     return true;

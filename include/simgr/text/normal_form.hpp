@@ -153,6 +153,9 @@ inline void compose(AlignedCharacters& characters) {
 struct NormalForm {
   bool composed = true;
 
+  /// A text of bytes up to this is in the form already: U+0300 begins with 0xCC, U+00C0 with 0xC3.
+  int keeps_up_to() const noexcept { return composed ? 0xCB : 0xC2; }
+
   void operator()(AlignedCharacters& characters) const {
     composed ? compose(characters) : decompose(characters);
   }

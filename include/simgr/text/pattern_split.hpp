@@ -180,18 +180,17 @@ struct PrefixBlank {
   void operator()(PreTokens& tokens) const {
     AlignedText text;
     for (PreTokens::Word& word : tokens.words) {
-      const std::string_view old = tokens.view(word);
-      const auto sources = tokens.text.sources.begin();
-      const std::size_t begin = text.text.size();
-      if (!old.starts_with(' ')) {
-        const std::uint32_t source = sources[static_cast<Index>(word.begin)].begin;
+      const auto begin = static_cast<std::uint32_t>(text.text.size());
+      const std::uint32_t source = tokens.text.source(word.begin, word.end).begin;
+      if (!tokens.view(word).starts_with(' ')) {
         text.text += ' ';
         text.sources.push_back({source, source});
       }
-      text.text += old;
-      text.sources.insert(text.sources.end(), sources + static_cast<Index>(word.begin),
-                          sources + static_cast<Index>(word.end));
-      word = {begin, text.text.size()};
+      text.text += tokens.view(word);
+      for (std::size_t i = word.begin; i < word.end; ++i) {
+        text.sources.push_back(tokens.text.source(i, i + 1));
+      }
+      word = {begin, static_cast<std::uint32_t>(text.text.size())};
     }
     tokens.text = std::move(text);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -15,7 +16,7 @@ namespace simgr::SIMGR_ABI::text {
 struct PreTokens {
   /// Bytes [begin, end) of `text`.
   struct Word {
-    std::size_t begin, end;
+    std::uint32_t begin, end;
   };
 
   AlignedText text;
@@ -34,7 +35,8 @@ struct PreTokens {
     for (const Word word : words) {
       cut(view(word), [&](std::size_t begin, std::size_t end) {
         if (begin < end) {
-          parts.push_back({word.begin + begin, word.begin + end});
+          parts.push_back({word.begin + static_cast<std::uint32_t>(begin),
+                           word.begin + static_cast<std::uint32_t>(end)});
         }
       });
     }

@@ -79,6 +79,8 @@ public:
                       " bytes: a tokenizer takes fewer than 4 GiB"));
     }
     TextTokens tokens;
+    tokens.ids.reserve(text.size() / 4 + 8);
+    tokens.sources.reserve(text.size() / 4 + 8);
     if (options.special_tokens) {
       for (const TokenId id : parts_.before) { tokens.push(id, {}); }
     }
@@ -175,7 +177,11 @@ private:
   }
 
   AlignedText normalized(std::string_view text, std::size_t begin) const {
-    AlignedCharacters characters = characters_of(text, static_cast<std::uint32_t>(begin));
+    const auto offset = static_cast<std::uint32_t>(begin);
+    if (is_utf8_up_to(text, unchanged_)) {
+      return {std::string(text), {}, offset};
+    }
+    AlignedCharacters characters = characters_of(text, offset);
     for (const Normalizer& normalizer : parts_.normalizers) {
       std::visit([&](const auto& step) { step(characters); }, normalizer);
     }
@@ -187,12 +193,9 @@ private:
     added_.split(
         text.text, true,
         [&](std::size_t begin, std::size_t end) {
-          const auto at = [&](std::size_t byte) {
-            return text.sources.begin() + static_cast<Index>(byte);
-          };
           PreTokens words;
-          words.text = {text.text.substr(begin, end - begin), {at(begin), at(end)}};
-          words.words = {{0, end - begin}};
+          words.text = text.part(begin, end);
+          words.words = {{0, static_cast<std::uint32_t>(end - begin)}};
           words.opens_text = start == 0 && begin == 0;
           for (const Splitter& splitter : parts_.splitters) {
             std::visit([&](const auto& step) { step(words); }, splitter);
@@ -214,6 +217,11 @@ private:
   }
 
   void index() {
+    unchanged_ = 0xFF;
+    for (const Normalizer& normalizer : parts_.normalizers) {
+      const auto keeps = [](const auto& step) { return step.keeps_up_to(); };
+      unchanged_ = std::min(unchanged_, std::visit(keeps, normalizer));
+    }
     tokens_ = parts_.vocabulary;
     for (const AddedToken& token : parts_.added) {
       const auto place = static_cast<std::size_t>(token.id);
@@ -238,6 +246,7 @@ private:
   std::vector<bool> special_;
   TokenIndex ids_;
   AddedTokens added_;
+  int unchanged_ = 0xFF;  // no normaliser changes a text of bytes up to this
 };
 
 }  // namespace simgr::SIMGR_ABI::text
