@@ -7,6 +7,7 @@
 #include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/masked_lm.hpp>
 #include <simgr/io/config_fields.hpp>
+#include <simgr/io/json_fields.hpp>
 #include <simgr/io/language_model_facts.hpp>
 #include <simgr/io/mapped_file.hpp>
 #include <simgr/io/model_config.hpp>
@@ -15,13 +16,10 @@
 #include <simgr/io/model_weights.hpp>
 #include <simgr/io/tensor_names.hpp>
 #include <simgr/io/tensor_plan.hpp>
-#include <simgr/nn/rotary_attention.hpp>
-#include <simgr/nn/rotary_block.hpp>
-#include <simgr/nn/sentence_pooling.hpp>
-#include <simgr/io/json_fields.hpp>
 #include <simgr/io/text_tokenizer.hpp>
 #include <simgr/nn/rotary_attention.hpp>
 #include <simgr/nn/rotary_block.hpp>
+#include <simgr/nn/sentence_pooling.hpp>
 #include <simgr/text/added_tokens.hpp>
 #include <simgr/text/aligned_text.hpp>
 #include <simgr/text/bert_text.hpp>
