@@ -62,9 +62,8 @@ private:
   }
 };
 
-/// The folders of models/ whose config.json is of this model type.
-inline std::vector<std::pair<std::string, data::JsonValue>>
-golden_models(const std::string& model_type) {
+/// The folders of models/ with a config.json: name, contents.
+inline std::vector<std::pair<std::string, data::JsonValue>> all_golden_models() {
   std::vector<std::pair<std::string, data::JsonValue>> found;
   const auto shared = shared_folder();
   std::error_code error;
@@ -72,17 +71,24 @@ golden_models(const std::string& model_type) {
            shared ? *shared / "golden/models" : std::filesystem::path(), error)) {
     std::ifstream file(entry.path() / "config.json");
     const std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (text.empty()) {
-      continue;
-    }
-    data::JsonValue json = data::parse_json(text, {.file = entry.path().string()});
-    const auto* type = json.find("model_type");
-    if (type != nullptr && type->as_text() != nullptr && *type->as_text() == model_type) {
-      found.emplace_back("models/" + entry.path().filename().string(), std::move(json));
+    if (!text.empty()) {
+      found.emplace_back("models/" + entry.path().filename().string(),
+                         data::parse_json(text, {.file = entry.path().string()}));
     }
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
+  return found;
+}
+inline std::string model_type(const data::JsonValue& config) {
+  const auto* type = config.find("model_type");
+  return type != nullptr && type->as_text() != nullptr ? *type->as_text() : std::string();
+}
+
+/// Those of one model type.
+inline std::vector<std::pair<std::string, data::JsonValue>> golden_models(const std::string& type) {
+  auto found = all_golden_models();
+  std::erase_if(found, [&](const auto& model) { return model_type(model.second) != type; });
   return found;
 }
 

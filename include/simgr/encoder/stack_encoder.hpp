@@ -160,7 +160,7 @@ struct StackEncoder {
   template <class T, class S, class Ctx>
   static Matrix<T, S> begin(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                             const ItemsView<S>& items, RaggedView<ItemId> histories,
-                            State<T, S>& state, Ctx& ctx) requires spells_items {
+                            State<T, S>& state, Ctx& ctx) requires(Form::causal) {
     lay_out_tokens(c, items, histories, {}, state.cache, ctx);
     state.tree.begin(state.cache.offsets);
     state.blocks.resize(p.blocks.size());
@@ -183,7 +183,7 @@ struct StackEncoder {
   static Matrix<T, S> step(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                            Index level, std::span<const std::int32_t> parents,
                            std::span<const std::int32_t> token_rows, State<T, S>& state,
-                           Ctx& ctx) requires spells_items {
+                           Ctx& ctx) requires(Form::causal) {
     const auto nodes = static_cast<Index>(parents.size());
     state.tree.grow(level, parents, ctx);
     for (auto& kept : state.blocks) {
