@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
+#include <map>
+#include <span>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <support/processor_time.hpp>
 #include <support/shared_folder.hpp>
 
 #include <simgr/io/text_tokenizer.hpp>
@@ -61,6 +67,27 @@ int check_golden_cases(const TextTokenizer& tokenizer, const JsonValue& cases) {
   return count;
 }
 
+/// The strings of a `.inp` file, one line between them, and the ids of each in the `.out` beside it.
+std::vector<std::pair<std::string, std::vector<TokenId>>> fixture_strings(const fs::path& folder,
+                                                                          const std::string& name) {
+  const auto bytes = [&](const char* ending) {
+    return simgr::data::try_read_bytes((folder / (name + ending)).string()).value_or_raise();
+  };
+  const std::string texts = bytes(".inp"), lines = bytes(".out");
+  const std::string between = "\n__ggml_vocab_test__\n";
+  std::vector<std::pair<std::string, std::vector<TokenId>>> cases;
+  std::istringstream ids(lines);
+  std::string line;
+  for (std::size_t at = 0; std::getline(ids, line);) {
+    const std::size_t end = texts.find(between, at);
+    std::istringstream numbers(line);
+    cases.emplace_back(texts.substr(at, end - at), std::vector<TokenId>{});
+    for (TokenId id; numbers >> id;) { cases.back().second.push_back(id); }
+    at = end + between.size();
+  }
+  return cases;
+}
+
 }  // namespace
 
 TEST_SUITE("golden") {
@@ -97,6 +124,135 @@ TEST_SUITE("golden") {
     }
     std::printf("text tokenizers: %d golden strings\n", strings);
     CHECK(strings > 0);
+  }
+
+  TEST_CASE("the strings of llama.cpp's fixtures") {
+    const auto shared = simgr_test::shared_folder();
+    if (!shared) {
+      return;
+    }
+    for (const auto& [name, file] : {std::pair("gpt2", "tokenizer-gpt2/ggml-vocab-gpt-2.gguf"),
+                                     std::pair("qwen2", "tokenizer-qwen2/ggml-vocab-qwen2.gguf")}) {
+      const TextTokenizer tokenizer =
+          simgr::io::read_text_tokenizer(golden_tokenizer(*shared, name).string());
+      const auto cases = fixture_strings(*shared / "data/fixtures", file);
+      CHECK(cases.size() == 46);
+      for (const auto& [text, ids] : cases) {
+        INFO("text: ", text);
+        CHECK(tokenizer.encode(text).ids == ids);
+        CHECK(tokenizer.decode(ids) == text);
+      }
+    }
+  }
+
+  // Llama 3's vocabulary is not published freely. What can be seen without it: the ids of a text are
+  // those of its words side by side, whatever words stand beside them.
+  TEST_CASE("Llama 3's words explain the ids of its fixtures without a contradiction") {
+    const auto shared = simgr_test::shared_folder();
+    if (!shared) {
+      return;
+    }
+    const auto pattern = simgr::text::known_pattern(
+        R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)");
+    REQUIRE(pattern);
+    const auto cases =
+        fixture_strings(*shared / "data/fixtures", "tokenizer-llama3/ggml-vocab-llama-bpe.gguf");
+    std::map<std::string, std::vector<TokenId>> known;
+    std::size_t explained = 0;
+    for (std::size_t before = cases.size() + 1; before != explained;) {  // until nothing is learnt
+      before = explained;
+      explained = 0;
+      for (const auto& [text, all] : cases) {
+        simgr::text::PreTokens words;
+        words.text.text = text;
+        words.words = {{0, static_cast<std::uint32_t>(text.size())}};
+        (*pattern)(words);
+        // Known words are taken off both ends; one that is left has the ids that are left.
+        std::span<const TokenId> ids = all;
+        std::span<const simgr::text::PreTokens::Word> left = words.words;
+        const auto of = [&](const auto& word) { return known.find(std::string(words.view(word))); };
+        while (!left.empty() && of(left.front()) != known.end()) {
+          const std::vector<TokenId>& expected = of(left.front())->second;
+          REQUIRE(ids.size() >= expected.size());
+          CHECK(std::equal(expected.begin(), expected.end(), ids.begin()));
+          ids = ids.subspan(expected.size());
+          left = left.subspan(1);
+        }
+        while (!left.empty() && of(left.back()) != known.end()) {
+          const std::vector<TokenId>& expected = of(left.back())->second;
+          REQUIRE(ids.size() >= expected.size());
+          CHECK(std::equal(expected.rbegin(), expected.rend(), ids.rbegin()));
+          ids = ids.first(ids.size() - expected.size());
+          left = left.first(left.size() - 1);
+        }
+        INFO("text: ", text);
+        CHECK(ids.size() >= left.size());
+        const bool one_each = left.size() == ids.size();
+        for (std::size_t i = 0; i < left.size() && (one_each || left.size() == 1); ++i) {
+          known[std::string(words.view(left[i]))] = {
+              ids.begin() + static_cast<simgr::Index>(i),
+              one_each ? ids.begin() + static_cast<simgr::Index>(i) + 1 : ids.end()};
+        }
+        explained += left.size() <= 1 ? 1 : 0;
+        CHECK((!left.empty() || ids.empty()));
+      }
+    }
+    std::printf("Llama 3: %zu of %zu fixture strings explained by %zu words\n", explained,
+                cases.size(), known.size());
+    CHECK(explained >= 38);
+  }
+
+  TEST_CASE("small published files are read, and texts come back") {
+    const auto shared = simgr_test::shared_folder();
+    if (!shared) {
+      return;
+    }
+    const TextTokenizer sids = simgr::io::read_text_tokenizer(
+        (*shared / "golden/tokenizers/tiny_bpe_with_sids.tokenizer.json").string());
+    const JsonValue golden = golden_document(*shared / "golden/tokenizers/tiny_bpe.json");
+    CHECK(check_golden_cases(sids, *golden.find("added_tokens")->find("cases")) > 0);
+
+    const TextTokenizer titan = simgr::io::read_text_tokenizer(
+        (*shared / "data/fixtures/tokenizer-torchtitan/tokenizer.json").string());
+    CHECK(titan.vocabulary_size() == 2020);
+    const std::string text = "No merges, only bytes: 42!";
+    const auto tokens = titan.encode(text);
+    CHECK(tokens.ids.size() > 0);
+    for (const TokenId id : tokens.ids) {
+      CHECK(titan.token(id).size() <= 2);  // one character of the byte alphabet
+    }
+    CHECK(text.ends_with(titan.decode(tokens.ids).back()));
+  }
+
+  TEST_CASE("1 MiB of one character takes less than 0.2 s, and time grows as the text does") {
+    const auto shared = simgr_test::shared_folder();
+    if (!shared) {
+      return;
+    }
+    for (const char* name : {"gpt2", "qwen2", "wordpiece"}) {
+      const TextTokenizer tokenizer =
+          simgr::io::read_text_tokenizer(golden_tokenizer(*shared, name).string());
+      double slowest = 0, small = 0, large = 0;
+      for (const std::string unit :
+           {"a", " ", "\n", "1", "!", "'", "é", "中", "\u0301", "😀", "<", "#", "\uAC00", "İ"}) {
+        const auto seconds = [&](std::size_t bytes) {
+          std::string text;
+          while (text.size() < bytes) { text += unit; }
+          return simgr_test::processor_seconds(
+              [&] { CHECK(tokenizer.encode(text).ids.size() < bytes * 2); });
+        };
+        INFO(name, ": ", unit);
+        small += seconds(std::size_t{1} << 17);
+        const double one = seconds(std::size_t{1} << 20);
+        CHECK(one < 0.2 * simgr_test::slowness);
+        slowest = std::max(slowest, one);
+        large += one;
+      }
+      const double exponent = std::log(large / small) / std::log(8.0);
+      std::printf("%s: 1 MiB of one character %.0f ms at most, grows with exponent %.2f\n", name,
+                  1e3 * slowest, exponent);
+      CHECK(exponent <= 1.1);
+    }
   }
 
   TEST_CASE("MiniLM's texts have the reference's ids, cut at 256 tokens") {

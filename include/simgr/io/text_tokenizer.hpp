@@ -299,7 +299,7 @@ private:
     if (type == "BPE") {
       return read_byte_pairs(model);
     }
-    unknown(model, type, "WordPiece and BPE");
+    unknown(model, type, "WordPiece, BPE and Unigram");
     return *json_.failure();
   }
 

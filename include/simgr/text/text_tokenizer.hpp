@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -147,22 +148,20 @@ public:
   /// Cost    the whole vocabulary is indexed once more
   /// Errors  ConfigError for an empty token
   std::vector<TokenId> add_tokens(std::span<const std::string> contents) {
+    std::map<std::string, TokenId> added;
+    for (const AddedToken& token : parts_.added) { added.emplace(token.content, token.id); }
     std::vector<TokenId> ids;
-    std::vector<AddedToken>& added = parts_.added;
-    TokenId next = static_cast<TokenId>(tokens_.size());
+    auto next = static_cast<TokenId>(tokens_.size());
     for (const std::string& content : contents) {
       if (content.empty()) {
         raise(ConfigError("an added token cannot be empty"));
       }
-      TokenId known = id(content);
-      if (known < 0) {
-        const auto same = std::find_if(added.begin(), added.end(), [&](const AddedToken& token) {
-          return token.content == content;
-        });
-        known = same != added.end() ? same->id : next++;
+      const auto [known, is_new] = added.emplace(content, id(content));
+      if (is_new) {
+        known->second = known->second < 0 ? next++ : known->second;
+        parts_.added.push_back({.content = content, .id = known->second, .normalized = true});
       }
-      added.push_back({.content = content, .id = known, .normalized = true});
-      ids.push_back(known);
+      ids.push_back(known->second);
     }
     index();
     return ids;

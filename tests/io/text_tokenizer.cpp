@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr/io/text_tokenizer.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <simgr/core/error.hpp>
+
+namespace {
+
+using simgr::text::TextTokenizer;
+using simgr::text::TokenId;
+
+constexpr std::string_view small_bpe = R"({
+  "version": "1.0", "truncation": null, "padding": null,
+  "added_tokens": [{"id": 6, "content": "<s>", "special": true, "normalized": false}],
+  "normalizer": {"type": "NFC"},
+  "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true, "use_regex": true},
+  "post_processor": {"type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}},
+  "decoder": {"type": "ByteLevel"},
+  "model": {"type": "BPE", "unk_token": null, "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4, "c": 5},
+            "merges": ["a b", ["Ġ", "ab"]]}
+})";
+
+constexpr std::string_view small_word_piece = R"({
+  "added_tokens": [],
+  "normalizer": {"type": "Sequence", "normalizers": [{"type": "BertNormalizer", "lowercase": true}]},
+  "pre_tokenizer": {"type": "BertPreTokenizer"},
+  "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+  "decoder": {"type": "WordPiece"},
+  "model": {"type": "WordPiece", "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "x": 3}}
+})";
+
+std::string with(std::string_view document, std::string_view from, std::string_view to) {
+  std::string changed(document);
+  const std::size_t at = changed.find(from);
+  REQUIRE(at != std::string::npos);
+  return changed.replace(at, from.size(), to);
+}
+
+/// The message without the file and the byte, or nothing if the document was read.
+std::string what_is_wrong(const std::string& document) {
+  const auto tokenizer = simgr::io::try_parse_text_tokenizer(document, "t.json");
+  if (tokenizer) {
+    return {};
+  }
+  CHECK(tokenizer.error().kind() == simgr::ErrorKind::data);
+  const std::string message = tokenizer.error().what();
+  CHECK(message.starts_with("t.json"));
+  const std::size_t at = message.find(": ");
+  return message.substr(at + 2);
+}
+
+}  // namespace
+
+TEST_CASE("small tokenizers are read whole") {
+  const TextTokenizer bpe = simgr::io::try_parse_text_tokenizer(small_bpe).value_or_raise();
+  CHECK(bpe.encode("ab abc", {.special_tokens = true}).ids == std::vector<TokenId>{6, 4, 4, 5});
+  CHECK(bpe.encode("ab<s>ab").ids == std::vector<TokenId>{4, 6, 4});
+  CHECK(bpe.decode(std::vector<TokenId>{6, 4, 4, 5}, true) == " ab abc");
+  CHECK(bpe.vocabulary_size() == 7);
+  CHECK(bpe.token(4) == "Ġab");
+
+  const TextTokenizer pieces =
+      simgr::io::try_parse_text_tokenizer(small_word_piece).value_or_raise();
+  CHECK(pieces.encode("X y", {.special_tokens = true}).ids == std::vector<TokenId>{1, 3, 0, 2});
+}
+
+TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field") {
+  CHECK(what_is_wrong("") != "");
+  CHECK(what_is_wrong("[]").starts_with("expected an object, found array"));
+  CHECK(what_is_wrong("{}") == "model: expected an object, found nothing");
+  CHECK(what_is_wrong(std::string(100, '[')).starts_with("nested deeper than 64 levels"));
+  const auto bpe = [](std::string_view from, std::string_view to) {
+    return what_is_wrong(with(small_bpe, from, to));
+  };
+  CHECK(bpe(R"("type": "BPE")", R"("type": "Other")") ==
+        "model: the type \"Other\" is not known here; known are WordPiece, BPE and Unigram");
+  CHECK(
+      bpe(R"("type": "NFC")", R"("type": "Other")").starts_with("normalizer: the type \"Other\""));
+  CHECK(bpe(R"("type": "NFC")", R"("kind": "NFC")") ==
+        "normalizer.type: expected text, found nothing");
+  CHECK(bpe(R"("a": 0)", R"("a": "0")") == "model.vocab[\"a\"]: expected an integer, found text");
+  CHECK(bpe(R"("a": 0)", R"("a": -1)") == "model.vocab[\"a\"]: expected 0 to 1047, found -1");
+  CHECK(bpe(R"("a": 0)", R"("a": 2147483647)").ends_with("found 2147483647"));
+  CHECK(bpe(R"("a": 0)", R"("a": 99999999999999999999)").starts_with("an integer does not fit"));
+  CHECK(bpe(R"("a": 0)", R"("a": 1)") == "model.vocab[\"b\"]: the id 1 is also that of \"a\"");
+  CHECK(bpe(R"("b": 1)", R"("a": 1)").starts_with("the key \"a\" stands twice"));
+  CHECK(bpe(R"("a b")", R"("a d")") == "model.merges[0]: the token \"d\" is not in model.vocab");
+  CHECK(bpe(R"("a b")", R"("a c")") == "model.merges[0]: the token \"ac\" is not in model.vocab");
+  CHECK(bpe(R"("a b")", R"("ab")").starts_with("model.merges[0]: expected two tokens"));
+  CHECK(bpe(R"("a b")", R"(" ab")").starts_with("model.merges[0]: expected two tokens"));
+  CHECK(bpe(R"(["Ġ", "ab"])", R"(["Ġ"])") == "model.merges[1]: expected two tokens, found array");
+  CHECK(bpe(R"(["Ġ", "ab"])", R"(["Ġ", 7])") == "model.merges[1][1]: expected text, found integer");
+  CHECK(bpe(R"(["Ġ", "ab"])", "7") == "model.merges[1]: expected a list, found integer");
+  CHECK(bpe(R"("id": 6)", R"("id": 5)") ==
+        "added_tokens[0].id: the id 5 is that of \"c\" in the vocabulary");
+  CHECK(bpe(R"("id": 6)", R"("id": 70000)").starts_with("added_tokens[0].id: expected 0 to"));
+  CHECK(bpe(R"("content": "<s>")", R"("content": "")")
+            .starts_with("added_tokens[0].content: expected 1 to 4096 bytes"));
+  CHECK(bpe(R"("content": "<s>")", R"("content": "a")") ==
+        "added_tokens[0].id: the vocabulary gives \"a\" the id 0, not 6");
+  CHECK(bpe(R"("added_tokens": [)", R"("added_tokens": [{"id": 6, "content": "<t>"}, )") ==
+        "added_tokens[1].id: two added tokens have the id 6");
+  CHECK(bpe(R"("added_tokens": [)", R"("added_tokens": [{"id": 7, "content": "<s>"}, )") ==
+        "added_tokens: two added tokens have the same content");
+  CHECK(bpe(R"("ids": [6])", R"("ids": [7])") ==
+        "post_processor.special_tokens.<s>.ids[0]: expected 0 to 6, found 7");
+  CHECK(bpe(R"("special_tokens": {"<s>")", R"("special_tokens": {"<t>")")
+            .starts_with("post_processor.special_tokens.<s>: expected an object"));
+  CHECK(bpe(R"("unk_token": null)", R"("unk_token": "<u>")") ==
+        "model.unk_token: the token \"<u>\" is not in the vocabulary");
+  CHECK(bpe(R"({"type": "ByteLevel", "add_prefix_space": true, "use_regex": true})",
+            R"({"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"})")
+            .starts_with("pre_tokenizer.pattern.Regex: this pattern is not known here"));
+  CHECK(bpe(R"("truncation": null)", R"("truncation": {"max_length": 0})") ==
+        "truncation.max_length: expected 1 to 2147483647, found 0");
+  const auto pieces = [](std::string_view from, std::string_view to) {
+    return what_is_wrong(with(small_word_piece, from, to));
+  };
+  CHECK(pieces(R"("[UNK]": 0)", R"("[unk]": 0)") ==
+        "model.unk_token: the token \"[UNK]\" is not in the vocabulary");
+  CHECK(pieces(R"(["[SEP]", 2])", R"(["[SEP]", 9])") ==
+        "post_processor.sep[1]: expected 0 to 3, found 9");
+}
+
+TEST_CASE("tokens that look like bytes are only what they say") {
+  // byte_fallback: "<0x-1>" and "<0x1FF>" are tokens like any other, and no byte.
+  const std::string odd = with(
+      with(small_bpe, R"("unk_token": null)", R"("unk_token": "c", "byte_fallback": true)"),
+      R"("Ġ": 2,)", R"("Ġ": 2, "<0x-1>": 7, "<0x1FF>": 8, "<0xff>": 9, "<0x>": 10, "<0xZZ>": 11,)");
+  const TextTokenizer tokenizer = simgr::io::try_parse_text_tokenizer(odd).value_or_raise();
+  CHECK(tokenizer.encode("\xFF").ids ==
+        std::vector<TokenId>{2, 5, 5, 5});  // U+FFFD has three bytes
+  CHECK(tokenizer.decode(std::vector<TokenId>{7, 8, 9, 10, 11}) == "<0x-1><0x1FF><0xff><0x><0xZZ>");
+}
+
+TEST_CASE("every cut of a file is an error, and none crashes") {
+  for (const std::string_view document : {small_bpe, small_word_piece}) {
+    for (std::size_t bytes = 0; bytes < document.rfind('}'); ++bytes) {
+      CHECK(!simgr::io::try_parse_text_tokenizer(document.substr(0, bytes)));
+    }
+  }
+}
+
+TEST_CASE("a file that is not there") {
+  CHECK_THROWS_AS(simgr::io::read_text_tokenizer("no/such/tokenizer.json"), simgr::IoError);
+}
