@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,6 +14,7 @@
 #include <simgr/data/json.hpp>
 #include <simgr/data/utf8.hpp>
 #include <simgr/io/json_fields.hpp>
+#include <simgr/io/tokenizer_steps.hpp>
 #include <simgr/text/text_tokenizer.hpp>
 
 namespace simgr::SIMGR_ABI::io {
@@ -24,7 +26,8 @@ class TokenizerJson {
 public:
   using Field = JsonFields::Field;
 
-  TokenizerJson(const data::JsonValue& root, const std::string& file) : json_(root, file) {}
+  TokenizerJson(const data::JsonValue& root, const std::string& file)
+      : json_(root, file), steps_(json_) {}
 
   Result<text::TextTokenizer> read() {
     const Field root = json_.root();
@@ -33,9 +36,7 @@ public:
     json_.expect(model && model.value->as_object() != nullptr, model, "an object");
     const Field post = json_.member(root, "post_processor");
     if (json_.ok()) {
-      read_normalizer(json_.member(root, "normalizer"));
-      read_splitter(json_.member(root, "pre_tokenizer"));
-      read_joiner(json_.member(root, "decoder"));
+      steps_.read();
       read_vocabulary(json_.member(model, "vocab"));
       read_added(json_.member(root, "added_tokens"));
       read_template(post);
@@ -50,100 +51,16 @@ public:
 private:
   using Tokens = std::vector<std::string>;
 
-  std::string type_of(const Field& field) { return json_.text(json_.member(field, "type")); }
-
-  void unknown(const Field& field, const std::string& type, std::string_view known) {
-    json_.fail(field, "the type " + data::in_quotes(type) + " is not known here; known are " +
-                          std::string(known));
-  }
-
-  /// Calls f(step) for the steps of a Sequence, whose list has that name, else for the field itself.
-  template <class F>
-  void for_each_step(const Field& field, std::string_view list, F&& f) {
-    if (!field || !json_.ok()) {
-      return;
-    }
-    const std::string type = type_of(field);
-    if (type != "Sequence") {
-      f(field, type);
-      return;
-    }
-    for (const Field& step : json_.list(json_.member(field, list))) {
-      for_each_step(step, list, f);  // not deeper than the document
-    }
-  }
-
-  void read_normalizer(const Field& field) {
-    for_each_step(field, "normalizers", [&](const Field& step, const std::string& type) {
-      if (type == "BertNormalizer") {
-        text::BertNormalizer bert;
-        bert.clean_text = json_.flag(step, "clean_text", true);
-        bert.handle_chinese_chars = json_.flag(step, "handle_chinese_chars", true);
-        bert.lowercase = json_.flag(step, "lowercase", true);
-        bert.strip_accents = json_.flag(step, "strip_accents", bert.lowercase);
-        normalizers_.push_back(bert);
-      } else if (type == "NFC" || type == "NFD") {
-        normalizers_.push_back(text::NormalForm{.composed = type == "NFC"});
-      } else {
-        unknown(step, type, "BertNormalizer, NFC and NFD");
-      }
-    });
-  }
-
-  void read_splitter(const Field& field) {
-    for_each_step(field, "pretokenizers", [&](const Field& step, const std::string& type) {
-      if (type == "BertPreTokenizer") {
-        splitters_.push_back(text::BertSplit{});
-      } else if (type == "Split") {
-        read_pattern(step);
-      } else if (type == "ByteLevel") {
-        byte_level_ = true;
-        if (json_.flag(step, "add_prefix_space", true)) {
-          splitters_.push_back(text::PrefixBlank{});
-        }
-        if (json_.flag(step, "use_regex", true)) {
-          splitters_.push_back(text::PatternSplit::gpt2());
-        }
-      } else {
-        unknown(step, type, "BertPreTokenizer, Split and ByteLevel");
-      }
-    });
-  }
-
-  void read_pattern(const Field& step) {
-    const Field regex = json_.member(json_.member(step, "pattern"), "Regex");
-    const auto split = text::known_pattern(json_.text(regex));
-    if (!split && json_.ok()) {
-      json_.fail(regex,
-                 "this pattern is not known here; known are those of GPT-2, Llama 3 and Qwen2");
-    }
-    const Field behavior = json_.member(step, "behavior");
-    if (json_.text(behavior) != "Isolated" || json_.flag(step, "invert", false)) {
-      json_.fail(behavior, "a pattern is known here where it is Isolated and not inverted");
-    }
-    splitters_.push_back(split.value_or(text::PatternSplit::gpt2()));
-  }
-
-  void read_joiner(const Field& field) {
-    for_each_step(field, "decoders", [&](const Field& step, const std::string& type) {
-      if (type == "WordPiece") {
-        joiners_.push_back(
-            text::JoinWordPieces{.continuing_prefix = json_.text(step, "prefix", "##"),
-                                 .cleanup = json_.flag(step, "cleanup", true)});
-      } else if (type == "ByteLevel") {
-        joiners_.push_back(text::JoinBytes{});
-      } else {
-        unknown(step, type, "WordPiece and ByteLevel");
-      }
-    });
-  }
-
   /// Ids are dense but for few: what a table by id takes stays in proportion to the file.
   static std::int64_t most_ids(std::size_t tokens) {
     return std::min<std::int64_t>(INT32_MAX, static_cast<std::int64_t>(tokens) * 4 + 1024);
   }
 
   void read_vocabulary(const Field& vocab) {
+    if (vocab && vocab.value->as_array() != nullptr) {
+      read_pieces(vocab);
+      return;
+    }
     const auto* object = vocab ? vocab.value->as_object() : nullptr;
     json_.expect(object != nullptr, vocab, "an object of tokens and ids");
     if (object == nullptr) {
@@ -170,6 +87,29 @@ private:
       vocabulary_[id] = member.key;
     }
     ids_ = index_of(vocabulary_);
+  }
+
+  /// A unigram model's list of pieces and their log-probabilities.
+  void read_pieces(const Field& vocab) {
+    const std::size_t count = vocab.value->as_array()->size();
+    for (std::size_t i = 0; i < count && json_.ok(); ++i) {
+      const Field field = json_.element(vocab, i);
+      const std::vector<Field> pair = json_.list(field);
+      json_.expect(pair.size() == 2, field, "a piece and its score");
+      if (json_.ok()) {
+        const auto score = pair[1].value->as_number();
+        json_.expect(score.has_value(), pair[1], "a number");
+        vocabulary_.push_back(json_.text(pair[0]));
+        scores_.push_back(score.value_or(0));
+      }
+    }
+    ids_ = index_of(vocabulary_);
+    for (std::size_t i = 0; i < vocabulary_.size() && json_.ok(); ++i) {
+      if (vocabulary_[i].empty() || ids_.find(vocabulary_[i]) != static_cast<text::TokenId>(i)) {
+        json_.fail(json_.element(vocab, i),
+                   "the piece " + data::in_quotes(vocabulary_[i]) + " is empty or stands twice");
+      }
+    }
   }
 
   void read_added(const Field& field) {
@@ -244,7 +184,7 @@ private:
 
   /// The ids before and behind one text.
   void read_template(const Field& field) {
-    for_each_step(field, "processors", [&](const Field& step, const std::string& type) {
+    steps_.for_each_step(field, "processors", [&](const Field& step, const std::string& type) {
       if (type == "TemplateProcessing") {
         bool seen = false;
         for (const Field& piece : json_.list(json_.member(step, "single"))) {
@@ -274,7 +214,8 @@ private:
           }
         }
       } else if (type != "ByteLevel") {  // which moves offsets alone
-        unknown(step, type, "TemplateProcessing, BertProcessing, RobertaProcessing and ByteLevel");
+        steps_.unknown(step, type,
+                       "TemplateProcessing, BertProcessing, RobertaProcessing and ByteLevel");
       }
     });
   }
@@ -287,7 +228,11 @@ private:
   }
 
   Result<text::TextTokenizer> read_model(const Field& model) {
-    const std::string type = type_of(model);
+    const std::string type = steps_.type_of(model);
+    if (type != "Unigram" && !scores_.empty()) {
+      json_.fail(json_.member(model, "vocab"),
+                 "expected an object of tokens and ids, found a list");
+    }
     if (type == "WordPiece") {
       text::WordPiece::Config config;
       config.continuing_prefix = json_.text(model, "continuing_subword_prefix", "##");
@@ -299,8 +244,35 @@ private:
     if (type == "BPE") {
       return read_byte_pairs(model);
     }
-    unknown(model, type, "WordPiece, BPE and Unigram");
+    if (type == "Unigram") {
+      return read_unigram(model);
+    }
+    steps_.unknown(model, type, "WordPiece, BPE and Unigram");
     return *json_.failure();
+  }
+
+  Result<text::TextTokenizer> read_unigram(const Field& model) {
+    const Field vocab = json_.member(model, "vocab");
+    json_.expect(vocab.value->as_array() != nullptr, vocab, "a list of pieces and scores");
+    text::Unigram::Config config;
+    const std::int64_t last = static_cast<std::int64_t>(vocabulary_.size()) - 1;
+    config.unknown =
+        static_cast<text::TokenId>(json_.integer(json_.member(model, "unk_id"), 0, last));
+    config.spells_bytes = json_.flag(model, "byte_fallback", false);
+    config.bytes = byte_tokens();
+    if (!json_.ok()) {
+      return *json_.failure();
+    }
+    return finish(text::Unigram(config, vocabulary_, std::move(scores_)));
+  }
+
+  /// The tokens that stand for a byte each, -1 where there is none.
+  std::array<text::TokenId, 256> byte_tokens() const {
+    std::array<text::TokenId, 256> ids{};
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      ids[byte] = ids_.find(text::byte_token(static_cast<unsigned char>(byte)));
+    }
+    return ids;
   }
 
   Result<text::TextTokenizer> read_byte_pairs(const Field& model) {
@@ -310,16 +282,14 @@ private:
       }
     }
     text::BytePairs::Config config;
-    config.byte_level = byte_level_;
+    config.byte_level = steps_.byte_level;
     config.whole_words = json_.flag(model, "ignore_merges", false);
     config.fuse_unknown = json_.flag(model, "fuse_unk", false);
     if (const Field unknown = json_.member(model, "unk_token")) {
       config.unknown = require_id(unknown, json_.text(unknown));
     }
     if (json_.flag(model, "byte_fallback", false)) {
-      for (std::size_t byte = 0; byte < 256; ++byte) {
-        config.bytes[byte] = ids_.find(text::byte_token(static_cast<unsigned char>(byte)));
-      }
+      config.bytes = byte_tokens();
     }
     std::vector<text::BytePairs::Merge> merges;
     for (const Field& field : json_.list(json_.member(model, "merges"))) {
@@ -353,10 +323,10 @@ private:
     if (!json_.ok()) {
       return *json_.failure();
     }
-    return text::TextTokenizer({.normalizers = std::move(normalizers_),
-                                .splitters = std::move(splitters_),
+    return text::TextTokenizer({.normalizers = std::move(steps_.normalizers),
+                                .splitters = std::move(steps_.splitters),
                                 .model = std::move(model),
-                                .joiners = std::move(joiners_),
+                                .joiners = std::move(steps_.joiners),
                                 .vocabulary = std::move(vocabulary_),
                                 .added = std::move(added_),
                                 .before = std::move(before_),
@@ -377,15 +347,13 @@ private:
   static constexpr std::size_t longest_added = 4096;
 
   JsonFields json_;
-  std::vector<text::Normalizer> normalizers_;
-  std::vector<text::Splitter> splitters_;
-  std::vector<text::Joiner> joiners_;
+  TokenizerSteps steps_;
   Tokens vocabulary_;
   std::vector<text::AddedToken> added_;
   text::TokenIndex ids_, added_ids_;
   std::vector<text::TokenId> before_, behind_;
   std::int64_t longest_ = 0;
-  bool byte_level_ = false;
+  std::vector<double> scores_;  // of a unigram model
 };
 
 }  // namespace detail

@@ -19,11 +19,15 @@
 #include <simgr/text/aligned_text.hpp>
 #include <simgr/text/bert_text.hpp>
 #include <simgr/text/byte_pairs.hpp>
+#include <simgr/text/character_map.hpp>
 #include <simgr/text/join_tokens.hpp>
+#include <simgr/text/metaspace.hpp>
 #include <simgr/text/normal_form.hpp>
 #include <simgr/text/pattern_split.hpp>
 #include <simgr/text/pre_tokens.hpp>
+#include <simgr/text/rewrite.hpp>
 #include <simgr/text/token_index.hpp>
+#include <simgr/text/unigram.hpp>
 #include <simgr/text/word_piece.hpp>
 
 namespace simgr::SIMGR_ABI::text {
@@ -33,10 +37,12 @@ namespace simgr::SIMGR_ABI::text {
 //   text ─► added tokens ─► normalisers ─► added tokens ─► splitters ─► model ─► template ─► ids
 //           (as written)                   (normalised)                                        │
 //   text ◄─ joiners ◄─ tokens ◄────────────────────────────────────────────────────────────────┘
-using Normalizer = std::variant<BertNormalizer, NormalForm>;
-using Splitter = std::variant<BertSplit, PatternSplit, PrefixBlank>;
-using TokenModel = std::variant<WordPiece, BytePairs>;
-using Joiner = std::variant<JoinWordPieces, JoinBytes>;
+using Normalizer = std::variant<BertNormalizer, NormalForm, CharacterMap, Lowercase, StripAccents,
+                                StripSpace, Prepend, Replace>;
+using Splitter = std::variant<BertSplit, PatternSplit, PrefixBlank, SpaceSplit, Metaspace>;
+using TokenModel = std::variant<WordPiece, BytePairs, Unigram>;
+using Joiner = std::variant<JoinWordPieces, JoinBytes, JoinMetaspace, JoinReplaced, JoinByteTokens,
+                            JoinAll, JoinStripped>;
 
 struct TextTokenizerParts {
   std::vector<Normalizer> normalizers{};
@@ -68,7 +74,8 @@ struct TextTokens {
 /// Texts to token ids and back. Const functions may run at the same time.
 ///
 /// Cost    linear in the text for a given vocabulary, but for sorting long runs of accents; see the models
-/// Errors  DataError for a text of 4 GiB or more, and for ids that are not in the vocabulary
+/// Errors  DataError for a text of 4 GiB or more, one that normalisers make absurdly long, and for ids
+///         that are not in the vocabulary
 class TextTokenizer {
 public:
   explicit TextTokenizer(TextTokenizerParts parts) : parts_(std::move(parts)) { index(); }
@@ -168,6 +175,8 @@ public:
   }
 
 private:
+  static constexpr std::size_t longest_growth = 16;  // published tables stay below 4
+
   void check(TokenId id) const {
     if (id < 0 || id >= vocabulary_size()) {
       raise(DataError("token id " + std::to_string(id) + " is not in the vocabulary of " +
@@ -183,6 +192,11 @@ private:
     AlignedCharacters characters = characters_of(text, offset);
     for (const Normalizer& normalizer : parts_.normalizers) {
       std::visit([&](const auto& step) { step(characters); }, normalizer);
+      if (characters.size() > text.size() * longest_growth + 4096) {
+        raise(DataError("the normalisers of this tokenizer make " + std::to_string(text.size()) +
+                        " bytes of text longer than " + std::to_string(longest_growth) +
+                        " times as long"));
+      }
     }
     return encoded(characters);
   }
