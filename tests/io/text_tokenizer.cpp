@@ -36,6 +36,33 @@ constexpr std::string_view small_word_piece = R"({
   "model": {"type": "WordPiece", "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "x": 3}}
 })";
 
+constexpr std::string_view small_unigram = R"({
+  "added_tokens": [{"id": 0, "content": "</s>", "special": true}],
+  "normalizer": {"type": "Sequence", "normalizers": [
+    {"type": "Precompiled", "precompiled_charsmap": "AAAAAA=="},
+    {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]},
+  "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"},
+    {"type": "Metaspace", "replacement": "▁", "add_prefix_space": true}]},
+  "post_processor": {"type": "TemplateProcessing",
+    "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+    "special_tokens": {"</s>": {"id": "</s>", "ids": [0], "tokens": ["</s>"]}}},
+  "decoder": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": true},
+  "model": {"type": "Unigram", "unk_id": 1, "vocab": [["</s>", 0.0], ["<unk>", 0.0], ["▁", -2.5],
+    ["▁the", -3], ["▁cat", -4.25], ["s", -3.5], ["a", -5.0], ["t", -5.0], ["▁c", -4.0], ["at", -1.0]]}
+})";
+
+constexpr std::string_view small_llama2 = R"({
+  "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"},
+    {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
+  "pre_tokenizer": null,
+  "decoder": {"type": "Sequence", "decoders": [
+    {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
+    {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+  "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
+    "vocab": {"<unk>": 0, "<0xC3>": 1, "<0xA9>": 2, "▁": 3, "a": 4, "b": 5, "ab": 6, "▁ab": 7, "<0x-1>": 8},
+    "merges": [["a", "b"], ["▁", "ab"]]}
+})";
+
 std::string with(std::string_view document, std::string_view from, std::string_view to) {
   std::string changed(document);
   const std::size_t at = changed.find(from);
@@ -69,6 +96,21 @@ TEST_CASE("small tokenizers are read whole") {
   const TextTokenizer pieces =
       simgr::io::try_parse_text_tokenizer(small_word_piece).value_or_raise();
   CHECK(pieces.encode("X y", {.special_tokens = true}).ids == std::vector<TokenId>{1, 3, 0, 2});
+}
+
+TEST_CASE("models of SentencePiece's kinds are read whole") {
+  using Ids = std::vector<TokenId>;
+  const TextTokenizer unigram = simgr::io::try_parse_text_tokenizer(small_unigram).value_or_raise();
+  const auto tokens = unigram.encode("the  cats ünd", {.special_tokens = true});
+  CHECK(tokens.ids == Ids{3, 4, 5, 2, 1, 0});
+  CHECK(tokens.sources[2] == simgr::text::TextSpan{8, 9});
+  CHECK(tokens.sources[4] == simgr::text::TextSpan{10, 14});
+  CHECK(unigram.decode(tokens.ids, true) == "the cats <unk>");
+
+  const TextTokenizer llama = simgr::io::try_parse_text_tokenizer(small_llama2).value_or_raise();
+  CHECK(llama.encode("ab ab é中").ids == Ids{7, 7, 3, 1, 2, 0});
+  CHECK(llama.decode(Ids{7, 7, 3, 1, 2}) == "ab ab é");
+  CHECK(llama.decode(Ids{1, 4, 8}) == "\uFFFDa<0x-1>");
 }
 
 TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field") {
@@ -127,6 +169,52 @@ TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field
         "model.unk_token: the token \"[UNK]\" is not in the vocabulary");
   CHECK(pieces(R"(["[SEP]", 2])", R"(["[SEP]", 9])") ==
         "post_processor.sep[1]: expected 0 to 3, found 9");
+  const auto unigram = [](std::string_view from, std::string_view to) {
+    return what_is_wrong(with(small_unigram, from, to));
+  };
+  CHECK(unigram(R"("unk_id": 1)", R"("unk_id": 10)") == "model.unk_id: expected 0 to 9, found 10");
+  CHECK(unigram(R"("unk_id": 1)", R"("unk_id": null)") ==
+        "model.unk_id: expected an integer, found nothing");
+  CHECK(unigram(R"(["s", -3.5])", R"(["a", -3.5])") ==
+        "model.vocab[6]: the piece \"a\" is empty or stands twice");
+  CHECK(unigram(R"(["s", -3.5])", R"(["s"])") ==
+        "model.vocab[5]: expected a piece and its score, found array");
+  CHECK(unigram(R"(["s", -3.5])", R"(["s", "1"])") ==
+        "model.vocab[5][1]: expected a number, found text");
+  CHECK(unigram(R"("type": "Unigram")", R"("type": "BPE")") ==
+        "model.vocab: expected an object of tokens and ids, found a list");
+  CHECK(unigram("AAAAAA==", "AAAAAA=") ==
+        "normalizer.normalizers[0].precompiled_charsmap: not base64");
+  CHECK(unigram("AAAAAA==", "CAAAAAAA") ==
+        "normalizer.normalizers[0].precompiled_charsmap: the sizes of the table disagree");
+  CHECK(unigram(R"(" {2,}")", R"("(x+x+)+y")")
+            .starts_with("normalizer.normalizers[1].pattern.Regex: known here is"));
+  CHECK(unigram(R"("replacement": "▁")", R"("replacement": "")")
+            .starts_with("pre_tokenizer.pretokenizers[1].replacement: expected a character"));
+  CHECK(what_is_wrong(with(small_llama2, R"("content": "▁")",
+                           "\"content\": \"" + std::string(65, 'x') + "\"")) ==
+        "normalizer.normalizers[1].content: expected at most 64 bytes, found 65");
+  CHECK(what_is_wrong(with(small_unigram, R"("model": {"type": "Unigram", "unk_id": 1, "vocab": [)",
+                           R"("model": {"type": "Unigram", "unk_id": 1, "vocab": {}, "x": [)")) ==
+        "model.vocab: expected a list of pieces and scores, found object");
+}
+
+TEST_CASE("normalisers that let a text grow without bound are stopped") {
+  std::string document(small_llama2);
+  std::string steps;
+  for (int i = 0; i < 12; ++i) {
+    steps += R"({"type": "Replace", "pattern": {"String": "a"}, "content": ")" +
+             std::string(64, 'a') + "\"},";
+  }
+  const TextTokenizer tokenizer =
+      simgr::io::try_parse_text_tokenizer(
+          with(document, R"({"type": "Prepend")", steps + R"({"type": "Prepend")"))
+          .value_or_raise();
+  CHECK_THROWS_WITH_AS(
+      tokenizer.encode("aaaa"),
+      "the normalisers of this tokenizer make 4 bytes of text longer than 16 times "
+      "as long",
+      simgr::DataError);
 }
 
 TEST_CASE("tokens that look like bytes are only what they say") {
@@ -141,7 +229,8 @@ TEST_CASE("tokens that look like bytes are only what they say") {
 }
 
 TEST_CASE("every cut of a file is an error, and none crashes") {
-  for (const std::string_view document : {small_bpe, small_word_piece}) {
+  for (const std::string_view document :
+       {small_bpe, small_word_piece, small_unigram, small_llama2}) {
     for (std::size_t bytes = 0; bytes < document.rfind('}'); ++bytes) {
       CHECK(!simgr::io::try_parse_text_tokenizer(document.substr(0, bytes)));
     }
