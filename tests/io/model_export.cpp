@@ -8,16 +8,15 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <io/model_tables.hpp>
 #include <support/shared_folder.hpp>
 #include <support/temporary_folder.hpp>
 
 #include <simgr/io/model_config.hpp>
+#include <simgr/io/model_layout.hpp>
 
 namespace {
 
 using namespace simgr;
-using simgr_test::table_of;
 using simgr_test::TemporaryFolder;
 
 const std::string export_config = R"({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"],
@@ -75,7 +74,7 @@ TEST_CASE("what is exported reads back, in the layout of its source") {
   const TemporaryFolder source, target;
   write_gpt2(source);
   const auto facts = io::read_model_config(source.file("config.json"));
-  const ParameterTable table = table_of(facts);
+  const ParameterTable table = io::model_layout(facts);
   const std::vector<float> block = counted(table);
   const io::ModelFolder files = io::ModelFolder::open(source.path().string());
   io::save_model_folder(target.file("new/folder"), files, facts, table, block);
@@ -106,7 +105,7 @@ TEST_CASE("BF16 and added tokens: the config says so") {
   const TemporaryFolder source, target;
   write_gpt2(source);
   const auto facts = io::read_model_config(source.file("config.json"));
-  const ParameterTable table = table_of(facts, "lm.", 2);
+  const ParameterTable table = io::model_layout(facts, {"lm.", 2});
   const std::vector<float> block = counted(table, 0.5f);
   const io::ModelFolder files = io::ModelFolder::open(source.path().string());
   const io::ExportOptions options{{"lm.", 2}, io::Dtype::bf16};
@@ -120,7 +119,7 @@ TEST_CASE("BF16 and added tokens: the config says so") {
   const io::ModelFolder saved = io::ModelFolder::open(target.path().string());
   CHECK(saved.find("wte.weight")->shape == std::vector<Index>{7, 8});
   CHECK(saved.find("wte.weight")->dtype == io::Dtype::bf16);
-  const ParameterTable bare = table_of(grown);
+  const ParameterTable bare = io::model_layout(grown);
   std::vector<float> back(block.size());
   io::load_parameters(saved, grown, bare, std::span<float>(back));
   for (const TensorEntry& tensor : bare.tensors) {
@@ -136,12 +135,14 @@ TEST_CASE("an export that would lose or mix something is refused before the disk
   write_gpt2(source);
   const auto facts = io::read_model_config(source.file("config.json"));
   const io::ModelFolder files = io::ModelFolder::open(source.path().string());
-  simgr_test::Layout more{table_of(facts)};
-  more.add("blocks.0.up.base.weight", {32, 8});
-  more.add("blocks.0.up.a", {2, 8});
-  std::erase_if(more.table.tensors,
-                [](const TensorEntry& tensor) { return tensor.name == "blocks.0.up.weight"; });
-  const ParameterTable adapted = more.done();
+  ParameterTable adapted = io::model_layout(facts);
+  for (TensorEntry& tensor : adapted.tensors) {
+    if (tensor.name == "blocks.0.up.weight") {
+      tensor.name = "blocks.0.up.base.weight";
+    }
+  }
+  adapted.tensors.push_back({"blocks.0.up.a", {2, 8}, adapted.block_size, 16, {}});
+  adapted.block_size += 16;
   const auto refused =
       io::try_save_model_folder(target.path().string(), files, facts, adapted, counted(adapted));
   REQUIRE(refused);
@@ -149,7 +150,7 @@ TEST_CASE("an export that would lose or mix something is refused before the disk
         std::string::npos);
   CHECK(target.entries() == 0);
   simgr_test::write_bytes(target.file("model.safetensors.index.json"), "{}");
-  const ParameterTable table = table_of(facts);
+  const ParameterTable table = io::model_layout(facts);
   const auto mixed =
       io::try_save_model_folder(target.path().string(), files, facts, table, counted(table));
   REQUIRE(mixed);
@@ -172,7 +173,7 @@ TEST_SUITE("golden") {
       const auto path = entry.path().parent_path();
       CAPTURE(path.string());
       const auto facts = io::read_model_config(entry.path().string());
-      const ParameterTable table = table_of(facts);
+      const ParameterTable table = io::model_layout(facts);
       const io::ModelFolder files = io::ModelFolder::open(path.string());
       std::vector<float> block(static_cast<std::size_t>(table.block_size));
       io::load_parameters(files, facts, table, std::span<float>(block));

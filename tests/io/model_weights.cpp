@@ -8,17 +8,16 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <io/model_tables.hpp>
 #include <support/shared_folder.hpp>
 #include <support/temporary_folder.hpp>
 
 #include <simgr/io/model_config.hpp>
+#include <simgr/io/model_layout.hpp>
 #include <simgr/io/safetensors_writer.hpp>
 
 namespace {
 
 using namespace simgr;
-using simgr_test::table_of;
 using simgr_test::TemporaryFolder;
 
 io::LanguageModelFacts small_facts(io::LanguageFamily family) {
@@ -38,6 +37,13 @@ io::LanguageModelFacts small_facts(io::LanguageFamily family) {
   facts.farthest = 8;
   facts.token_types = 2;
   return facts;
+}
+
+void append_tensor(ParameterTable& table, const std::string& name, std::vector<Index> shape) {
+  Index size = 1;
+  for (const Index extent : shape) { size *= extent; }
+  table.tensors.push_back({name, std::move(shape), table.block_size, size, {}});
+  table.block_size += (size + 15) / 16 * 16;
 }
 
 /// Tensors that a file shall have, each element another number.
@@ -125,7 +131,7 @@ std::string load_refusal(const io::ModelFolder& folder, const io::LanguageModelF
 TEST_CASE("weights of a rotary decoder, with and without the prefix") {
   const TemporaryFolder folder;
   const io::LanguageModelFacts facts = small_facts(io::LanguageFamily::qwen2);
-  const ParameterTable table = table_of(facts);
+  const ParameterTable table = io::model_layout(facts);
   for (const std::string prefix : {"model.", ""}) {
     const io::ModelFolder files = qwen2_file(prefix).write(folder);
     std::vector<float> block(static_cast<std::size_t>(table.block_size));
@@ -156,10 +162,8 @@ TEST_CASE("weights of a rotary decoder, with and without the prefix") {
 TEST_CASE("a model under a prefix, with tokens of its own, adapters and other parts") {
   const TemporaryFolder folder;
   const io::LanguageModelFacts facts = small_facts(io::LanguageFamily::qwen2);
-  ParameterTable table = table_of<Lora<Linear>>(facts, "encoder.", 3);
-  simgr_test::Layout more{table};
-  more.add("pooler.own", 4);
-  table = more.done();
+  ParameterTable table = io::model_layout<Lora<Linear>>(facts, {"encoder.", 3});
+  append_tensor(table, "pooler.own", {4});
   const io::ModelFolder files = qwen2_file().write(folder);
   std::vector<float> block(static_cast<std::size_t>(table.block_size), -1);
   const io::WeightOptions options{"encoder.", 3};
@@ -183,7 +187,7 @@ TEST_CASE("GPT-2's matrices are turned, BERT's and T5's are stacked") {
   const TemporaryFolder folder;
   {
     const io::LanguageModelFacts facts = small_facts(io::LanguageFamily::gpt2);
-    const ParameterTable table = table_of(facts);
+    const ParameterTable table = io::model_layout(facts);
     PublishedFile file;
     file.add("wte.weight", {5, 8});
     file.add("wpe.weight", {7, 8});
@@ -220,8 +224,9 @@ TEST_CASE("GPT-2's matrices are turned, BERT's and T5's are stacked") {
     CHECK(equal(of(table, block, "blocks.1.up.bias"), published(files, "h.1.mlp.c_fc.bias")));
   }
   {
-    const io::LanguageModelFacts facts = small_facts(io::LanguageFamily::bert);
-    ParameterTable table = table_of(facts);
+    io::LanguageModelFacts facts = small_facts(io::LanguageFamily::bert);
+    facts.head = io::LanguageHead::none;
+    const ParameterTable table = io::model_layout(facts);
     PublishedFile file;
     file.add("embeddings.position_ids", {1, 7});
     file.add("embeddings.word_embeddings.weight", {5, 8});
@@ -264,7 +269,7 @@ TEST_CASE("GPT-2's matrices are turned, BERT's and T5's are stacked") {
 TEST_CASE("everything that does not fit is in one error, and nothing is written") {
   const TemporaryFolder folder;
   const io::LanguageModelFacts facts = small_facts(io::LanguageFamily::qwen2);
-  const ParameterTable table = table_of(facts);
+  const ParameterTable table = io::model_layout(facts);
   PublishedFile file;
   file.add("model.embed_tokens.weight", {6, 8});
   file.add("model.layers.0.self_attn.rotary_emb.inv_freq", {2});
@@ -293,9 +298,9 @@ TEST_CASE("everything that does not fit is in one error, and nothing is written"
   CHECK(longer.find("12 tensors do not match the model: model.layers.2.input_layernorm.weight: not "
                     "expected") != std::string::npos);
   // A tensor of ours that no file has.
-  simgr_test::Layout more{table};
-  more.add("blocks.0.invented", 4);
-  CHECK(load_refusal(qwen2_file().write(folder), facts, more.done())
+  ParameterTable more = table;
+  append_tensor(more, "blocks.0.invented", {4});
+  CHECK(load_refusal(qwen2_file().write(folder), facts, more)
             .find("blocks.0.invented: no file of qwen2 has such a tensor") != std::string::npos);
 }
 
@@ -303,7 +308,7 @@ TEST_CASE("a part is read as a whole or not at all") {
   const TemporaryFolder folder;
   io::LanguageModelFacts facts = small_facts(io::LanguageFamily::t5);
   facts.decoder_layers = 2;
-  const ParameterTable both = table_of(facts);
+  const ParameterTable both = io::model_layout(facts);
   const auto names_of_table = [](const io::LanguageModelFacts& shape, const ParameterTable& table) {
     PublishedFile file;
     for (const TensorEntry& tensor : table.tensors) {
@@ -324,7 +329,7 @@ TEST_CASE("a part is read as a whole or not at all") {
   const io::ModelFolder files = names_of_table(facts, both).write(folder);
   io::LanguageModelFacts encoder = facts;
   encoder.decoder_layers = 0;
-  const ParameterTable reader = table_of(encoder);
+  const ParameterTable reader = io::model_layout(encoder);
   std::vector<float> block(static_cast<std::size_t>(reader.block_size));
   io::load_parameters(files, encoder, reader, std::span<float>(block));
   const auto key_value = of(reader, block, "encoder.blocks.1.self.key_value.weight");
@@ -334,14 +339,14 @@ TEST_CASE("a part is read as a whole or not at all") {
               published(files, "encoder.block.1.layer.0.SelfAttention.v.weight")));
   io::LanguageModelFacts shorter = facts;
   shorter.decoder_layers = 1;
-  CHECK(load_refusal(files, shorter, table_of(shorter))
+  CHECK(load_refusal(files, shorter, io::model_layout(shorter))
             .find("decoder.block.1.layer.0.layer_norm.weight: not expected") != std::string::npos);
 }
 
 TEST_CASE("what is not finite is refused, in every type") {
   const TemporaryFolder folder;
   const io::LanguageModelFacts facts = small_facts(io::LanguageFamily::qwen2);
-  const ParameterTable table = table_of(facts);
+  const ParameterTable table = io::model_layout(facts);
   const float bad[] = {std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity(),
                        std::numeric_limits<float>::quiet_NaN()};
@@ -383,7 +388,7 @@ TEST_SUITE("golden") {
         continue;
       }
       const auto facts = io::read_model_config((entry.path() / "config.json").string());
-      const ParameterTable table = table_of(facts);
+      const ParameterTable table = io::model_layout(facts);
       std::vector<double> first;
       std::vector<std::filesystem::path> sources{entry.path()};
       for (const auto& file : std::filesystem::directory_iterator(entry.path())) {
