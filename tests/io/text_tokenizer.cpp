@@ -98,9 +98,11 @@ TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field
   CHECK(bpe(R"("a b")", R"("a c")") == "model.merges[0]: the token \"ac\" is not in model.vocab");
   CHECK(bpe(R"("a b")", R"("ab")").starts_with("model.merges[0]: expected two tokens"));
   CHECK(bpe(R"("a b")", R"(" ab")").starts_with("model.merges[0]: expected two tokens"));
-  CHECK(bpe(R"(["Ġ", "ab"])", R"(["Ġ"])") == "model.merges[1]: expected two tokens, found array");
-  CHECK(bpe(R"(["Ġ", "ab"])", R"(["Ġ", 7])") == "model.merges[1][1]: expected text, found integer");
-  CHECK(bpe(R"(["Ġ", "ab"])", "7") == "model.merges[1]: expected a list, found integer");
+  CHECK(bpe(R"(["Ġ", "ab"])", R"(["Ġ"])").starts_with("model.merges[1]: expected two tokens"));
+  CHECK(bpe(R"(["Ġ", "ab"])", R"(["Ġ", 7])").starts_with("model.merges[1]: expected two tokens"));
+  CHECK(bpe(R"(["Ġ", "ab"])", "7").starts_with("model.merges[1]: expected two tokens"));
+  CHECK(bpe(R"("merges")", R"("merged")") ==
+        "model.merges: expected a list of pairs of tokens, found nothing");
   CHECK(bpe(R"("id": 6)", R"("id": 5)") ==
         "added_tokens[0].id: the id 5 is that of \"c\" in the vocabulary");
   CHECK(bpe(R"("id": 6)", R"("id": 70000)").starts_with("added_tokens[0].id: expected 0 to"));

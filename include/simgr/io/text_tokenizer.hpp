@@ -69,18 +69,22 @@ private:
     const std::int64_t most = most_ids(object->size());
     std::vector<bool> taken;
     for (const data::JsonMember& member : *object) {
-      const Field field{&member.value, "model.vocab[" + data::in_quotes(member.key) + "]"};
-      const auto id = static_cast<std::size_t>(json_.integer(field, 0, most - 1));
-      if (!json_.ok()) {
+      const auto field = [&] {
+        return Field{&member.value, "model.vocab[" + data::in_quotes(member.key) + "]"};
+      };
+      const std::int64_t found = member.value.as_integer().value_or(-1);
+      if (found < 0 || found >= most) {
+        json_.integer(field(), 0, most - 1);
         return;
       }
+      const auto id = static_cast<std::size_t>(found);
       if (id >= vocabulary_.size()) {
         vocabulary_.resize(id + 1);
         taken.resize(id + 1);
       }
       if (taken[id]) {
-        json_.fail(field, "the id " + std::to_string(id) + " is also that of " +
-                              data::in_quotes(vocabulary_[id]));
+        json_.fail(field(), "the id " + std::to_string(id) + " is also that of " +
+                                data::in_quotes(vocabulary_[id]));
         return;
       }
       taken[id] = true;
@@ -170,14 +174,6 @@ private:
     const text::TokenId id = id_of(token);
     if (id < 0) {
       json_.fail(field, "the token " + data::in_quotes(token) + " is not in the vocabulary");
-    }
-    return id;
-  }
-
-  text::TokenId require_model_id(const Field& field, const std::string& token) {
-    const text::TokenId id = ids_.find(token);
-    if (id < 0) {
-      json_.fail(field, "the token " + data::in_quotes(token) + " is not in model.vocab");
     }
     return id;
   }
@@ -291,32 +287,45 @@ private:
     if (json_.flag(model, "byte_fallback", false)) {
       config.bytes = byte_tokens();
     }
+    std::vector<text::BytePairs::Merge> merges = read_merges(json_.member(model, "merges"));
+    return finish(text::BytePairs(config, vocabulary_, std::move(merges)));
+  }
+
+  std::vector<text::BytePairs::Merge> read_merges(const Field& list) {
     std::vector<text::BytePairs::Merge> merges;
-    for (const Field& field : json_.list(json_.member(model, "merges"))) {
-      std::string left, right;
-      if (const std::string* both = field.value->as_text()) {
-        const std::size_t blank = both->find(' ');
-        left = both->substr(0, blank);
-        right = blank != std::string::npos ? both->substr(blank + 1) : "";
-      } else {
-        const std::vector<Field> pair = json_.list(field);
-        json_.expect(pair.size() == 2, field, "two tokens");
-        left = json_.ok() ? json_.text(pair[0]) : "";
-        right = json_.ok() ? json_.text(pair[1]) : "";
-      }
-      if (json_.ok() && (left.empty() || right.empty())) {
-        json_.fail(field, "expected two tokens and one blank between them");
-      }
-      text::BytePairs::Merge merge{};
-      merge.left = require_model_id(field, left);
-      merge.right = require_model_id(field, right);
-      merge.whole = require_model_id(field, left + right);
-      if (!json_.ok()) {
+    const auto* array = list ? list.value->as_array() : nullptr;
+    json_.expect(array != nullptr, list, "a list of pairs of tokens");
+    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
+      const auto [left, right] = parts_of((*array)[i]);
+      const std::string whole = std::string(left) + std::string(right);
+      const text::BytePairs::Merge merge{ids_.find(left), ids_.find(right), ids_.find(whole)};
+      const bool known = merge.left >= 0 && merge.right >= 0 && merge.whole >= 0;
+      if (left.empty() || right.empty() || !known) {
+        const std::string_view missing = merge.left < 0 ? left : merge.right < 0 ? right : whole;
+        json_.fail(json_.element(list, i),
+                   left.empty() || right.empty()
+                       ? "expected two tokens, in a list or with one blank between them"
+                       : "the token " + data::in_quotes(missing) + " is not in model.vocab");
         break;
       }
       merges.push_back(merge);
     }
-    return finish(text::BytePairs(config, vocabulary_, std::move(merges)));
+    return merges;
+  }
+  /// The two tokens of a merge, "a b" or ["a", "b"]; empty ones where it is neither.
+  static std::pair<std::string_view, std::string_view> parts_of(const data::JsonValue& merge) {
+    if (const std::string* both = merge.as_text()) {
+      const std::size_t blank = both->find(' ');
+      const std::string_view all = *both;
+      return {all.substr(0, blank), blank < all.size() ? all.substr(blank + 1) : ""};
+    }
+    const auto* pair = merge.as_array();
+    if (pair == nullptr || pair->size() != 2) {
+      return {};
+    }
+    const std::string *left = (*pair)[0].as_text(), *right = (*pair)[1].as_text();
+    return {left != nullptr ? std::string_view(*left) : "",
+            right != nullptr ? std::string_view(*right) : ""};
   }
 
   Result<text::TextTokenizer> finish(text::TokenModel model) {

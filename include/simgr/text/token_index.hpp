@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,11 +34,23 @@ public:
   TokenIndex() = default;
   /// Copies the tokens. Of equal ones, the first counts.
   explicit TokenIndex(std::vector<Entry> entries) {
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const Entry& a, const Entry& b) { return a.token < b.token; });
-    entries.erase(std::unique(entries.begin(), entries.end(),
-                              [](const Entry& a, const Entry& b) { return a.token == b.token; }),
-                  entries.end());
+    struct Keyed {
+      std::uint64_t key;
+      Entry entry;
+    };
+    std::vector<Keyed> order;
+    order.reserve(entries.size());
+    for (const Entry& entry : entries) { order.push_back({key_of(entry.token), entry}); }
+    std::stable_sort(order.begin(), order.end(), [](const Keyed& a, const Keyed& b) {
+      return a.key != b.key ? a.key < b.key : a.entry.token < b.entry.token;
+    });
+    entries.clear();
+    for (const Keyed& keyed : order) {
+      if (entries.empty() || entries.back().token != keyed.entry.token) {
+        entries.push_back(keyed.entry);
+        keys_.push_back(keyed.key);
+      }
+    }
     std::size_t bytes = 0;
     for (const Entry& entry : entries) { bytes += entry.token.size(); }
     bytes_.reserve(bytes);
@@ -65,10 +77,12 @@ public:
     if (wanted.empty()) {
       return !ids_.empty() && token(0).empty() ? ids_[0] : -1;
     }
+    const std::uint64_t key = key_of(wanted);
     auto [low, high] = with_first_byte(wanted[0]);
     while (low < high) {
       const std::size_t middle = low + (high - low) / 2;
-      const int order = token(middle).compare(wanted);
+      const int order =
+          keys_[middle] != key ? (keys_[middle] < key ? -1 : 1) : token(middle).compare(wanted);
       if (order == 0) {
         return ids_[middle];
       }
@@ -130,7 +144,17 @@ private:
     return low;
   }
 
+  /// The first eight bytes as a number: where two differ, they are in the order of the tokens.
+  static std::uint64_t key_of(std::string_view token) noexcept {
+    std::uint64_t key = 0;
+    for (std::size_t i = 0; i < 8; ++i) {
+      key = key << 8 | (i < token.size() ? static_cast<unsigned char>(token[i]) : 0);
+    }
+    return key;
+  }
+
   std::string bytes_;
+  std::vector<std::uint64_t> keys_;
   std::vector<std::size_t> begins_;
   std::vector<TokenId> ids_;
   std::array<std::size_t, 257> first_{};
