@@ -33,6 +33,7 @@
 #include <simgr/text/normal_form.hpp>
 #include <simgr/text/pattern_split.hpp>
 #include <simgr/text/pre_tokens.hpp>
+#include <simgr/text/prompt_template.hpp>
 #include <simgr/text/rewrite.hpp>
 #include <simgr/text/text_tokenizer.hpp>
 #include <simgr/text/token_index.hpp>
