@@ -99,7 +99,13 @@ struct QuickstartOptions {
 };
 void quickstart(const QuickstartOptions& options);
 
-void inspect(const std::string& file);
+struct InspectOptions {
+  std::string path;                         // a model file, or a checkpoint folder
+  Index texts = 4, tokens = 128, rank = 8;  // of a training step of a checkpoint
+};
+void inspect(const InspectOptions& options);
+/// Of a published checkpoint.
+void inspect_folder(const InspectOptions& options);
 
 /// Prints every name that `--set` takes for this model, with default, range and meaning.
 void list_settings(const std::string& model);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -70,7 +71,11 @@ bool print_file(const std::string& file) {
 
 }  // namespace
 
-void inspect(const std::string& file) {
+void inspect(const InspectOptions& options) {
+  const std::string& file = options.path;
+  if (std::filesystem::is_directory(file)) {
+    return inspect_folder(options);
+  }
   if (!print_file(file)) {
     std::printf("this program does not have a model of its type and cannot serve it\n");
     return;

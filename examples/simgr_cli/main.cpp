@@ -373,6 +373,32 @@ void require_command(const CLI::App& app, int argc, char** argv) {
   }
 }
 
+void add_inspect(CLI::App& app, InspectOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("inspect", "what a model file or a published checkpoint holds");
+  command->add_option("FILE", options.path, "a model file, or the folder of a checkpoint")
+      ->required()
+      ->type_name("");
+  const CLI::Range some(1, 1 << 24);
+  command->add_option("--texts", options.texts, "of a checkpoint: texts of a training step")
+      ->check(some)
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--tokens", options.tokens, "tokens of each")
+      ->check(some)
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--rank", options.rank, "of adapters")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("N")
+      ->capture_default_str();
+  command->footer(
+      "Of a checkpoint (config.json and safetensors, as published) it says what model it "
+      "is, how many\nparameters it has, and what memory serving and training need. "
+      "Weights are not read.");
+  command->callback([&options] { inspect(options); });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Recommendation by similarity ranking: train, evaluate and serve from the command "
                "line.",
@@ -414,10 +440,8 @@ int run(int argc, char** argv) {
   AnalyseOptions analyse_options;
   add_analyse(app, analyse_options);
 
-  std::string inspected;
-  CLI::App* inspect_command = app.add_subcommand("inspect", "what a model file holds");
-  inspect_command->add_option("FILE", inspected, "a model file")->required()->type_name("");
-  inspect_command->callback([&] { inspect(inspected); });
+  InspectOptions inspect_options;
+  add_inspect(app, inspect_options);
 
   std::string listed;
   CLI::App* settings_command =
