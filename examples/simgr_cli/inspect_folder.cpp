@@ -8,9 +8,10 @@
 
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_layout.hpp>
+#include <simgr/io/model_memory.hpp>
 
 // What a published checkpoint is and what memory it will need, from its headers alone: no weight is
-// read. Sums of what layers keep follow their Cache structs.
+// read.
 
 namespace simgr_cli {
 
@@ -94,18 +95,6 @@ double adapter_weights(const simgr::ParameterTable& table, Index rank) {
   return weights;
 }
 
-/// Floats that the blocks keep of one token of a text for their backward passes.
-double states_of_token(const LanguageModelFacts& facts, Index length) {
-  const Index heads = facts.heads * facts.head_width;
-  const Index keys_and_values = 2 * facts.key_value_heads * facts.head_width;
-  const Index net = (facts.gated ? 4 : 2) * facts.inner;
-  const Index block = 4 * facts.width + 2 * heads + keys_and_values + net +
-                      facts.heads * length;  // two norms, two sums
-  const Index memory = heads + keys_and_values + 2 * facts.width + facts.heads * length;
-  return static_cast<double>(block * (facts.layers + facts.decoder_layers) +
-                             memory * facts.decoder_layers);
-}
-
 void print_memory(const LanguageModelFacts& facts, const simgr::ParameterTable& table,
                   double stored, const InspectOptions& options) {
   constexpr double number = sizeof(float);
@@ -118,7 +107,7 @@ void print_memory(const LanguageModelFacts& facts, const simgr::ParameterTable& 
     std::printf("; %s a token for keys and values", bytes_text(number * kept).c_str());
   }
   const double tokens = static_cast<double>(options.texts * options.tokens);
-  const double states = number * tokens * states_of_token(facts, options.tokens);
+  const double states = number * tokens * simgr::io::numbers_in_training(facts, options.tokens);
   const double adapters = adapter_weights(table, options.rank);
   std::printf("\nto train on %td texts of %td tokens:\n", options.texts, options.tokens);
   std::printf("  all weights: %s of weights, gradients and two moments, and about %s of states\n",

@@ -14,6 +14,7 @@
 #include <simgr/io/model_export.hpp>
 #include <simgr/io/model_folder.hpp>
 #include <simgr/io/model_layout.hpp>
+#include <simgr/io/model_memory.hpp>
 #include <simgr/io/model_weights.hpp>
 #include <simgr/io/tensor_names.hpp>
 #include <simgr/io/tensor_plan.hpp>
