@@ -38,7 +38,7 @@ inline std::optional<std::string> decode_base64(std::string_view text) {
       for (const int shift : {16, 8, 0}) { bytes += static_cast<char>(bits >> shift & 0xFF); }
     }
   }
-  bytes.resize(bytes.size() - padding);
+  for (std::size_t i = 0; i < padding; ++i) { bytes.pop_back(); }
   return bytes;
 }
 
