@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/text/normal_form.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,27 @@ TEST_CASE("canonical decomposition and composition") {
   CHECK(nfc("\u0301") == "\u0301");
   CHECK(nfc("") == "");
   CHECK(nfc("\U0001D15E") == "\U0001D157\U0001D165");
+}
+
+TEST_CASE("long runs of marks are in the order of their classes, equal ones as they stood") {
+  const std::u32string marks =
+      U"\u0301\u0327\u0323\u0308\u0345\u0334\u05B0\u0F71";  // seven classes
+  AlignedCharacters characters = {{U'x', {}}};
+  std::uint32_t random = 1;
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    random = random * 1664525 + 1013904223;
+    characters.push_back({marks[random >> 29], {i, i + 1}});
+  }
+  AlignedCharacters expected = characters;
+  std::stable_sort(expected.begin() + 1, expected.end(), [](const auto& a, const auto& b) {
+    return detail::combining_class(a.value) < detail::combining_class(b.value);
+  });
+  decompose(characters);
+  REQUIRE(characters.size() == expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CHECK(characters[i].value == expected[i].value);
+    CHECK(characters[i].source == expected[i].source);
+  }
 }
 
 TEST_CASE("a composed character comes from all its parts") {

@@ -105,12 +105,19 @@ inline AlignedCharacters characters_of(std::string_view text, std::uint32_t begi
 }
 
 inline AlignedText encoded(const AlignedCharacters& characters) {
+  std::size_t bytes = 0;
+  for (const AlignedCharacter& character : characters) {
+    const char32_t c = character.value;
+    bytes += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+  }
   AlignedText encoded;
-  encoded.text.reserve(characters.size());
-  encoded.sources.reserve(characters.size());
+  encoded.text.reserve(bytes);
+  encoded.sources.reserve(bytes);
   for (const AlignedCharacter& character : characters) {
     append_utf8(encoded.text, character.value);
-    encoded.sources.resize(encoded.text.size(), character.source);
+    while (encoded.sources.size() < encoded.text.size()) {
+      encoded.sources.push_back(character.source);
+    }
   }
   return encoded;
 }

@@ -216,7 +216,7 @@ private:
       while (!ranks_.empty()) {
         const std::uint32_t rank = ranks_.top();
         ranks_.pop();
-        const std::uint32_t queue = queue_of_[rank];
+        const std::uint32_t queue = queue_of(rank);
         queues_[queue].waits = false;
         // A new pair of lower rank goes first.
         while (!queues_[queue].empty() && (ranks_.empty() || ranks_.top() > rank)) {
@@ -266,6 +266,19 @@ private:
       }
     };
 
+    std::uint32_t queue_of(std::uint32_t rank) {
+      if (rank != last_rank_) {
+        const auto [known, is_new] =
+            queue_of_.try_emplace(rank, static_cast<std::uint32_t>(queues_.size()));
+        if (is_new) {
+          queues_.emplace_back();
+        }
+        last_rank_ = rank;
+        last_queue_ = known->second;
+      }
+      return last_queue_;
+    }
+
     /// Looks up the merge of a place with the next, and queues it.
     void update(std::uint32_t place) {
       Symbol& symbol = symbols_[place];
@@ -274,12 +287,7 @@ private:
       if (symbol.rank == none) {
         return;
       }
-      const auto [known, is_new] =
-          queue_of_.try_emplace(symbol.rank, static_cast<std::uint32_t>(queues_.size()));
-      if (is_new) {
-        queues_.emplace_back();
-      }
-      Places& queue = queues_[known->second];
+      Places& queue = queues_[queue_of(symbol.rank)];
       queue.push(place);
       if (!queue.waits) {
         queue.waits = true;
@@ -309,6 +317,7 @@ private:
     std::vector<Link> links_;
     std::vector<Places> queues_;
     std::unordered_map<std::uint32_t, std::uint32_t> queue_of_;  // by rank
+    std::uint32_t last_rank_ = none, last_queue_ = 0;            // of the last look-up there
     std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ranks_;
   };
 

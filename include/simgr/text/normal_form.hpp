@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iterator>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 #include <simgr/core/config.hpp>
 #include <simgr/text/aligned_text.hpp>
@@ -68,6 +71,35 @@ inline void append_decomposed(AlignedCharacters& out, AlignedCharacter character
   }
 }
 
+/// Puts the marks of every run into the order of their classes; equal ones stay in order.
+inline void order_marks(AlignedCharacters& characters) {
+  std::vector<unsigned> classes;
+  for (std::size_t begin = 0; begin < characters.size();) {
+    classes.clear();
+    for (std::size_t at = begin; at < characters.size(); ++at) {
+      const unsigned mark = combining_class(characters[at].value);
+      if (mark == 0) {
+        break;
+      }
+      classes.push_back(mark);
+    }
+    if (!std::is_sorted(classes.begin(), classes.end())) {
+      std::array<std::size_t, 256> places{};  // where the next mark of a class goes
+      for (const unsigned mark : classes) {
+        ++places[mark + 1];  // no class is above 254
+      }
+      std::partial_sum(places.begin(), places.end(), places.begin());
+      const AlignedCharacters run(characters.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  characters.begin() +
+                                      static_cast<std::ptrdiff_t>(begin + classes.size()));
+      for (std::size_t i = 0; i < run.size(); ++i) {
+        characters[begin + places[classes[i]]++] = run[i];
+      }
+    }
+    begin += classes.size() + 1;
+  }
+}
+
 /// The character that two are together, or 0.
 inline char32_t composed(char32_t first, char32_t second) noexcept {
   if (first >= hangul_lead && first < hangul_lead + hangul_leads && second >= hangul_vowel &&
@@ -95,7 +127,7 @@ inline char32_t composed(char32_t first, char32_t second) noexcept {
 
 /// Canonical decomposition (NFD). What comes of a character has its source.
 ///
-/// Cost    O(n log n) for n marks in a row, linear otherwise
+/// Cost    linear
 /// Source  The Unicode Standard, section 3.11
 inline void decompose(AlignedCharacters& characters) {
   AlignedCharacters out;
@@ -103,17 +135,7 @@ inline void decompose(AlignedCharacters& characters) {
   for (const AlignedCharacter& character : characters) {
     detail::append_decomposed(out, character);
   }
-  const auto is_starter = [](const AlignedCharacter& character) {
-    return detail::combining_class(character.value) == 0;
-  };
-  for (auto begin = out.begin(); begin != out.end();) {
-    begin = std::find_if_not(begin, out.end(), is_starter);
-    const auto end = std::find_if(begin, out.end(), is_starter);
-    std::stable_sort(begin, end, [](const AlignedCharacter& a, const AlignedCharacter& b) {
-      return detail::combining_class(a.value) < detail::combining_class(b.value);
-    });
-    begin = end;
-  }
+  detail::order_marks(out);
   characters = std::move(out);
 }
 

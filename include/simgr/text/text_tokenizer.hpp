@@ -73,7 +73,7 @@ struct TextTokens {
 
 /// Texts to token ids and back. Const functions may run at the same time.
 ///
-/// Cost    linear in the text for a given vocabulary, but for sorting long runs of accents; see the models
+/// Cost    linear in the text for a given vocabulary, see the models
 /// Errors  DataError for a text of 4 GiB or more, one that normalisers make absurdly long, and for ids
 ///         that are not in the vocabulary
 class TextTokenizer {
