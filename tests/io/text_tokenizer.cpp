@@ -24,7 +24,7 @@ const std::string small_bpe = small_document("bpe"),
                   small_unigram = small_document("unigram"),
                   small_llama2 = small_document("byte_fallback");
 
-std::string with(std::string_view document, std::string_view from, std::string_view to) {
+std::string with_change(std::string_view document, std::string_view from, std::string_view to) {
   std::string changed(document);
   const std::size_t at = changed.find(from);
   REQUIRE(at != std::string::npos);
@@ -80,7 +80,7 @@ TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field
   CHECK(what_is_wrong("{}") == "model: expected an object, found nothing");
   CHECK(what_is_wrong(std::string(100, '[')).starts_with("nested deeper than 64 levels"));
   const auto bpe = [](std::string_view from, std::string_view to) {
-    return what_is_wrong(with(small_bpe, from, to));
+    return what_is_wrong(with_change(small_bpe, from, to));
   };
   CHECK(bpe(R"("type": "BPE")", R"("type": "Other")") ==
         "model: the type \"Other\" is not known here; known are WordPiece, BPE and Unigram");
@@ -126,14 +126,14 @@ TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field
   CHECK(bpe(R"("truncation": null)", R"("truncation": {"max_length": 0})") ==
         "truncation.max_length: expected 1 to 2147483647, found 0");
   const auto pieces = [](std::string_view from, std::string_view to) {
-    return what_is_wrong(with(small_word_piece, from, to));
+    return what_is_wrong(with_change(small_word_piece, from, to));
   };
   CHECK(pieces(R"("[UNK]": 0)", R"("[unk]": 0)") ==
         "model.unk_token: the token \"[UNK]\" is not in the vocabulary");
   CHECK(pieces(R"(["[SEP]", 2])", R"(["[SEP]", 9])") ==
         "post_processor.sep[1]: expected 0 to 3, found 9");
   const auto unigram = [](std::string_view from, std::string_view to) {
-    return what_is_wrong(with(small_unigram, from, to));
+    return what_is_wrong(with_change(small_unigram, from, to));
   };
   CHECK(unigram(R"("unk_id": 1)", R"("unk_id": 10)") == "model.unk_id: expected 0 to 9, found 10");
   CHECK(unigram(R"("unk_id": 1)", R"("unk_id": null)") ==
@@ -154,11 +154,12 @@ TEST_CASE("what is wrong with a tokenizer.json is said with file, byte and field
             .starts_with("normalizer.normalizers[1].pattern.Regex: known here is"));
   CHECK(unigram(R"("replacement": "▁")", R"("replacement": "")")
             .starts_with("pre_tokenizer.pretokenizers[1].replacement: expected a character"));
-  CHECK(what_is_wrong(with(small_llama2, R"("content": "▁")",
-                           "\"content\": \"" + std::string(65, 'x') + "\"")) ==
+  CHECK(what_is_wrong(with_change(small_llama2, R"("content": "▁")",
+                                  "\"content\": \"" + std::string(65, 'x') + "\"")) ==
         "normalizer.normalizers[1].content: expected at most 64 bytes, found 65");
-  CHECK(what_is_wrong(with(small_unigram, R"("model": {"type": "Unigram", "unk_id": 1, "vocab": [)",
-                           R"("model": {"type": "Unigram", "unk_id": 1, "vocab": {}, "x": [)")) ==
+  CHECK(what_is_wrong(
+            with_change(small_unigram, R"("model": {"type": "Unigram", "unk_id": 1, "vocab": [)",
+                        R"("model": {"type": "Unigram", "unk_id": 1, "vocab": {}, "x": [)")) ==
         "model.vocab: expected a list of pieces and scores, found object");
 }
 
@@ -171,7 +172,7 @@ TEST_CASE("normalisers that let a text grow without bound are stopped") {
   }
   const TextTokenizer tokenizer =
       simgr::io::try_parse_text_tokenizer(
-          with(document, R"({"type": "Prepend")", steps + R"({"type": "Prepend")"))
+          with_change(document, R"({"type": "Prepend")", steps + R"({"type": "Prepend")"))
           .value_or_raise();
   CHECK_THROWS_WITH_AS(
       tokenizer.encode("aaaa"),
@@ -182,8 +183,8 @@ TEST_CASE("normalisers that let a text grow without bound are stopped") {
 
 TEST_CASE("tokens that look like bytes are only what they say") {
   // byte_fallback: "<0x-1>" and "<0x1FF>" are tokens like any other, and no byte.
-  const std::string odd = with(
-      with(small_bpe, R"("unk_token": null)", R"("unk_token": "c", "byte_fallback": true)"),
+  const std::string odd = with_change(
+      with_change(small_bpe, R"("unk_token": null)", R"("unk_token": "c", "byte_fallback": true)"),
       R"("Ġ": 2,)", R"("Ġ": 2, "<0x-1>": 7, "<0x1FF>": 8, "<0xff>": 9, "<0x>": 10, "<0xZZ>": 11,)");
   const TextTokenizer tokenizer = simgr::io::try_parse_text_tokenizer(odd).value_or_raise();
   CHECK(tokenizer.encode("\xFF").ids ==
