@@ -9,6 +9,9 @@
 #include <support/allocations.hpp>
 #include <support/temporary_folder.hpp>
 
+#include <simgr/io/model_config.hpp>
+#include <simgr/io/model_folder.hpp>
+
 namespace {
 
 /// Bytes that reading this file allocates.
@@ -74,4 +77,40 @@ TEST_CASE("reading a whole file allocates less than twice its size (R6)") {
   simgr_test::write_bytes(path, std::string_view(simgr_test::read_bytes(path)).substr(0, size - 1));
   CHECK(cost(path, accepted) <= (std::size_t{1} << 20) + 4096);  // refused before the data
   CHECK_FALSE(accepted);
+}
+
+TEST_CASE(
+    "a hostile config.json or index of 1 KiB never makes a reader allocate more than 1 MiB (R6)") {
+  const std::string texts[] = {
+      std::string(1024, '['),
+      std::string(1024, '{'),
+      "{\"weight_map\":{\"a\":\"" + std::string(900, 'x') + ".safetensors\"}}",
+      "{\"weight_map\":" + std::string(900, '9') + "}",
+      "{\"architectures\":[" + std::string(900, ' ') + "\"\"]}",
+      R"({"model_type":"gpt2","n_embd":65536,"n_layer":1024,"n_head":1024,"n_positions":16777216,)"
+      R"("vocab_size":16777216})",
+  };
+  std::size_t worst = 0;
+  for (const std::string& text : texts) {
+    const std::size_t before = simgr_test::allocated_bytes();
+    const bool config = simgr::io::try_parse_model_config(text).ok();
+    const bool index = simgr::io::try_parse_shard_index(text).ok();
+    worst = std::max(worst, simgr_test::allocated_bytes() - before);
+    CHECK(config == (&text == std::end(texts) - 1));
+    CHECK_FALSE(index);
+  }
+  CHECK(worst <= std::size_t{1} << 20);
+  std::printf("config.json and index: hostile files of 1 KiB allocated at most %zu bytes\n", worst);
+}
+
+TEST_CASE("a mapped checkpoint allocates for its header, not for its data") {
+  const simgr_test::TemporaryFolder folder;
+  const std::vector<float> values(2'000'000, 1.0f);
+  simgr::io::TensorList list;
+  list.add("a", {2000, 1000}, std::span<const float>(values));
+  simgr::io::write_safetensors(folder.file("model.safetensors"), list);
+  const std::size_t before = simgr_test::allocated_bytes();
+  const auto opened = simgr::io::ModelFolder::try_open(folder.path().string());
+  CHECK(opened.ok());
+  CHECK(simgr_test::allocated_bytes() - before <= 65536);
 }
