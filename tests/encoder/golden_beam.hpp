@@ -8,10 +8,10 @@
 #include <support/golden_model.hpp>
 
 #include <simgr/cpu/topk.hpp>
-#include <simgr/tokenizer/item_id.hpp>
 #include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/ranker/free_beam.hpp>
 #include <simgr/ranker/trie_beam.hpp>
+#include <simgr/tokenizer/item_id.hpp>
 
 // Decoding from a language model. Rows of a trie's digit table are tokens: those of every digit once
 // more. A speller has

@@ -134,9 +134,13 @@ struct Describe {
 
   template <std::size_t Rank, class... Views>
   void operator()(const Spec<Rank>& spec, Views&...) const {
-    TensorEntry entry{
-        spec.name, {spec.shape.begin(), spec.shape.end()}, aligned(table.block_size), 1, spec.init,
-        spec.decay, spec.trained};
+    TensorEntry entry{spec.name,
+                      {spec.shape.begin(), spec.shape.end()},
+                      aligned(table.block_size),
+                      1,
+                      spec.init,
+                      spec.decay,
+                      spec.trained};
     for (const Index extent : spec.shape) { entry.size *= extent; }
     table.block_size = entry.offset + entry.size;
     table.tensors.push_back(std::move(entry));
