@@ -11,6 +11,7 @@
 
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_folder.hpp>
+#include <simgr/io/text_tokenizer.hpp>
 
 namespace {
 
@@ -113,4 +114,24 @@ TEST_CASE("a mapped checkpoint allocates for its header, not for its data") {
   const auto opened = simgr::io::ModelFolder::try_open(folder.path().string());
   CHECK(opened.ok());
   CHECK(simgr_test::allocated_bytes() - before <= 65536);
+}
+
+TEST_CASE("a tokenizer.json of 1 KiB never makes the reader allocate more than 1 MiB (R6)") {
+  const auto model = [](const std::string& rest) { return R"({"model": {)" + rest + "}}"; };
+  const std::string documents[] = {
+      model(R"("type": "BPE", "vocab": {"a": 2147483647}, "merges": [])"),
+      model(R"("type": "BPE", "vocab": {"a": 1027}, "merges": [])"),  // the largest id allowed
+      model(R"("type": "WordPiece", "vocab": {"[UNK]": 0}, "max_input_chars_per_word": 65536)"),
+      model(R"("type": "Unigram", "unk_id": 0, "vocab": [["a", 0]])"),
+      R"({"added_tokens": [{"id": 2147483647, "content": "x"}], )" +
+          model(R"("type": "BPE", "vocab": {}, "merges": [])").substr(1),
+      model(R"("type": "BPE", "merges": [], "vocab": )" + std::string(900, '[')),
+  };
+  for (const std::string& document : documents) {
+    INFO(document.substr(0, 100));
+    CHECK(document.size() <= 1024);
+    const std::size_t before = simgr_test::allocated_bytes();
+    static_cast<void>(simgr::io::try_parse_text_tokenizer(document));
+    CHECK(simgr_test::allocated_bytes() - before <= std::size_t{1} << 20);
+  }
 }
