@@ -96,3 +96,48 @@ TEST_CASE("attention to other sequences, with terms of distances, is the plain s
   }
   CHECK(worst < 1e-13);
 }
+
+namespace {
+
+/// Of random queries, keys and values: attention(), and attention_of_all(); their largest difference.
+template <class T, class Mask>
+double gap_of_all(HeadShape shape, const std::vector<Index>& offsets) {
+  Arena arena;
+  cpu::Context ctx{arena};
+  Rng rng(11, 3);
+  const Index tokens = offsets.back(), own = shape.heads * shape.width,
+              shared = shape.kv_heads * shape.width;
+  const auto normal = [&](Index cols) {
+    const Matrix<T> x = ctx.take<T>(tokens, cols);
+    for (T& value : x) { value = static_cast<T>(rng.normal()); }
+    return x;
+  };
+  const Matrix<T> q = normal(own), kv = normal(2 * shared), y = normal(own), z = normal(own);
+  const Columns<const T> queries{q, 0}, keys{kv, 0}, values{kv, shared};
+  attention(ctx, Mask{}, queries, keys, values, offsets, shape, 0.0f, 0,
+            ctx.take<T>(probability_count(offsets, shape.heads)), y);
+  attention_of_all(ctx, Mask{}, queries, keys, values, offsets, shape, z);
+  double worst = 0;
+  for (Index i = 0; i < y.size(); ++i) {
+    const double gap =
+        std::abs(static_cast<double>(y.data()[i]) - static_cast<double>(z.data()[i]));
+    worst = gap <= worst ? worst : gap;
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("Attention of all positions without a cache is attention") {
+  const std::vector<Index> offsets{0, 1, 3, 18, 34, 51, 82, 117};  // 1, 2, 15, 16, 17, 31 and 35
+  for (const Index width : {4, 8, 16, 32, 48, 64}) {
+    for (const HeadShape& shape :
+         {HeadShape{3, 3, width}, HeadShape{4, 2, width}, HeadShape{2, 2, width, false}}) {
+      CAPTURE(width);
+      CHECK(gap_of_all<double, Bidirectional>(shape, offsets) < 1e-13);
+      CHECK(gap_of_all<double, Causal>(shape, offsets) < 1e-13);
+      CHECK(gap_of_all<float, Bidirectional>(shape, offsets) < 1e-5);
+      CHECK(gap_of_all<float, Causal>(shape, offsets) < 1e-5);
+    }
+  }
+}

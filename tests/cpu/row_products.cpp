@@ -54,6 +54,10 @@ TEST_CASE("Products of rows are the plain sums, and no row depends on the others
       const Matrix<float> z = ctx.take<float>(rows, cols);
       gemm_nt(with_copies, MatrixArg<float>(x), MatrixArg<float>(w), z, Write::assign);
       CHECK(std::equal(y.begin(), y.end(), z.begin()));
+      const Vector<const float> bias = start.row(0);
+      affine_rows(ctx, MatrixArg<float>(x), MatrixArg<float>(w), bias, z);
+      add_to_rows(ctx, bias, y);
+      CHECK(std::equal(y.begin(), y.end(), z.begin()));
     }
   }
   CHECK(!cpu::suits_row_products(3, 32, 16));

@@ -163,6 +163,59 @@ void attention(Context& ctx, Mask mask, Columns<const T> q, Columns<const T> k, 
             probabilities, y);
 }
 
+/// What attention() gives within each sequence, with nothing kept for a backward pass and no dropout:
+/// serving needs no more. Rows of scores are padded to whole packets, so that sequences of a dozen
+/// tokens are computed by packets, too.
+///
+/// Shapes  q, y [tokens, heads · width];  k, v [tokens, kv_heads · width];  no sequence is empty
+template <class Mask, class T>
+void attention_of_all(Context& ctx, Mask, Columns<const T> q, Columns<const T> k,
+                      Columns<const T> v, Offsets offsets, HeadShape shape, Matrix<T> y) noexcept {
+  using Products = detail::HeadProducts<T>;
+  constexpr Index lanes = detail::PacketProducts<T>::lanes;
+  const T temperature = detail::temperature<T>(shape);
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const Index first = offsets[s], length = offsets[s + 1] - first;
+    const Index padded = (length + lanes - 1) / lanes * lanes;
+    Arena::Scope scope(ctx.arena);
+    if (!Products::suits(shape.width)) {
+      const Offsets own = offsets.subspan(s, 2);
+      attention(ctx, Mask{}, q, k, v, own, shape, 0.0f, 0,
+                ctx.take<T>(probability_count(own, shape.heads)), y);
+      continue;
+    }
+    const Matrix<T> p = ctx.take<T>(length, padded), keys = ctx.take<T>(padded, shape.width),
+                    turned = ctx.take<T>(shape.width, padded);
+    std::fill(keys.row(0).data() + length * shape.width, keys.end(), T(0));
+    for (Index h = 0; h < shape.heads; ++h) {
+      as_eigen(keys.slice(0, length)) = detail::panel(k, first, length, shape.kv(h), shape.width);
+      if (Products::turns(padded, shape.width)) {
+        Products::turn({keys.data(), shape.width}, padded, shape.width, turned.data());
+      } else {
+        as_eigen(turned) = as_eigen(keys).transpose();
+      }
+      Products::multiply(detail::rows_of_head(q, first, h, shape.width), {turned.data(), padded},
+                         {p.data(), padded}, length, shape.width, padded);
+      for (Index i = 0; i < length; ++i) {
+        const Index visible = std::is_same_v<Mask, Causal> ? i + 1 : length;
+        EigenRow<T> row = as_row(p.row(i));
+        const auto hide = [&](T value) {
+          std::fill(p.row(i).data() + visible, p.row(i).end(), value);
+        };
+        hide(std::numeric_limits<T>::lowest());
+        const T largest = row.maxCoeff();
+        hide(largest);
+        row = ((row - largest) * temperature).exp();
+        hide(T(0));
+        row *= T(1) / row.sum();
+      }
+      Products::multiply(
+          {p.data(), padded}, detail::rows_of_head(v, first, shape.kv(h), shape.width),
+          detail::rows_of_head(Columns<T>{y}, first, h, shape.width), length, length, shape.width);
+    }
+  }
+}
+
 /// What the last position of each sequence gets from attention(), without the others: serving needs
 /// no more. No dropout.
 ///

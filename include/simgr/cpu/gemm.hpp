@@ -5,6 +5,7 @@
 
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
+#include <simgr/cpu/elementwise.hpp>
 #include <simgr/cpu/packed_matrices.hpp>
 #include <simgr/cpu/packet_products.hpp>
 #include <simgr/cpu/row_products.hpp>
@@ -20,6 +21,11 @@ namespace detail {
 template <class T>
 bool by_packets(Index rows, Index cols, bool turned) noexcept {
   return cols % PacketProducts<T>::lanes == 0 && rows >= (turned ? 64 : 16);
+}
+
+/// The packed copy of b, or null.
+inline const float* panels_of(const Context& ctx, MatrixArg<float> b) noexcept {
+  return ctx.packed != nullptr ? ctx.packed->find(b.data()) : nullptr;
 }
 
 }  // namespace detail
@@ -48,8 +54,7 @@ void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write wr
                "gemm_nt: shapes");
   if constexpr (std::is_same_v<T, float>) {
     if (suits_row_products(y.rows(), y.cols(), a.cols())) {
-      row_products(ctx, a, b, ctx.packed != nullptr ? ctx.packed->find(b.data()) : nullptr, y,
-                   write);
+      row_products(ctx, a, b, detail::panels_of(ctx, b), y, nullptr, write);
       return;
     }
   }
@@ -63,6 +68,20 @@ void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write wr
   } else {
     as_eigen(y).noalias() += as_eigen(a) * as_eigen(b).transpose();
   }
+}
+
+/// y = a b' + bias, the numbers that gemm_nt and add_to_rows give.   bias [cols]
+template <class T>
+void affine_rows(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, VectorArg<T> bias,
+                 Matrix<T> y) noexcept {
+  if constexpr (std::is_same_v<T, float>) {
+    if (suits_row_products(y.rows(), y.cols(), a.cols())) {
+      row_products(ctx, a, b, detail::panels_of(ctx, b), y, bias.data(), Write::assign);
+      return;
+    }
+  }
+  gemm_nt(ctx, a, b, y, Write::assign);
+  add_to_rows(ctx, bias, y);
 }
 
 /// y = a' b, or y += a' b.   a [inner, rows], b [inner, cols], y [rows, cols]

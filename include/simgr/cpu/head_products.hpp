@@ -73,6 +73,7 @@ private:
     for (; c + packets * one <= cols; c += packets * one) {
       columns.template operator()<packets>(c);
     }
+    for (; c + 2 * one <= cols; c += 2 * one) { columns.template operator()<2>(c); }
     for (; c < cols; c += one) { columns.template operator()<1>(c); }
   }
 };

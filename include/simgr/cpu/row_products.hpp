@@ -34,11 +34,11 @@ inline void pack_rows(const float* w, Index inner, float* panel) noexcept {
   }
 }
 
-/// out[r][i] = or += Σ_j x[r][j] panel[j][i] for `rows` rows, of which the first `count` are written.
-/// The sums run in the order of j, whatever `rows` is.
+/// out[r][i] = or += Σ_j x[r][j] panel[j][i] for `rows` rows, of which the first `count` are written,
+/// and bias[i] on top unless it is null. The sums run in the order of j, whatever `rows` is.
 template <Index rows>
 void multiply_rows(const float* x, Index x_stride, const float* panel, Index inner, float* out,
-                   Index out_stride, Index count, Write write) noexcept {
+                   Index out_stride, Index count, const float* bias, Write write) noexcept {
   Lanes first[rows] = {}, second[rows] = {};
   for (Index j = 0; j < inner; ++j) {
     Lanes a, b;
@@ -50,6 +50,11 @@ void multiply_rows(const float* x, Index x_stride, const float* panel, Index inn
       second[r] += value * b;
     });
   }
+  Lanes first_bias = {}, second_bias = {};
+  if (bias != nullptr) {
+    load(first_bias, bias);
+    load(second_bias, bias + lane_count);
+  }
   unrolled<rows>([&](auto r) {
     if (r < count) {
       float* to = out + r * out_stride;
@@ -59,6 +64,10 @@ void multiply_rows(const float* x, Index x_stride, const float* panel, Index inn
         load(b, to + lane_count);
         first[r] += a;
         second[r] += b;
+      }
+      if (bias != nullptr) {
+        first[r] += first_bias;
+        second[r] += second_bias;
       }
       std::memcpy(to, &first[r], sizeof(Lanes));
       std::memcpy(to + lane_count, &second[r], sizeof(Lanes));
@@ -72,8 +81,8 @@ void multiply_rows(const float* x, Index x_stride, const float* panel, Index inn
 
 /// All of y, `rows` rows at a time; panel_of(column) is the panel of the columns from there on.
 template <Index rows, class PanelOf>
-void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, Write write,
-                        PanelOf&& panel_of) {
+void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const float* bias,
+                        Write write, PanelOf&& panel_of) {
   constexpr Index together = 240;  // rows: what they have stays in the cache
   const Index inner = x.cols();
   // Rows of 4 KiB would share cache lines, so they are copied; so is a last group that is not full.
@@ -103,26 +112,26 @@ void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, Write
                                   : begin + i < whole ? x.row(begin + i).data()
                                                       : copied;
         multiply_rows<rows>(from, stride, panel, inner, y.row(begin + i).data() + column, y.cols(),
-                            count - i, write);
+                            count - i, bias == nullptr ? nullptr : bias + column, write);
       }
     }
   }
 }
 template <class PanelOf>
-void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, Write write,
-                        PanelOf&& panel_of) {
+void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const float* bias,
+                        Write write, PanelOf&& panel_of) {
   if constexpr (lane_count < 16) {  // sixteen registers
-    multiply_in_panels<6>(ctx, x, y, write, panel_of);
+    multiply_in_panels<6>(ctx, x, y, bias, write, panel_of);
   } else {
     const auto padded = [&](Index rows) { return (x.rows() + rows - 1) / rows * rows; };
     if (x.cols() % 1024 == 0 && padded(8) <= padded(10)) {
-      multiply_in_panels<8>(ctx, x, y, write, panel_of);
+      multiply_in_panels<8>(ctx, x, y, bias, write, panel_of);
     } else if (padded(10) <= std::min(padded(8), padded(6))) {
-      multiply_in_panels<10>(ctx, x, y, write, panel_of);
+      multiply_in_panels<10>(ctx, x, y, bias, write, panel_of);
     } else if (padded(8) <= padded(6)) {
-      multiply_in_panels<8>(ctx, x, y, write, panel_of);
+      multiply_in_panels<8>(ctx, x, y, bias, write, panel_of);
     } else {
-      multiply_in_panels<6>(ctx, x, y, write, panel_of);
+      multiply_in_panels<6>(ctx, x, y, bias, write, panel_of);
     }
   }
 }
@@ -136,21 +145,23 @@ inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
 
 /// y = x w', or y += x w'.   x [rows, inner], w [cols, inner], y [rows, cols]
 ///
+/// @param bias  [cols], added to every row; or null
+///
 /// A number of y does not depend on how many rows there are, nor on whether w was packed before.
 ///
 /// @param packed  the panels of w, that of rows r … at r · inner; null: they are made here
 ///
 /// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 rows
 inline void row_products(Context& ctx, MatrixArg<float> x, MatrixArg<float> w, const float* packed,
-                         Matrix<float> y, Write write) {
+                         Matrix<float> y, const float* bias, Write write) {
   if (packed != nullptr) {
-    detail::multiply_in_panels(ctx, x, y, write,
+    detail::multiply_in_panels(ctx, x, y, bias, write,
                                [&](Index column) { return packed + column * w.cols(); });
     return;
   }
   Arena::Scope scope(ctx.arena);
   float* const panel = ctx.take<float>(w.cols() * detail::panel_items).data();
-  detail::multiply_in_panels(ctx, x, y, write, [&](Index column) -> const float* {
+  detail::multiply_in_panels(ctx, x, y, bias, write, [&](Index column) -> const float* {
     detail::pack_rows(w.row(column).data(), w.cols(), panel);
     return panel;
   });

@@ -76,15 +76,13 @@ struct SelfAttention {
     cache.stream = ctx.next_stream();
     if (x_q.data() == x.data()) {
       cache.q = cache.kv = ctx.template take<T>(tokens, 3 * width);
-      gemm_nt(ctx, x, p.qkv.weight, cache.kv, Write::assign);
-      add_to_rows(ctx, p.qkv.bias, cache.kv);
+      affine_rows(ctx, x, p.qkv.weight, p.qkv.bias, cache.kv);
     } else {
       cache.q = ctx.template take<T>(tokens, width);
       cache.kv = ctx.template take<T>(tokens, 2 * width);
-      gemm_nt(ctx, x_q, p.qkv.weight.slice(0, width), cache.q, Write::assign);
-      add_to_rows(ctx, p.qkv.bias.slice(0, width), cache.q);
-      gemm_nt(ctx, x, p.qkv.weight.slice(width, 2 * width), cache.kv, Write::assign);
-      add_to_rows(ctx, p.qkv.bias.slice(width, 2 * width), cache.kv);
+      affine_rows(ctx, x_q, p.qkv.weight.slice(0, width), p.qkv.bias.slice(0, width), cache.q);
+      affine_rows(ctx, x, p.qkv.weight.slice(width, 2 * width), p.qkv.bias.slice(width, 2 * width),
+                  cache.kv);
     }
     const Index key = cache.first_key(width);
     cache.probabilities = ctx.template take<T>(probability_count(offsets, c.heads));
@@ -105,13 +103,8 @@ struct SelfAttention {
     const Matrix<T, S> q = queries(c, p, x_q, ctx);
     keys_and_values(c, p, x, kv, ctx);
     const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.width);
-    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {  // probabilities of one at a time
-      Arena::Scope scope(ctx.arena);
-      const Offsets own = offsets.subspan(s, 2);
-      attention(ctx, Mask{}, Columns<const T, S>{q, 0}, Columns<const T, S>{kv, 0},
-                Columns<const T, S>{kv, c.width}, own, c.shape(), 0.0f, 0,
-                ctx.template take<T>(probability_count(own, c.heads)), mixed);
-    }
+    attention_of_all(ctx, Mask{}, Columns<const T, S>{q, 0}, Columns<const T, S>{kv, 0},
+                     Columns<const T, S>{kv, c.width}, offsets, c.shape(), mixed);
     return project(c, p, mixed, ctx);
   }
   /// The last position of each sequence alone.
@@ -198,15 +191,14 @@ private:
   template <class T, class S, class Ctx>
   static Matrix<T, S> queries(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x, Ctx& ctx) {
     const Matrix<T, S> q = ctx.template take<T>(x.rows(), c.width);
-    gemm_nt(ctx, x, p.qkv.weight.slice(0, c.width), q, Write::assign);
-    add_to_rows(ctx, p.qkv.bias.slice(0, c.width), q);
+    affine_rows(ctx, x, p.qkv.weight.slice(0, c.width), p.qkv.bias.slice(0, c.width), q);
     return q;
   }
   template <class T, class S, class Ctx>
   static void keys_and_values(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                               Matrix<T, S> kv, Ctx& ctx) {
-    gemm_nt(ctx, x, p.qkv.weight.slice(c.width, 2 * c.width), kv, Write::assign);
-    add_to_rows(ctx, p.qkv.bias.slice(c.width, 2 * c.width), kv);
+    affine_rows(ctx, x, p.qkv.weight.slice(c.width, 2 * c.width),
+                p.qkv.bias.slice(c.width, 2 * c.width), kv);
   }
   template <class T, class S, class Ctx>
   static Matrix<T, S> project(const Config& c, const Params<T, S>& p, Matrix<T, S> mixed,

@@ -44,9 +44,10 @@ struct Linear {
                               Cache<T, S>& cache, Ctx& ctx) {
     cache.x = x;
     Matrix<T, S> y = ctx.template take<T>(x.rows(), c.out);
-    gemm_nt(ctx, x, p.weight, y, Write::assign);
     if (c.biased) {
-      add_to_rows(ctx, p.bias, y);
+      affine_rows(ctx, x, p.weight, p.bias, y);
+    } else {
+      gemm_nt(ctx, x, p.weight, y, Write::assign);
     }
     return y;
   }
