@@ -16,6 +16,7 @@
 #include <simgr/io/model_layout.hpp>
 #include <simgr/io/model_memory.hpp>
 #include <simgr/io/model_weights.hpp>
+#include <simgr/io/sentence_encoder.hpp>
 #include <simgr/io/tensor_names.hpp>
 #include <simgr/io/tensor_plan.hpp>
 #include <simgr/io/text_tokenizer.hpp>
