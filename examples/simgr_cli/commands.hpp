@@ -73,6 +73,15 @@ struct TokenizeOptions {
 std::vector<std::string> tokenizer_names();
 void tokenize(const TokenizeOptions& options);
 
+struct EmbedOptions {
+  std::string backbone, data, out;
+  std::string pooling;  // mean, first or last; empty: what the backbone's folder says
+  Index longest = 0, threads = 0;
+  bool unscaled = false, titles = false;
+};
+/// Makes vectors of the items' texts with a published language model.
+void embed(const EmbedOptions& options);
+
 struct CompareOptions {
   std::string data, out, report;
   std::vector<std::string> models;

@@ -295,6 +295,39 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
   command->callback([&] { tokenize(options); });
 }
 
+void add_embed(CLI::App& app, EmbedOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("embed", "vectors of the items' texts by a published language model");
+  command->footer(
+      "The folder holds config.json, tokenizer.json and model.safetensors of a BERT, such as\n"
+      "all-MiniLM-L6-v2. A run that was stopped goes on: parts lie beside the file until it is "
+      "whole.\n\nExample:\n  simgr embed --backbone all-MiniLM-L6-v2 --data data --out "
+      "vectors.npy\n"
+      "  simgr tokenize --data data --text-vectors vectors.npy --out ids.tsv");
+  command->add_option("--backbone", options.backbone, "folder of the model")
+      ->type_name("FOLDER")
+      ->required();
+  command->add_option("--data", options.data, "folder with items.jsonl[.gz]")
+      ->type_name("DIR")
+      ->required();
+  command->add_option("--out", options.out, "the vectors, items in the order of their ids, .npy")
+      ->type_name("FILE")
+      ->required();
+  one_of(command->add_option("--pooling", options.pooling,
+                             "which states stand for a text: the mean of all, the first or the "
+                             "last; default: what 1_Pooling/config.json says, else the mean"),
+         {"mean", "first", "last"});
+  command->add_flag("--unscaled", options.unscaled, "vectors as they are, not of length 1");
+  command->add_flag("--titles", options.titles,
+                    "titles alone; default: with brand, categories and description");
+  number(command->add_option("--longest", options.longest,
+                             "tokens of a text that are read; default: what tokenizer.json "
+                             "truncates to, else as many as the model has positions"),
+         Index{1}, Index{1} << 20);
+  add_threads(*command, options.threads);
+  command->callback([&] { embed(options); });
+}
+
 void add_compare(CLI::App& app, CompareOptions& options) {
   CLI::App* command = app.add_subcommand(
       "compare", "train models on the same data, or read trained ones, and report");
@@ -428,6 +461,8 @@ int run(int argc, char** argv) {
   add_import(app, import_options);
   TokenizeOptions tokenize_options;
   add_tokenize(app, tokenize_options);
+  EmbedOptions embed_options;
+  add_embed(app, embed_options);
   FitOptions fit_options;
   add_fit(app, fit_options);
   EvaluateOptions evaluate_options;

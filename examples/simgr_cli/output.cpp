@@ -37,6 +37,8 @@ bool is_kind(const std::string& path, Output kind) {
     return text.starts_with("item\tdigits");
   case Output::report:
     return text.find("content=\"simgr\"") != std::string::npos;
+  case Output::vectors:
+    return text.starts_with("\x93NUMPY");
   }
   return false;
 }
@@ -49,6 +51,8 @@ const char* name_of(Output kind) {
     return "training log";
   case Output::ids:
     return "file of semantic ids";
+  case Output::vectors:
+    return ".npy file";
   case Output::report:
     break;
   }

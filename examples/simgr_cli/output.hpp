@@ -6,7 +6,7 @@
 namespace simgr_cli {
 
 /// What a command writes, and therefore what it may replace: an older file of the same kind.
-enum class Output { model, log, ids, report };
+enum class Output { model, log, ids, report, vectors };
 
 /// Told before any work: whether `path` can be written and replaces nothing of the user's.
 /// Errors  simgr::IoError: the folder is not there or cannot be written to; the file is there and is
