@@ -221,7 +221,7 @@ public:
 
 private:
   /// Tokens of a batch: what they have in a block stays in the cache. Titles a second of MiniLM on a
-  /// Zen 4: 250 with 240, 240 with 480, 232 with 960.
+  /// Zen 4, two runs: 265, 260 with 120; 270, 263 with 240; 266, 255 with 480; 259, 259 with 960.
   static constexpr std::size_t batch_tokens = 240;
 
   struct Scratch {
