@@ -76,13 +76,13 @@ TEST_CASE("SentenceEncoder: a vector is the same in any batch, order and number 
   std::vector<SentenceEncoder::Tokens> texts;
   Rng rng(1, 2);
   for (std::size_t i = 0; i < 150; ++i) {
-    SentenceEncoder::Tokens tokens(2 + rng.below(8));
+    SentenceEncoder::Tokens tokens(static_cast<std::size_t>(2 + rng.below(8)));
     for (auto& token : tokens) { token = static_cast<std::int32_t>(rng.below(9)); }
     texts.push_back(tokens);
   }
   const std::vector<float> all = vectors_of(encoder, texts);
   CHECK(vectors_of(encoder, texts, 3) == all);
-  for (const std::size_t i : {0, 1, 77, 149}) {
+  for (const std::size_t i : {0u, 1u, 77u, 149u}) {
     const std::vector<float> alone = vectors_of(encoder, {texts[i]});
     CHECK(largest_gap(alone, std::span<const float>(all).subspan(i * 32, 32)) < 1e-5);
     double squares = 0;
