@@ -459,10 +459,10 @@ int run(int argc, char** argv) {
 
   ImportOptions import_options;
   add_import(app, import_options);
-  TokenizeOptions tokenize_options;
-  add_tokenize(app, tokenize_options);
   EmbedOptions embed_options;
   add_embed(app, embed_options);
+  TokenizeOptions tokenize_options;
+  add_tokenize(app, tokenize_options);
   FitOptions fit_options;
   add_fit(app, fit_options);
   EvaluateOptions evaluate_options;

@@ -214,7 +214,7 @@ TEST_CASE("usage: exit code 2, with what there is instead") {
   check_fails(folder, counts, 2, "popularity counts and has no settings, found clip");
   check_fails(folder, fit({"--nonsense"}), 2, "--nonsense");
   check_fails(folder, {"fit", "sasrec"}, 2, "--data");
-  check_fails(folder, {}, 2, "which command? There are: quickstart import tokenize fit");
+  check_fails(folder, {}, 2, "which command? There are: quickstart import embed tokenize fit");
   check_fails(folder, {"recomend", "m"}, 2,
               "no command is named \"recomend\"; did you mean recommend?");
   check_fails(folder, {"settings", "sasrek"}, 2, "no model is named");
