@@ -79,7 +79,7 @@ double measured_relative(const io::LanguageModelFacts& facts) {
 
 }  // namespace
 
-TEST_CASE("the memory of a training step is what the layers take") {
+TEST_CASE("the memory of a training step is what the layers take" * doctest::test_suite("heavy")) {
   io::LanguageModelFacts facts;
   facts.layers = 1;
   facts.vocabulary = 10;
