@@ -156,13 +156,8 @@ struct RotaryAttention {
     const Matrix<T, S> q = queries(c, p, x, positions, cache, ctx);
     keep(c, p, x, positions, kv, ctx);
     const Matrix<T, S> mixed = ctx.template take<T>(x.rows(), c.inner());
-    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {  // probabilities of one at a time
-      Arena::Scope scope(ctx.arena);
-      const Offsets own = offsets.subspan(s, 2);
-      attention(ctx, Causal{}, Columns<const T, S>{q}, Columns<const T, S>{kv},
-                Columns<const T, S>{kv, c.kv_inner()}, own, c.shape(), 0.0f, 0,
-                ctx.template take<T>(probability_count(own, c.heads)), mixed);
-    }
+    attention_of_all(ctx, Causal{}, Columns<const T, S>{q}, Columns<const T, S>{kv},
+                     Columns<const T, S>{kv, c.kv_inner()}, offsets, c.shape(), mixed);
     return Projection::forward(c.out(), p.out, mixed, cache.out, ctx);
   }
   /// The last position of each sequence alone.
