@@ -214,20 +214,8 @@ struct CausalRun : GoldenWeights<CausalModel<E>, T> {
     auto& ctx = this->bench.ctx;
     logits = ctx.template take<T>(states.rows(), this->config.encoder.catalogue.items);
     gemm_nt(ctx, states, this->params.output(), logits, Write::assign);
-    const Matrix<T> dlogits = ctx.template take<T>(logits.rows(), logits.cols());
-    copy(ctx, logits, dlogits, Write::assign);
-    const auto counted =
-        std::count_if(targets.begin(), targets.end(), [](auto target) { return target >= 0; });
-    loss = 0;
-    for (Index i = 0; i < logits.rows(); ++i) {
-      const Index target = targets[static_cast<std::size_t>(i)];
-      if (target < 0) {
-        fill(ctx, dlogits.row(i), T(0));
-      } else {
-        loss += cross_entropy_row(ctx, dlogits.row(i), target, T(1) / static_cast<T>(counted)) /
-                static_cast<double>(counted);
-      }
-    }
+    const auto [sum, dlogits] = mean_cross_entropy<T>(ctx, logits, targets);
+    loss = sum;
     const Matrix<T> dstates = ctx.template take<T>(states.rows(), states.cols());
     gemm_nn(ctx, dlogits, this->params.output(), dstates, Write::assign);
     gemm_tn(ctx, dlogits, states, this->grads.output(), Write::add);

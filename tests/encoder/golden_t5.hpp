@@ -170,19 +170,8 @@ struct T5Run : GoldenWeights<T5<Net>, T> {
     logits = ctx.template take<T>(states.rows(), config.tokens);
     gemm_nt(ctx, scaled, params.output(), logits, Write::assign);
 
-    const Matrix<T> dlogits = ctx.template take<T>(logits.rows(), logits.cols());
-    copy(ctx, logits, dlogits, Write::assign);
-    const auto counted = std::count_if(labels.begin(), labels.end(), [](auto l) { return l >= 0; });
-    loss = 0;
-    for (Index i = 0; i < logits.rows(); ++i) {
-      const Index label = labels[static_cast<std::size_t>(i)];
-      if (label < 0) {
-        fill(ctx, dlogits.row(i), T(0));
-      } else {
-        loss += cross_entropy_row(ctx, dlogits.row(i), label, T(1) / static_cast<T>(counted)) /
-                static_cast<double>(counted);
-      }
-    }
+    const auto [sum, dlogits] = mean_cross_entropy<T>(ctx, logits, labels);
+    loss = sum;
     const Matrix<T> dstates = ctx.template take<T>(states.rows(), width);
     gemm_nn(ctx, dlogits, params.output(), dstates, Write::assign);
     scale(ctx, dstates, static_cast<T>(config.scale()));

@@ -236,19 +236,7 @@ private:
     logits = ctx.take<T>(read.rows(), config.encoder.vocabulary);
     gemm_nt(ctx, read, params.encoder.embedding, logits, Write::assign);
     add_to_rows(ctx, params.bias, logits);
-    const Matrix<T> d = ctx.take<T>(logits.rows(), logits.cols());
-    copy(ctx, logits, d, Write::assign);
-    const auto counted = static_cast<double>(
-        std::count_if(labels.begin(), labels.end(), [](auto label) { return label >= 0; }));
-    double sum = 0;
-    for (Index i = 0; i < d.rows(); ++i) {
-      const Index label = labels[static_cast<std::size_t>(i)];
-      if (label < 0) {
-        fill(ctx, d.row(i), T(0));
-      } else {
-        sum += cross_entropy_row(ctx, d.row(i), label, static_cast<T>(1 / counted)) / counted;
-      }
-    }
+    const auto [sum, d] = mean_cross_entropy<T>(ctx, logits, labels);
     gemm_tn(ctx, d, read, grads.encoder.embedding, Write::add);
     add_column_sums(ctx, d, grads.bias);
     const Matrix<T> dread = ctx.take<T>(read.rows(), read.cols());

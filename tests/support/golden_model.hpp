@@ -180,6 +180,27 @@ private:
   }
 };
 
+/// The mean cross-entropy of the rows whose label is not negative, and its gradient.
+template <class T>
+std::pair<double, Matrix<T>> mean_cross_entropy(cpu::Context& ctx, Matrix<T> logits,
+                                                std::span<const std::int64_t> labels) {
+  const Matrix<T> dlogits = ctx.take<T>(logits.rows(), logits.cols());
+  copy(ctx, logits, dlogits, Write::assign);
+  const auto counted =
+      std::count_if(labels.begin(), labels.end(), [](auto label) { return label >= 0; });
+  double loss = 0;
+  for (Index i = 0; i < logits.rows(); ++i) {
+    const Index label = labels[static_cast<std::size_t>(i)];
+    if (label < 0) {
+      fill(ctx, dlogits.row(i), T(0));
+    } else {
+      loss += cross_entropy_row(ctx, dlogits.row(i), label, T(1) / static_cast<T>(counted)) /
+              static_cast<double>(counted);
+    }
+  }
+  return {loss, dlogits};
+}
+
 /// As meets() does, by the row of the folder in the table of differences.
 template <class T>
 void meets_model(const GoldenModel& model, GoldenCase& golden, const std::string& tensor,
