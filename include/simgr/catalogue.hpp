@@ -7,6 +7,7 @@
 #include <simgr/core/error.hpp>
 #include <simgr/core/items_view.hpp>
 #include <simgr/core/owned_matrix.hpp>
+#include <simgr/core/prompt.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -20,6 +21,7 @@ struct Catalogue {
   OwnedMatrix<float> text_vectors{};  // [items, width]; empty: none
   OwnedMatrix<float> item_vectors{};  // [items, width], of a model trained before; empty: none
   std::vector<Index> popularity{};    // [items], interactions in the training part; empty: unknown
+  Prompt prompt{};                    // of a language model; empty: none
 };
 
 /// Takes `items` from the parts where it is 0.
@@ -43,14 +45,21 @@ inline void settle_size(Catalogue& catalogue) {
   agree(catalogue.text_vectors.rows, "text_vectors");
   agree(catalogue.item_vectors.rows, "item_vectors");
   agree(static_cast<Index>(catalogue.popularity.size()), "popularity");
+  agree(catalogue.prompt.texts.sequences(), "prompt.texts");
   if (catalogue.items <= 0) {
     SIMGR_THROW(ConfigError("catalogue: it has no items"));
   }
 }
 
 inline CatalogueSizes sizes_of(const Catalogue& catalogue) {
-  return {catalogue.items, catalogue.ids.digits(), catalogue.ids.table_rows(),
-          catalogue.text_vectors.cols, catalogue.item_vectors.cols};
+  const Prompt& prompt = catalogue.prompt;
+  return {catalogue.items,
+          catalogue.ids.digits(),
+          catalogue.ids.table_rows(),
+          catalogue.text_vectors.cols,
+          catalogue.item_vectors.cols,
+          prompt.words,
+          static_cast<Index>(prompt.before.size() + prompt.behind.size())};
 }
 
 }  // namespace simgr::SIMGR_ABI

@@ -69,6 +69,8 @@ struct Composition {
   || requires { requires Candidates::reads_text_vectors; };
   /// Whether it takes the vectors of a model trained before, where the catalogue has them.
   static constexpr bool reads_item_vectors = requires { requires Embedding::reads_item_vectors; };
+  /// Whether histories are read as prompts of a language model.
+  static constexpr bool reads_prompts = requires { requires Embedding::reads_prompt; };
   /// Whether a score is the product of a query and an item's key. Otherwise the similarity brings
   /// a scorer of its own, which gives whole tiles.
   static constexpr bool scores_digits = std::same_as<typename S::Out, flow::DigitScores>;

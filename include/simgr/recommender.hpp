@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <span>
 #include <string>
@@ -111,6 +112,15 @@ public:
                              "], found [" + std::to_string(weights.size()) + "]"));
     }
     std::copy(weights.begin(), weights.end(), weights_.begin());
+    refresh();
+  }
+  /// With weights that `write(table, block)` puts in a zeroed block in the layout of describe().
+  template <std::invocable<const ParameterTable&, std::span<float>> Write>
+  Recommender(Catalogue catalogue, Config config, Write&& write)
+      : catalogue_(std::move(catalogue)), config_(config) {
+    lay_out();
+    std::fill(weights_.begin(), weights_.end(), 0.0f);
+    write(std::as_const(table_), weights_.span());
     refresh();
   }
   Recommender(Recommender&&) noexcept = default;
@@ -323,7 +333,8 @@ public:
             digit_starts_,
             catalogue_.text_vectors.view(),
             catalogue_.item_vectors.view(),
-            unseen_};
+            unseen_,
+            catalogue_.prompt};
   }
   /// [items, query_width]
   Matrix<const float> keys() const noexcept requires Parts::scores_are_products { return keys_; }
@@ -378,6 +389,7 @@ private:
   void require_known(RaggedView<ItemId> histories) const;
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
   static void require_vectors(const Catalogue& catalogue);
+  static void require_prompt(const Catalogue& catalogue);
   void complete_catalogue();
   void lay_out();
   void compute_bank(Index first);

@@ -32,6 +32,11 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
     catalogue_.item_vectors = {};
   }
   require_vectors(catalogue_);
+  if (!Parts::reads_prompts) {
+    catalogue_.prompt = {};
+  } else {
+    require_prompt(catalogue_);
+  }
   const SemanticIds& ids = catalogue_.ids;
   if (std::ssize(ids.codes_per_digit) != ids.digits()) {
     SIMGR_THROW(ShapeError("catalogue.ids: codes_per_digit: expected [" +
@@ -85,6 +90,19 @@ void Recommender<E, P, S, L, R, Tasks>::require_vectors(const Catalogue& catalog
   };
   require_finite("text_vectors", catalogue.text_vectors.view());
   require_finite("item_vectors", catalogue.item_vectors.view());
+}
+
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::require_prompt(const Catalogue& catalogue) {
+  const Prompt& prompt = catalogue.prompt;
+  if (prompt.empty()) {
+    SIMGR_THROW(
+        ConfigError("catalogue.prompt: this model reads histories as prompts and the catalogue has "
+                    "none; make one with simgr::io::Backbone::prompt"));
+  }
+  if (const std::string sentence = problem_of(prompt); !sentence.empty()) {
+    SIMGR_THROW(ConfigError("catalogue.prompt: " + sentence));
+  }
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>

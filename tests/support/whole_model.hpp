@@ -22,6 +22,7 @@ struct ToyWorld {
   std::vector<double> log_popularity, cumulative;
   std::vector<float> texts, item_vectors;  // the latter as wide as sizes.item_width says
   std::vector<ItemId> unseen;
+  Prompt prompt;
 
   explicit ToyWorld(Index item_width = 0) {
     sizes.item_width = item_width;
@@ -44,7 +45,20 @@ struct ToyWorld {
             starts,
             {texts.data(), {sizes.items, sizes.text_width}},
             {item_vectors.data(), {sizes.items, sizes.item_width}},
-            unseen};
+            unseen,
+            prompt};
+  }
+  /// The same world for a language model of 9 words; item i has i mod 3 of them.
+  static ToyWorld with_prompt(bool ids, bool texts) {
+    ToyWorld world;
+    world.prompt = {.words = 9, .ids = ids, .before = {0, 3}, .between = {5}, .behind = {8, 3}};
+    for (std::int32_t item = 0; texts && item < 7; ++item) {
+      const std::int32_t words[] = {item, 4};
+      world.prompt.texts.push_back(std::span(words).first(static_cast<std::size_t>(item % 3)));
+    }
+    world.sizes.words = 9;
+    world.sizes.around = 4;
+    return world;
   }
   LossBatch batch(Examples examples) const {
     const bool positions = examples == Examples::every_position;

@@ -6,6 +6,7 @@
 #include <span>
 #include <type_traits>
 
+#include <simgr/core/prompt.hpp>
 #include <simgr/core/view.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -17,6 +18,8 @@ struct CatalogueSizes {
   Index table_rows = 0;  // of the table of all digits: Σ codes
   Index text_width = 0;  // of a text vector; 0 where the model reads none
   Index item_width = 0;  // of an item's vector from a model trained before; 0 without
+  Index words = 0;       // rows of a language model's table of words; 0 without a prompt
+  Index around = 0;      // words of a prompt that stand around its items
 };
 
 /// What the stages see of a catalogue. Owns nothing.
@@ -28,6 +31,7 @@ struct ItemsView {
   Matrix<const float, S> text_vectors{};     // [items, text_width]; or empty
   Matrix<const float, S> item_vectors{};     // [items, item_width]; or empty
   std::span<const ItemId> unseen{};          // ascending: those that no training history has
+  PromptView prompt{};                       // of a language model
 };
 
 /// Vectors of the catalogue in the scalar that a model computes in: as they are, or a copy.

@@ -64,11 +64,22 @@ struct RotaryForm {
         f(Field{"lora_alpha", 0, 1e6, "what adapters are scaled by, times 1 / rank"},
           c.adapters.alpha);
         f(Field{"lora_dropout", 0, 0.99, "of what adapters read"}, c.adapters.dropout);
+        f(Field{"lora_query", 0, 1, "an adapter of the queries"}, c.adapters.query);
+        f(Field{"lora_key", 0, 1, "of the keys"}, c.adapters.key);
+        f(Field{"lora_value", 0, 1, "of the values"}, c.adapters.value);
+        f(Field{"lora_out", 0, 1, "of the map behind attention"}, c.adapters.out);
+        f(Field{"lora_gate", 0, 1, "of the gates of the nets"}, c.adapters.gate);
+        f(Field{"lora_up", 0, 1, "of the maps into the nets"}, c.adapters.up);
+        f(Field{"lora_down", 0, 1, "of the maps out of the nets"}, c.adapters.down);
+        f(Field{"frozen", 0, 1, "all but adapters, and what stands outside the blocks, stays"},
+          c.adapters.frozen);
       }
       fields_of("embedding", c.embedding, f);
     }
     Index width_of_head() const { return head_width > 0 ? head_width : width / heads; }
-    typename Embedding::Shape embedding_shape() const { return {width, catalogue, embedding}; }
+    typename Embedding::Shape embedding_shape() const {
+      return {width, catalogue, embedding, max_length, frozen_beside<Projection>(adapters)};
+    }
     typename Block::Config block() const {
       return {{width, heads, kv_heads, width_of_head(), attention_dropout, biased, head_norm,
                epsilon, angles, Init::normal(deviation), adapters},
@@ -76,9 +87,7 @@ struct RotaryForm {
               dropout};
     }
     RmsNorm::Config norm() const { return {width, epsilon, frozen_beside<Projection>(adapters)}; }
-    Index positions() const {
-      return (max_length + 1) * Embedding::tokens_per_item(embedding_shape()) - 1;
-    }
+    Index positions() const { return tokens_of_items<Embedding>(max_length, embedding_shape()); }
   };
   /// The first broken rule, or empty.
   template <class Embedding>

@@ -187,8 +187,8 @@ struct EncoderDecoder {
     }
     const Matrix<T, S> dinput =
         Reader::backward(c.reader(), p.encoder, grad.encoder, dmemory, {}, cache.encoder, ctx);
-    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput, drows, cache.history,
-                     cache.tokens, ctx);
+    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput, T(1), drows,
+                     cache.history, cache.tokens, ctx);
   }
 
   /// Reads histories, for step().   -> states [sequences, width] that predict the first digit

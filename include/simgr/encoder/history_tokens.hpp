@@ -17,13 +17,16 @@ struct HistoryTokens {
 
 /// One token an item, one a digit, or one a vector of its set, as the embedding says.
 ///
-/// @param targets  empty; or of every item of the histories the next one, for a decoder in the same
-///                 sequence: all digits but the last of a history's last target follow it
+/// @param targets  empty; or of every item of the histories the next one (of prompts, one for each),
+///                 for a decoder in the same sequence: all digits but the last of a history's last
+///                 target follow it
 template <class Embedding, class S, class Ctx>
 HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const ItemsView<S>& items,
                                   RaggedView<ItemId> history, std::span<const ItemId> targets,
                                   Ctx& ctx) {
-  if constexpr (Embedding::row_per_item) {
+  if constexpr (requires { Embedding::reads_prompt; }) {
+    return Embedding::lay_out(shape, items, history, targets, ctx);
+  } else if constexpr (Embedding::row_per_item) {
     return {history.values, history.offsets};
   } else {
     const Index per_item = Embedding::tokens_per_item(shape);
@@ -51,6 +54,16 @@ HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const 
   }
 }
 
+/// Tokens of the longest history and of all digits but the last of an item behind it.
+template <class Embedding>
+Index tokens_of_items(Index max_length, const typename Embedding::Shape& shape) {
+  if constexpr (requires { Embedding::reads_prompt; }) {
+    return shape.own.longest;
+  } else {
+    return (max_length + 1) * Embedding::tokens_per_item(shape) - 1;
+  }
+}
+
 /// Tokens that are rows as they stand.
 struct GatheredRows {
   template <class T, class S = Host>
@@ -65,11 +78,12 @@ struct GatheredRows {
     gather_rows(ctx, rows, tokens.rows, x);
     return x;
   }
+  /// @param factor  what the tokens are multiplied by afterwards
   template <class Shape, class Params, class T, class S, class Ctx>
-  static void backward(const Shape&, const Params&, const Params&, Matrix<T, S> dx,
+  static void backward(const Shape&, const Params&, const Params&, Matrix<T, S> dx, T factor,
                        Matrix<T, S> drows, const HistoryTokens& tokens, const Cache<T, S>&,
                        Ctx& ctx) {
-    scatter_add_rows(ctx, dx, tokens.rows, T(1), drows);
+    scatter_add_rows(ctx, dx, tokens.rows, factor, drows);
   }
 };
 

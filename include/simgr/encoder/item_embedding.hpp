@@ -28,7 +28,8 @@
 //                                                   adds its gradient to grad and drows
 //
 // Histories are gathers from `rows`, of which those of digits come last. One whose tokens are more
-// than a row has Tokens besides, as GatheredRows (encoder/history_tokens.hpp); EncoderDecoder reads them.
+// than a row has Tokens besides, as GatheredRows (encoder/history_tokens.hpp); one that reads a history
+// as a prompt has `reads_prompt` and lays its tokens out itself (encoder/prompt_embedding.hpp).
 
 namespace simgr::SIMGR_ABI {
 
@@ -39,6 +40,7 @@ struct EmbeddingShape {
   CatalogueSizes catalogue{};
   EmbeddingConfig own{};
   Index max_length = 0;  // most items of a history, where places count
+  bool frozen = false;   // whether what comes from a language model stays as it is
 };
 
 /// What has a row in a trained table: every item, or every code of every digit.

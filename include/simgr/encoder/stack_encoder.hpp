@@ -20,8 +20,8 @@ namespace simgr::SIMGR_ABI {
 ///   x_t = dropout(norm?(scale · row(item_t) + position_t?));   x = block(… block(x));
 ///   states = norm?(x)
 ///
-/// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding or
-///                     PooledDigitEmbedding<P>
+/// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding,
+///                     PooledDigitEmbedding<P> or PromptEmbedding
 /// @tparam Form        what the stack is made of:
 ///                       Block, Norm           of nn/, with the calls that are made here
 ///                       causal                whether tokens see the past alone
@@ -31,9 +31,11 @@ namespace simgr::SIMGR_ABI {
 ///                       check(config)         the first broken rule, or empty
 ///
 /// Where an item is several tokens and the form is causal, the same stack spells the next item after
-/// a history: forward_targets trains it, begin and step decode it.
+/// a history: forward_targets trains it, begin and step decode it. One pass teaches every next item
+/// of a history; after a prompt stands one.
 ///
-/// Shapes      history packed, [tokens] items -> states [tokens · tokens_per_item, width]
+/// Shapes      history packed, [tokens] items -> states [tokens · tokens_per_item, width], or of all
+///             tokens of the prompts
 /// Parameters  embedding, position [(max_length + 1) · tokens_per_item - 1, width] where there are
 ///             places, blocks.i, norms
 /// Positions   count from the first item of the history that is passed, from 0; there are as many as
@@ -51,10 +53,19 @@ struct StackEncoder {
   /// Whether it can predict an item token by token.
   static constexpr bool spells_items =
       Embedding::needs_ids && !Embedding::row_per_item && Form::causal;
-  static constexpr Examples spelt_examples = Examples::every_position;
+  static constexpr bool reads_prompts = requires { requires Embedding::reads_prompt; };
+  static constexpr Examples spelt_examples =
+      reads_prompts ? Examples::every_prefix : Examples::every_position;
+  using Tokens = typename detail::TokensOf<Embedding>::Type;
 
   /// The first broken rule, or empty.
-  static std::string check(const Config& c) { return Form::check(c); }
+  static std::string check(const Config& c) {
+    std::string sentence = Form::check(c);
+    if constexpr (reads_prompts) {
+      sentence = sentence.empty() ? Embedding::check(c.embedding_shape()) : sentence;
+    }
+    return sentence;
+  }
 
   template <class T, class S = Host>
   struct Params {
@@ -65,8 +76,10 @@ struct StackEncoder {
   };
   template <class T, class S = Host>
   struct Cache {
+    RaggedView<ItemId> history;
     std::span<const std::int32_t> token_rows;  // [tokens]: what each token reads
     Offsets offsets;                           // [sequences + 1], in tokens
+    typename Tokens::template Cache<T, S> tokens;
     std::uint32_t stream = 0;
     typename Norm::template Cache<T, S> embedding_norm, final_norm;
     std::vector<typename Block::template Cache<T, S>> blocks;
@@ -107,6 +120,29 @@ struct StackEncoder {
     return run(c, p, rows, cache, ctx);
   }
 
+  /// Items without a prompt around them, each a sequence of its digits.
+  /// ids [count] -> [count · tokens_per_item, width];  backward() goes back
+  template <class T, class S, class Ctx>
+  static Matrix<T, S>
+  forward_items(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                const ItemsView<S>& items, std::span<const ItemId> ids, Cache<T, S>& cache,
+                Ctx& ctx) requires(Embedding::needs_ids && !Embedding::row_per_item) {
+    const Index digits = Embedding::tokens_per_item(c.embedding_shape());
+    const auto count = static_cast<Index>(ids.size());
+    const Vector<Index, S> offsets = ctx.template take<Index>(count + 1);
+    const Vector<std::int32_t, S> tokens = ctx.template take<std::int32_t>(count * digits);
+    for (Index i = 0; i <= count; ++i) { offsets[i] = i * digits; }
+    for (Index i = 0; i < tokens.size(); ++i) {
+      const ItemId item = ids[static_cast<std::size_t>(i / digits)];
+      tokens[i] = static_cast<std::int32_t>(reads_prompts ? c.catalogue.words : 0) +
+                  items.digit_rows(item, i % digits);
+    }
+    cache.history = {};
+    cache.token_rows = std::span<const std::int32_t>(tokens.span());
+    cache.offsets = Offsets(offsets.span());
+    return run(c, p, rows, cache, ctx);
+  }
+
   /// The states of the last positions alone, for serving: the last block computes nothing else.
   /// -> [sequences, width]
   template <class T, class S, class Ctx>
@@ -126,7 +162,7 @@ struct StackEncoder {
   /// pass. State j of a target has read what is before it and its tokens 0 … j - 1, and predicts
   /// token j.
   ///
-  /// @param targets  [items of the histories]: of each, the next one
+  /// @param targets  [items of the histories]: of each, the next one; of prompts, [histories]
   ///
   /// -> [targets · tokens_per_item, width]
   template <class T, class S, class Ctx>
@@ -136,8 +172,9 @@ struct StackEncoder {
                                       Ctx& ctx) requires spells_items {
     lay_out_tokens(c, items, history, targets, cache, ctx);
     const Matrix<T, S> states = run(c, p, rows, cache, ctx);
-    const Matrix<T, S> y = ctx.template take<T>(
-        history.tokens() * Embedding::tokens_per_item(c.embedding_shape()), c.width);
+    const Matrix<T, S> y = ctx.template take<T>(static_cast<Index>(targets.size()) *
+                                                    Embedding::tokens_per_item(c.embedding_shape()),
+                                                c.width);
     for_targets(c, cache.offsets, [&](Index token, Index target, Index count) {
       copy(ctx, states.slice(token, count), y.slice(target, count), Write::assign);
     });
@@ -245,8 +282,9 @@ struct StackEncoder {
         copy(ctx, dinput.slice(first, length), grad.position.slice(0, length), Write::add);
       }
     }
-    scatter_add_rows(ctx, dinput, cache.token_rows,
-                     c.scale_embedding ? std::sqrt(static_cast<T>(c.width)) : T(1), drows);
+    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput,
+                     c.scale_embedding ? std::sqrt(static_cast<T>(c.width)) : T(1), drows,
+                     {cache.token_rows, cache.offsets}, cache.tokens, ctx);
   }
 
 private:
@@ -294,13 +332,17 @@ private:
     return c.final_norm ? Norm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx) : x;
   }
   /// Calls f(token, target row, count) for the states of each history's targets, which stand
-  /// together: those of its tokens but the first tokens_per_item - 1.
+  /// together: those of its tokens but the first tokens_per_item - 1, or of a prompt the last.
   template <class Visit>
   static void for_targets(const Config& c, Offsets offsets, Visit&& visit) {
-    const Index unread = Embedding::tokens_per_item(c.embedding_shape()) - 1;
+    const Index per_item = Embedding::tokens_per_item(c.embedding_shape()), unread = per_item - 1;
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-      const Index first = offsets[s], count = offsets[s + 1] - first - unread;
-      visit(first + unread, first - static_cast<Index>(s) * unread, count);
+      const Index first = offsets[s], end = offsets[s + 1], place = static_cast<Index>(s);
+      if constexpr (reads_prompts) {
+        visit(end - per_item, place * per_item, per_item);
+      } else {
+        visit(first + unread, first - place * unread, end - first - unread);
+      }
     }
   }
 
@@ -308,9 +350,9 @@ private:
   template <class T, class S, class Ctx>
   static Matrix<T, S> embed(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                             Cache<T, S>& cache, Ctx& ctx) {
-    const auto tokens = static_cast<Index>(cache.token_rows.size());
-    Matrix<T, S> x = ctx.template take<T>(tokens, c.width);
-    gather_rows(ctx, rows, cache.token_rows, x);
+    Matrix<T, S> x =
+        Tokens::forward(c.embedding_shape(), p.embedding, rows, cache.history,
+                        HistoryTokens{cache.token_rows, cache.offsets}, cache.tokens, ctx);
     if (c.scale_embedding) {
       scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
     }
@@ -334,6 +376,7 @@ private:
                              std::span<const ItemId> targets, Cache<T, S>& cache, Ctx& ctx) {
     const HistoryTokens tokens =
         tokens_of_histories<Embedding>(c.embedding_shape(), items, history, targets, ctx);
+    cache.history = history;
     cache.token_rows = tokens.rows;
     cache.offsets = tokens.offsets;
   }

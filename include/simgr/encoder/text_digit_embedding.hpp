@@ -122,8 +122,9 @@ struct TextDigitEmbedding {
     /// dx is scratch afterwards.
     template <class T, class S, class Ctx>
     static void backward(const Shape& shape, const Params<T, S>& p, const Params<T, S>& grad,
-                         Matrix<T, S> dx, Matrix<T, S> drows, const HistoryTokens& tokens,
+                         Matrix<T, S> dx, T factor, Matrix<T, S> drows, const HistoryTokens& tokens,
                          const Cache<T, S>& cache, Ctx& ctx) {
+      scale(ctx, dx, factor);
       dropout(ctx, dx, static_cast<float>(shape.own.dropout), cache.stream);
       const Matrix<T, S> dsum =
           LayerNorm::backward(norm(shape), p.norm, grad.norm, MatrixArg<T, S>(dx), cache.norm, ctx);

@@ -22,6 +22,7 @@ struct PlacedForm {
     Index width = 64, layers = 2, heads = 2;
     Index inner = 0;  // of the feed-forward nets; 0: 4 width
     Index max_length = 50;
+    Index places = 0;  // rows of the table of positions; 0: as many as max_length needs
     double dropout = 0.2, attention_dropout = 0.2;
     double epsilon = 1e-5;
     double deviation = 0.02;       // of the first values of all matrices
@@ -40,6 +41,8 @@ struct PlacedForm {
       f(Field{"inner", 0, 1 << 20, "width inside the feed-forward nets; 0: 4 width"}, c.inner);
       f(Field{"max_length", 1, 1 << 20, "most items of a history that are read, the last ones"},
         c.max_length);
+      f(Field{"places", 0, 1 << 20, "positions there are; 0: as many as max_length needs"},
+        c.places);
       f(Field{"dropout", 0, 0.99, "of embeddings and of what a block adds"}, c.dropout);
       f(Field{"attention_dropout", 0, 0.99, "of attention probabilities"}, c.attention_dropout);
       f(Field{"epsilon", 0, 1, "of the norms"}, c.epsilon);
@@ -58,12 +61,17 @@ struct PlacedForm {
     }
     LayerNorm::Config norm() const { return {width, epsilon}; }
     Index positions() const {
-      return (max_length + 1) * Embedding::tokens_per_item(embedding_shape()) - 1;
+      return places > 0 ? places : tokens_of_items<Embedding>(max_length, embedding_shape());
     }
   };
   /// The first broken rule, or empty.
   template <class Embedding>
   static std::string check(const Config<Embedding>& c) {
+    const Index needed = tokens_of_items<Embedding>(c.max_length, c.embedding_shape());
+    if (c.catalogue.items > 0 && c.positions() < needed) {
+      return "encoder.places: expected at least " + std::to_string(needed) +
+             ", the tokens of the longest history, found " + std::to_string(c.places);
+    }
     if (c.width % c.heads != 0) {
       return "encoder.heads: expected a divisor of encoder.width " + std::to_string(c.width) +
              ", found " + std::to_string(c.heads);

@@ -287,19 +287,16 @@ struct EncodedItems {
       return {std::span<const ItemId>(ids.span()), stands_for};
     }
 
-    /// Vectors of some items, each read as a history of its own, without dropout: as they serve.
+    /// Vectors of some items, each read on its own, without dropout: as they serve.
     /// ids [count] -> [count, width]
     template <class T, class S, class Ctx>
     static Matrix<T, S> encode(const typename E::Config& c,
                                const typename E::template Params<T, S>& p, MatrixArg<T, S> rows,
                                const ItemsView<S>& items, std::span<const ItemId> ids,
                                Cache<T, S>& cache, Ctx& ctx) {
-      const auto count = static_cast<Index>(ids.size());
-      const auto offsets = ctx.template take<Index>(count + 1);
-      for (Index i = 0; i <= count; ++i) { offsets[i] = i; }
       const Matrix<T, S> states =
-          E::forward(still(c), p, rows, items, {ids, Offsets(offsets.span())}, cache.encoder, ctx);
-      Matrix<T, S> vectors = ctx.template take<T>(count, c.width);
+          E::forward_items(still(c), p, rows, items, ids, cache.encoder, ctx);
+      Matrix<T, S> vectors = ctx.template take<T>(static_cast<Index>(ids.size()), c.width);
       mean_of_rows(ctx, states, c.catalogue.digits, vectors);
       return vectors;
     }

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <support/tiny_encoder.hpp>
+#include <support/whole_model.hpp>
+
+#include <simgr/encoder/causal_lm.hpp>
+#include <simgr/encoder/prompt_embedding.hpp>
+#include <simgr/encoder/transformer.hpp>
+#include <simgr/loss/cross_entropy.hpp>
+#include <simgr/loss/digit_cross_entropy.hpp>
+#include <simgr/pooler/every_digit.hpp>
+#include <simgr/pooler/positions.hpp>
+#include <simgr/pooler/sequence.hpp>
+#include <simgr/similarity/candidates.hpp>
+#include <simgr/similarity/digit_codebooks.hpp>
+#include <simgr/similarity/inner_product.hpp>
+#include <simgr/similarity/scaled_cosine.hpp>
+
+// Whole models over prompts of a language model.
+
+using namespace simgr;
+using simgr_test::check_whole_model;
+using simgr_test::ToyWorld;
+
+namespace {
+
+using Decoder = CausalLm<PromptEmbedding, Lora<Linear>>;
+using Bert = TransformerEncoder<PromptEmbedding, Bidirectional, PostNorm, GeluErf>;
+
+Decoder::Config small_decoder(bool frozen) {
+  Decoder::Config c;
+  c.width = 8;
+  c.layers = 2;
+  c.heads = 2;
+  c.kv_heads = 1;
+  c.inner = 12;
+  c.embedding.longest = 64;
+  c.adapters = {.rank = frozen ? 2 : 0, .alpha = 4, .frozen = frozen};
+  return c;
+}
+Bert::Config small_bert() {
+  Bert::Config c;
+  c.width = 8;
+  c.layers = 2;
+  c.heads = 2;
+  c.inner = 12;
+  c.places = 70;
+  c.dropout = c.attention_dropout = 0;
+  c.embedding.longest = 64;
+  return c;
+}
+
+/// The tokens of one history, in words and then digits.
+std::vector<std::int32_t> prompt_of(const ToyWorld& world, std::vector<ItemId> history,
+                                    std::vector<ItemId> targets, Index longest) {
+  const std::vector<Index> offsets{0, static_cast<Index>(history.size())};
+  Arena arena;
+  cpu::Context ctx{arena};
+  const HistoryTokens tokens = PromptEmbedding::lay_out(
+      {8, world.sizes, {.longest = longest}}, world.items(), {history, offsets}, targets, ctx);
+  CHECK(tokens.offsets.back() == static_cast<Index>(tokens.rows.size()));
+  return {tokens.rows.begin(), tokens.rows.end()};
+}
+using Tokens = std::vector<std::int32_t>;
+
+}  // namespace
+
+TEST_CASE("a prompt is the words around the items and each item's digits, words or both") {
+  // Item 1 has digits 1, 5, 9 and the word 1; item 2 digits 2, 6, 10 and the words 2 and 4.
+  CHECK(prompt_of(ToyWorld::with_prompt(true, false), {1, 2}, {}, 64) ==
+        Tokens{0, 3, 10, 14, 18, 5, 11, 15, 19, 8, 3});
+  CHECK(prompt_of(ToyWorld::with_prompt(false, true), {1, 2}, {}, 64) ==
+        Tokens{0, 3, 1, 5, 2, 4, 8, 3});
+  CHECK(prompt_of(ToyWorld::with_prompt(true, true), {1, 2}, {}, 64) ==
+        Tokens{0, 3, 10, 14, 18, 1, 5, 11, 15, 19, 2, 4, 8, 3});
+}
+
+TEST_CASE("behind a prompt stand all digits of the target but the last") {
+  CHECK(prompt_of(ToyWorld::with_prompt(true, false), {1}, {2}, 64) ==
+        Tokens{0, 3, 10, 14, 18, 8, 3, 11, 15});
+}
+
+TEST_CASE("of a history too long for a prompt the oldest items are left out") {
+  const ToyWorld world = ToyWorld::with_prompt(true, false);
+  // Four words around, two digits of a target, three digits of an item and a word between two.
+  CHECK(prompt_of(world, {1, 2}, {}, 12) == Tokens{0, 3, 11, 15, 19, 8, 3});
+  CHECK(prompt_of(world, {1, 2}, {}, 13).size() == 11);
+  CHECK(prompt_of(world, {1, 2}, {}, 7) == Tokens{0, 3, 8, 3});
+  CHECK(PromptEmbedding::check({8, world.sizes, {.longest = 7}}).empty());
+  CHECK(PromptEmbedding::check({8, world.sizes, {.longest = 6}}) ==
+        "encoder.embedding.longest: expected at least 7, the words around the items and the tokens "
+        "of one, found 6");
+}
+
+TEST_CASE("a decoder over prompts that ranks by similarity has the gradients of its loss") {
+  check_whole_model<Decoder, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
+      {.encoder = small_decoder(false), .similarity = {.temperature = .5}}, 1e-7,
+      ToyWorld::with_prompt(true, true));
+}
+
+TEST_CASE("a decoder over prompts that spells items has the gradients of its loss") {
+  check_whole_model<Decoder, EveryDigitOfLast, InnerProduct<DigitCodebooks>, DigitCrossEntropy>(
+      {.encoder = small_decoder(false)}, 1e-7, ToyWorld::with_prompt(true, false));
+}
+
+TEST_CASE("items that the decoder reads stand without a prompt, and train it") {
+  check_whole_model<Decoder, LastPosition, ScaledCosine<EncodedItems>, ItemCrossEntropy<>>(
+      {.encoder = small_decoder(false), .similarity = {.temperature = .5}}, 1e-7,
+      ToyWorld::with_prompt(true, false));
+}
+
+TEST_CASE("BERT over prompts of titles has the gradients of its loss") {
+  check_whole_model<Bert, SequenceMean, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
+      {.encoder = small_bert(), .similarity = {.temperature = .5}}, 1e-7,
+      ToyWorld::with_prompt(false, true));
+}
+
+TEST_CASE("items as vectors of another model are mapped into the prompt") {
+  using Reader = CausalLm<VectorPromptEmbedding, Lora<Linear>>;
+  ToyWorld world(5);
+  const ToyWorld worded = ToyWorld::with_prompt(true, false);
+  world.prompt = worded.prompt;
+  world.sizes.words = worded.sizes.words;
+  world.sizes.around = worded.sizes.around;
+  Reader::Config c;
+  c.width = 8;
+  c.layers = 1;
+  c.heads = 2;
+  c.kv_heads = 2;
+  c.embedding.longest = 32;
+  c.adapters = {.rank = 0, .frozen = false};
+  check_whole_model<Reader, LastPosition, InnerProduct<OwnItems>, ItemCrossEntropy<>>(
+      {.encoder = c}, 1e-7, world);
+  c.catalogue = world.sizes;
+  c.catalogue.item_width = 0;
+  CHECK(Reader::check(c) ==
+        "catalogue.item_vectors: this model reads a vector of each item and the "
+        "catalogue has none");
+}
+
+TEST_CASE("where the decoder is frozen, digits and adapters alone have gradients") {
+  using Model =
+      Composition<Decoder, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
+  Model::Config config{.encoder = small_decoder(true)};
+  config.encoder.catalogue = ToyWorld::with_prompt(true, true).sizes;
+  for (const TensorEntry& tensor : describe<Model>(config).tensors) {
+    CAPTURE(tensor.name);
+    const bool ours = tensor.name == "encoder.embedding.digits" || tensor.name.ends_with(".a") ||
+                      tensor.name.ends_with(".b");
+    CHECK((tensor.trained == Trained::yes) == ours);
+  }
+}
