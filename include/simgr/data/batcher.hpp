@@ -27,15 +27,18 @@ struct Batch {
 ///   every_position  an example is a user: the last max_length + 1 items; position t predicts item
 ///                   t + 1
 ///   every_prefix    an example is a user and an end: the last max_length items before it predict
-///                   it
+///                   it. Each epoch takes all ends of a user, or draws `per_user` of them
 ///
 /// A sequence of fewer than two items has no example. The sequences must outlive the batcher.
 ///
 /// Cost  16 bytes an example; batches reuse their memory
 class Batcher {
 public:
-  Batcher(RaggedView<ItemId> sequences, Examples examples, Index max_length, std::uint64_t seed)
-      : sequences_(sequences), examples_(examples), max_length_(max_length), seed_(seed) {
+  /// @param per_user  of every_prefix: most examples of a user in an epoch; 0: all
+  Batcher(RaggedView<ItemId> sequences, Examples examples, Index max_length, std::uint64_t seed,
+          Index per_user = 0)
+      : sequences_(sequences), examples_(examples), max_length_(max_length), seed_(seed),
+        per_user_(examples == Examples::every_prefix ? per_user : 0) {
     for (Index user = 0; user < sequences.sequences(); ++user) {
       const auto length = static_cast<Index>(sequences[user].size());
       const Index first_end = examples == Examples::every_position ? length - 1 : 1;
@@ -44,6 +47,7 @@ public:
       }
     }
     in_file_order_ = order_;
+    begin_epoch(0);
   }
 
   Index examples() const noexcept { return static_cast<Index>(order_.size()); }
@@ -61,6 +65,9 @@ public:
   void begin_epoch(Index epoch) {
     order_ = in_file_order_;
     Rng rng(seed_, 0x6261746368ULL + static_cast<std::uint64_t>(epoch));
+    if (per_user_ > 0) {
+      keep_some_of_each(rng);
+    }
     rng.shuffle(std::span<Example>(order_));
   }
 
@@ -87,10 +94,23 @@ private:
     std::int32_t user, end;  // history: items before position `end` of the user's sequence
   };
 
+  // Leaves per_user_ examples of every user; those of one stand together.
+  void keep_some_of_each(Rng& rng) {
+    std::size_t kept = 0;
+    for (std::size_t first = 0, next = 0; first < order_.size(); first = next) {
+      while (next < order_.size() && order_[next].user == order_[first].user) { ++next; }
+      rng.shuffle(std::span<Example>(order_).subspan(first, next - first));
+      const std::size_t some = std::min(next - first, static_cast<std::size_t>(per_user_));
+      for (std::size_t i = 0; i < some; ++i) { order_[kept++] = order_[first + i]; }
+    }
+    order_.resize(kept);
+  }
+
   RaggedView<ItemId> sequences_;
   Examples examples_;
   Index max_length_;
   std::uint64_t seed_;
+  Index per_user_;
   std::vector<Example> in_file_order_, order_;
 };
 

@@ -15,7 +15,8 @@ namespace simgr::SIMGR_ABI::train {
 struct FitOptions {
   Index epochs = 20;
   std::uint64_t seed = 1;
-  Index batch = 256;     // examples a step: users, or prefixes
+  Index batch = 256;   // examples a step: users, or prefixes
+  Index per_user = 0;  // prefixes of a user that an epoch draws; 0: all. Users stay whole elsewhere
   Index accumulate = 1;  // batches whose gradients make one step
   Index shards = 2;      // parts of a batch that may run at once; results depend on their number
   Index evaluate_every = 1;   // epochs between evaluations on split.validation; 0: never
@@ -30,6 +31,9 @@ struct FitOptions {
     f(Field{"epochs", 1, 1e6, "passes over the training sequences"}, c.epochs);
     f(Field{"seed", 0, 9.2e18, "of initial weights, order, dropout and negatives"}, c.seed);
     f(Field{"batch", 1, 1e7, "examples a step"}, c.batch);
+    f(Field{"per_user", 0, 1e6,
+            "prefixes of a user that an epoch draws, where prefixes are examples; 0: all"},
+      c.per_user);
     f(Field{"accumulate", 1, 1e6, "batches a step"}, c.accumulate);
     f(Field{"shards", 1, 1024, "parts of a batch that may run at once"}, c.shards);
     f(Field{"evaluate_every", 0, 1e6, "epochs between validations; 0: never"}, c.evaluate_every);

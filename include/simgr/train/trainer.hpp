@@ -42,7 +42,7 @@ public:
   Trainer(Model& model, const data::Split& split, const FitOptions& options)
       : model_(model), split_(split), options_(checked(options)),
         batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
-                 options.seed),
+                 options.seed, options.per_user),
         optimizer_(options.optimizer, model.table().block_size),
         stopping_({options.patience, 0.0}) {
     if (split.items != model.items()) {
