@@ -4,8 +4,12 @@
 // Language models as encoders, and their published folders: what simgr/simgr.hpp leaves out, because
 // a recommender without one should not pay for it.
 
+#include <simgr/baselines/over_language_models.hpp>
 #include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/masked_lm.hpp>
+#include <simgr/encoder/prompt_embedding.hpp>
+#include <simgr/io/backbone.hpp>
+#include <simgr/io/backbone_form.hpp>
 #include <simgr/io/config_fields.hpp>
 #include <simgr/io/json_fields.hpp>
 #include <simgr/io/language_model_facts.hpp>

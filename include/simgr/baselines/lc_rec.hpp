@@ -23,9 +23,9 @@ namespace simgr::SIMGR_ABI::baselines {
 /// Source  Zheng et al., "Adapting Large Language Models by Integrating Collaborative Semantics for
 ///         Recommendation", ICDE 2024, sections III-B and III-C; beam of 20: its section IV-A
 template <Encoder E>
-using LcRecOver = Recommender<E,                             // history -> [tokens, width]
-                              EveryDigit,                    //         -> [rows, digits, width]
-                              InnerProduct<DigitCodebooks>,  //         -> [rows, Σ codes]
+using LcRecOver = Recommender<E,                               // history -> [tokens, width]
+                              SpeltDigits<E::spelt_examples>,  //       -> [rows, digits, width]
+                              InnerProduct<DigitCodebooks>,    //         -> [rows, Σ codes]
                               DigitCrossEntropy, ranker::TrieBeam>;
 
 using LcRec = LcRecOver<TransformerEncoder<SemanticEmbedding, Causal>>;

@@ -22,8 +22,96 @@
 //   catalogue/text_vectors     [items, width] F32, of a model that reads them
 //   catalogue/item_vectors     [items, width] F32, likewise
 //   catalogue/popularity       [items] I64
+//   catalogue/prompt.sizes     [2] I64: words, and whether items are read by their ids; of a model
+//                              that reads prompts, as those below
+//   catalogue/prompt.before, .between, .behind  [words of each] I32
+//   catalogue/prompt.texts, .texts.offsets      [words of all items] I32, [items + 1] I64
 
 namespace simgr::SIMGR_ABI::io {
+
+namespace detail {
+
+inline void add_prompt(CheckpointWriter& writer, const Prompt& prompt) {
+  const std::int64_t sizes[] = {prompt.words, prompt.ids ? 1 : 0};
+  writer.add_copy("catalogue/prompt.sizes", {2}, std::span<const std::int64_t>(sizes));
+  const auto add_words = [&](const char* name, const std::vector<std::int32_t>& words) {
+    if (!words.empty()) {
+      writer.add_copy(name, {std::ssize(words)}, std::span<const std::int32_t>(words));
+    }
+  };
+  add_words("catalogue/prompt.before", prompt.before);
+  add_words("catalogue/prompt.between", prompt.between);
+  add_words("catalogue/prompt.behind", prompt.behind);
+  if (prompt.texts.sequences() > 0) {
+    add_words("catalogue/prompt.texts", prompt.texts.values);
+    const std::vector<std::int64_t> offsets(prompt.texts.offsets.begin(),
+                                            prompt.texts.offsets.end());
+    writer.add_copy("catalogue/prompt.texts.offsets", {std::ssize(offsets)},
+                    std::span<const std::int64_t>(offsets));
+  }
+}
+
+/// Nothing where the file has no prompt.
+inline Failure read_prompt(const Checkpoint& checkpoint, Index items, Prompt& prompt) {
+  if (checkpoint.find("catalogue/prompt.sizes") == nullptr) {
+    return std::nullopt;
+  }
+  const Index two[] = {2};
+  auto sizes = checkpoint.try_read<std::int64_t>("catalogue/prompt.sizes", two);
+  if (!sizes) {
+    return sizes.error();
+  }
+  if ((*sizes)[0] < 1 || (*sizes)[0] > INT32_MAX || (*sizes)[1] < 0 || (*sizes)[1] > 1) {
+    return DataError("expected 1 to 2147483647 words, and 0 or 1, found " +
+                         std::to_string((*sizes)[0]) + " and " + std::to_string((*sizes)[1]),
+                     {.file = checkpoint.file(), .field = "catalogue/prompt.sizes"});
+  }
+  prompt.words = (*sizes)[0];
+  prompt.ids = (*sizes)[1] == 1;
+  const auto read_words = [&](const char* name, std::vector<std::int32_t>& into) -> Failure {
+    if (checkpoint.find(name) == nullptr) {
+      return std::nullopt;
+    }
+    auto words = checkpoint.try_read<std::int32_t>(name);
+    if (!words) {
+      return words.error();
+    }
+    into = std::move(*words);
+    return std::nullopt;
+  };
+  for (const auto& [name, into] : {std::pair("catalogue/prompt.before", &prompt.before),
+                                   std::pair("catalogue/prompt.between", &prompt.between),
+                                   std::pair("catalogue/prompt.behind", &prompt.behind),
+                                   std::pair("catalogue/prompt.texts", &prompt.texts.values)}) {
+    if (Failure failure = read_words(name, *into)) {
+      return failure;
+    }
+  }
+  constexpr const char* offsets_name = "catalogue/prompt.texts.offsets";
+  if (checkpoint.find(offsets_name) != nullptr) {
+    const Index shape[] = {items + 1};
+    auto offsets = checkpoint.try_read<std::int64_t>(offsets_name, shape);
+    if (!offsets) {
+      return offsets.error();
+    }
+    if (offsets->front() != 0 || offsets->back() != prompt.texts.tokens() ||
+        !std::is_sorted(offsets->begin(), offsets->end())) {
+      return DataError("expected ascending numbers from 0 to " +
+                           std::to_string(prompt.texts.tokens()),
+                       {.file = checkpoint.file(), .field = offsets_name});
+    }
+    prompt.texts.offsets.assign(offsets->begin(), offsets->end());
+  } else if (!prompt.texts.values.empty()) {
+    return DataError("expected offsets of the texts, the file has none",
+                     {.file = checkpoint.file(), .field = offsets_name});
+  }
+  if (const std::string sentence = problem_of(prompt); !sentence.empty()) {
+    return DataError(sentence, {.file = checkpoint.file(), .field = "catalogue/prompt"});
+  }
+  return std::nullopt;
+}
+
+}  // namespace detail
 
 /// Adds the tensors above. Sizes and popularity are copied; so are codes and keys.
 inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) {
@@ -54,6 +142,9 @@ inline void add_catalogue(CheckpointWriter& writer, const Catalogue& catalogue) 
     const auto popularity = as_integers(catalogue.popularity);
     writer.add_copy("catalogue/popularity", {catalogue.items},
                     std::span<const std::int64_t>(popularity));
+  }
+  if (!catalogue.prompt.empty()) {
+    detail::add_prompt(writer, catalogue.prompt);
   }
 }
 
@@ -160,6 +251,9 @@ inline Result<Catalogue> try_read_catalogue(const Checkpoint& checkpoint) {
       }
     }
     catalogue.popularity.assign(popularity->begin(), popularity->end());
+  }
+  if (Failure failure = detail::read_prompt(checkpoint, catalogue.items, catalogue.prompt)) {
+    return *std::move(failure);
   }
   return catalogue;
 }

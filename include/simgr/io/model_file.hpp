@@ -104,8 +104,15 @@ struct ModelFile {
       return DataError("this model needs text vectors and the file has none",
                        {.file = checkpoint.file(), .field = "catalogue/text_vectors"});
     }
+    if (Parts::reads_prompts && catalogue->prompt.empty()) {
+      return DataError("this model reads prompts and the file has none",
+                       {.file = checkpoint.file(), .field = "catalogue/prompt.sizes"});
+    }
     Config sized = config.value();
     sized.encoder.catalogue = sizes_of(*catalogue);
+    if (const std::string sentence = Parts::check(sized); !sentence.empty()) {
+      return ConfigError(sentence, {.file = checkpoint.file()});
+    }
     const ParameterTable table = describe<Parts>(sized);
     if (Failure failure = match_parameters(checkpoint, table)) {
       return *std::move(failure);

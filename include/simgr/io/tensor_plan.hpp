@@ -48,7 +48,8 @@ public:
 
   Result<std::vector<PlannedTensor>> plan(const ParameterTable& table) {
     for (const TensorEntry& tensor : table.tensors) {
-      if (tensor.name.starts_with(options_.prefix) && !is_adapter(table, tensor.name)) {
+      if (tensor.name.starts_with(options_.prefix) && !is_adapter(table, tensor.name) &&
+          !tensor.name.ends_with(digits_of_items)) {
         place(tensor);
       }
     }
@@ -84,6 +85,9 @@ public:
   }
 
 private:
+  // The tokens of semantic ids, beside the table of words: ours alone.
+  static constexpr std::string_view digits_of_items = "embedding.digits";
+
   /// A matrix of low rank beside a map: ours alone.
   bool is_adapter(const ParameterTable& table, std::string_view name) const {
     if (!name.ends_with(".a") && !name.ends_with(".b")) {

@@ -49,6 +49,8 @@ public:
   const std::vector<std::string>& slots() const noexcept { return slots_; }
   /// What stands before the first slot, the same in every prompt.
   const std::string& prefix() const noexcept { return literals_.front(); }
+  /// What stands behind the last slot.
+  const std::string& suffix() const noexcept { return literals_.back(); }
 
   /// The text with every slot filled; braces in values are text.
   ///

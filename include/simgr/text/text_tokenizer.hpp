@@ -146,6 +146,11 @@ public:
     check(id);
     return special_[static_cast<std::size_t>(id)];
   }
+  /// The special tokens of the template around one text.
+  struct Around {
+    std::span<const TokenId> before, behind;
+  };
+  Around around() const noexcept { return {parts_.before, parts_.behind}; }
   /// Tokens that the file asks to truncate to, or 0: encode() does so only if told.
   Index longest() const noexcept { return parts_.longest; }
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <simgr/core/prompt.hpp>
+#include <simgr/io/backbone_form.hpp>
+#include <simgr/io/model_config.hpp>
+#include <simgr/io/model_folder.hpp>
+#include <simgr/io/text_tokenizer.hpp>
+#include <simgr/text/prompt_template.hpp>
+
+namespace simgr::SIMGR_ABI::io {
+
+/// How a history is put into words.
+struct PromptOptions {
+  std::string pattern = "A customer bought, the oldest first:{history}. What comes next:";
+  std::string between = ",";  // two items
+  bool ids = true, texts = false;
+  Index longest_text = 16;  // words of an item's text that are read; 0: all
+};
+
+/// A published language model in its folder, from which recommenders are fine-tuned.
+///
+///   const auto backbone = io::Backbone::open("Qwen2-0.5B");
+///   Catalogue catalogue{.keys = keys, .ids = ids};
+///   catalogue.prompt = backbone.prompt({}, titles);
+///   Model::Config config;
+///   backbone.configure<Model::EncoderType>(config.encoder);
+///   Model model(catalogue, config, backbone.weights<Model::EncoderType>());
+///
+/// Const functions may run at the same time. The folder stays mapped as long as it lives.
+///
+/// Errors  those of the readers of config.json, tokenizer.json and of the weights
+class Backbone {
+public:
+  static Result<Backbone> try_open(const std::string& path) {
+    const auto beside = [&](const char* name) {
+      return (std::filesystem::path(path) / name).string();
+    };
+    auto facts = try_read_model_config(beside("config.json"));
+    if (!facts) {
+      return facts.error();
+    }
+    auto tokenizer = try_read_text_tokenizer(beside("tokenizer.json"));
+    if (!tokenizer) {
+      return tokenizer.error();
+    }
+    if (tokenizer->vocabulary_size() > facts->vocabulary) {
+      return ConfigError("tokenizer.json has " + std::to_string(tokenizer->vocabulary_size()) +
+                             " tokens, expected at most the " + std::to_string(facts->vocabulary) +
+                             " of config.json",
+                         {.file = path});
+    }
+    auto folder = ModelFolder::try_open(path);
+    if (!folder) {
+      return folder.error();
+    }
+    return Backbone(path, std::move(facts).value(), std::move(tokenizer).value(),
+                    std::move(folder).value());
+  }
+  static Backbone open(const std::string& path) { return try_open(path).value_or_raise(); }
+
+  const std::string& path() const noexcept { return path_; }
+  const LanguageModelFacts& facts() const noexcept { return facts_; }
+  const text::TextTokenizer& tokenizer() const noexcept { return tokenizer_; }
+
+  /// @param texts  [items], read where the options say so
+  ///
+  /// Errors  ConfigError: a pattern that is broken or has not one slot {history}; neither ids nor texts
+  Prompt prompt(const PromptOptions& options = {}, std::span<const std::string> texts = {}) const {
+    const text::PromptTemplate pattern(options.pattern);
+    if (pattern.slots() != std::vector<std::string>{"history"}) {
+      raise(ConfigError("a prompt of histories has one slot, {history}: " + options.pattern));
+    }
+    Prompt prompt{.words = facts_.vocabulary, .ids = options.ids};
+    const auto special = tokenizer_.around();
+    prompt.before.assign(special.before.begin(), special.before.end());
+    const auto append = [&](std::string_view words, std::vector<std::int32_t>& to) {
+      const auto tokens = tokenizer_.encode(words).ids;
+      to.insert(to.end(), tokens.begin(), tokens.end());
+    };
+    append(pattern.prefix(), prompt.before);
+    append(options.between, prompt.between);
+    append(pattern.suffix(), prompt.behind);
+    prompt.behind.insert(prompt.behind.end(), special.behind.begin(), special.behind.end());
+    if (options.texts) {
+      for (const std::string& each : texts) {
+        const auto words =
+            tokenizer_.encode(" " + each, {.longest = std::max<Index>(options.longest_text, 0)})
+                .ids;
+        prompt.texts.push_back(std::vector<std::int32_t>(words.begin(), words.end()));
+      }
+    }
+    if (const std::string sentence = problem_of(prompt); !sentence.empty()) {
+      raise(ConfigError("prompt: " + sentence));
+    }
+    return prompt;
+  }
+
+  /// The numbers that the folder decides; dropout none, where the language model's own is training's
+  /// affair.
+  ///
+  /// Errors  ConfigError: encoders of type E read no such model
+  template <class E>
+  void configure(typename E::Config& config) const {
+    if (Failure failure = BackboneForm<E>::configure(facts_, config)) {
+      raise(ConfigError(failure->what(), {.file = path_}));
+    }
+  }
+
+  /// What fills the block of a new Recommender over E: the folder's weights, and first values of
+  /// what it does not have.
+  ///
+  /// Errors  of what it returns: those of load_parameters
+  template <class E>
+  auto weights(std::uint64_t seed = 1) const {
+    return [this, seed](const ParameterTable& table, std::span<float> block) {
+      if (Failure failure =
+              BackboneForm<E>::try_load(folder_, facts_, table, block, seed, "encoder.")) {
+        raise(*failure);
+      }
+    };
+  }
+
+private:
+  Backbone(std::string path, LanguageModelFacts facts, text::TextTokenizer tokenizer,
+           ModelFolder folder)
+      : path_(std::move(path)), facts_(std::move(facts)), tokenizer_(std::move(tokenizer)),
+        folder_(std::move(folder)) {}
+
+  std::string path_;
+  LanguageModelFacts facts_;
+  text::TextTokenizer tokenizer_;
+  ModelFolder folder_;
+};
+
+}  // namespace simgr::SIMGR_ABI::io

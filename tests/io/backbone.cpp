@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr/io/backbone.hpp>
+
+#include <doctest/doctest.h>
+
+#include <support/published_bert.hpp>
+
+#include <simgr/encoder/prompt_embedding.hpp>
+#include <simgr/io/model_file.hpp>
+#include <simgr/io/sentence_encoder.hpp>
+#include <simgr/loss/cross_entropy.hpp>
+#include <simgr/pooler/sequence.hpp>
+#include <simgr/recommender.hpp>
+#include <simgr/similarity/candidates.hpp>
+#include <simgr/similarity/scaled_cosine.hpp>
+
+using namespace simgr;
+using simgr_test::PublishedBert;
+
+namespace {
+
+using Reader = TransformerEncoder<PromptEmbedding, Bidirectional, PostNorm, GeluErf>;
+using OverBert =
+    Recommender<Reader, SequenceMean, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
+
+// Of these words the small tokenizer knows tea (4), cup (5), ##s (6), red (7) and green (8).
+const io::PromptOptions wording{.pattern = "green{history}red", .between = "tea"};
+const std::vector<std::string> titles{"red cup", "cups", "green tea"};
+
+Catalogue small_catalogue() {
+  Catalogue catalogue{.items = 3};
+  catalogue.ids.codes.values = {0, 1, 1, 0, 1, 1};
+  catalogue.ids.codes.rows = 3;
+  catalogue.ids.codes.cols = 2;
+  catalogue.ids.codes_per_digit = {2, 2};
+  return catalogue;
+}
+OverBert small_model(const io::Backbone& backbone, bool texts) {
+  Catalogue catalogue = small_catalogue();
+  io::PromptOptions how = wording;
+  how.texts = texts;
+  how.ids = !texts;
+  catalogue.prompt = backbone.prompt(how, titles);
+  OverBert::Config config;
+  backbone.configure<Reader>(config.encoder);
+  return OverBert(std::move(catalogue), config, backbone.weights<Reader>(3));
+}
+using Words = std::vector<std::int32_t>;
+
+}  // namespace
+
+TEST_CASE("a prompt is tokens of the backbone, its special ones around all") {
+  const PublishedBert bert;
+  const auto backbone = io::Backbone::open(bert.folder.path());
+  io::PromptOptions how = wording;
+  how.texts = true;
+  how.longest_text = 2;
+  const Prompt prompt = backbone.prompt(how, std::vector<std::string>{"red cups", "", "tea"});
+  CHECK(prompt.words == 9);
+  CHECK(prompt.ids);
+  CHECK(prompt.before == Words{2, 8});
+  CHECK(prompt.between == Words{4});
+  CHECK(prompt.behind == Words{7, 3});
+  CHECK(prompt.texts.values == Words{7, 5, 4});
+  CHECK(prompt.texts.offsets == std::vector<Index>{0, 2, 2, 3});
+}
+
+TEST_CASE("a prompt needs one slot for the history, and something to read of an item") {
+  const PublishedBert bert;
+  const auto backbone = io::Backbone::open(bert.folder.path());
+  CHECK_THROWS_WITH_AS(backbone.prompt({.pattern = "no slot"}),
+                       "a prompt of histories has one slot, {history}: no slot", ConfigError);
+  CHECK_THROWS_AS(backbone.prompt({.pattern = "{history} and {other}"}), ConfigError);
+  CHECK_THROWS_WITH_AS(backbone.prompt({.ids = false}),
+                       "prompt: expected ids, texts, or both, found neither", ConfigError);
+}
+
+TEST_CASE("over a prompt of titles BERT's states are those it has as a reader of that text") {
+  const PublishedBert bert;
+  const std::string path = bert.folder.path();
+  const auto backbone = io::Backbone::open(path);
+  const OverBert model = small_model(backbone, true);
+  const std::vector<ItemId> history{1, 0};
+  const std::vector<Index> offsets{0, 2};
+  std::vector<float> query(32), expected(32);
+  model.encode({history, offsets}, {query.data(), {1, 32}});
+
+  const auto facts = io::read_model_config(path + "/config.json");
+  const auto config = io::masked_lm_config(facts).value_or_raise();
+  const ParameterTable table = describe<MaskedLm<>>(config);
+  std::vector<float> weights(static_cast<std::size_t>(table.block_size));
+  io::load_parameters(io::ModelFolder::try_open(path).value_or_raise(), facts, table,
+                      std::span<float>(weights));
+  const auto params = bind<MaskedLm<>>(config, weights.data());
+  // [CLS] green cup ##s tea red cup red [SEP]
+  const Words tokens{2, 8, 5, 6, 4, 7, 5, 7, 3};
+  const std::vector<Index> ends{0, 9};
+  Arena arena;
+  cpu::Context ctx{arena};
+  const Matrix<float> states = MaskedLm<>::serve(config, params, {tokens, ends}, {}, ctx);
+  float length = 0;
+  for (Index x = 0; x < 32; ++x) {
+    float sum = 0;
+    for (Index t = 0; t < 9; ++t) { sum += states(t, x); }
+    expected[static_cast<std::size_t>(x)] = sum;
+    length += sum * sum;
+  }
+  const float temperature = static_cast<float>(model.config().similarity.temperature);
+  for (std::size_t x = 0; x < 32; ++x) {
+    CAPTURE(x);
+    CHECK(query[x] * temperature == doctest::Approx(expected[x] / std::sqrt(length)).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("a model over a backbone is saved with its prompt and needs no backbone again") {
+  const PublishedBert bert;
+  const auto backbone = io::Backbone::open(bert.folder.path());
+  for (const bool texts : {false, true}) {
+    CAPTURE(texts);
+    const OverBert model = small_model(backbone, texts);
+    const simgr_test::TemporaryFolder folder;
+    const std::string path = folder.file("model.simgr");
+    io::ModelFile<OverBert>::save(model, path);
+    const OverBert again = io::ModelFile<OverBert>::load(path);
+    const Prompt &before = model.catalogue().prompt, &after = again.catalogue().prompt;
+    CHECK(after.words == before.words);
+    CHECK(after.ids == before.ids);
+    CHECK(after.before == before.before);
+    CHECK(after.between == before.between);
+    CHECK(after.behind == before.behind);
+    CHECK(after.texts.values == before.texts.values);
+    CHECK(after.texts.offsets == before.texts.offsets);
+    const std::vector<ItemId> history{1};
+    const auto list = model.recommend(history, 2), other = again.recommend(history, 2);
+    REQUIRE(list.size() == 2);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      CHECK(list[i].item == other[i].item);
+      CHECK(list[i].score == other[i].score);
+    }
+  }
+}
+
+TEST_CASE("a model over prompts refuses a catalogue without one, and one of other words") {
+  const PublishedBert bert;
+  const auto backbone = io::Backbone::open(bert.folder.path());
+  OverBert::Config config;
+  backbone.configure<Reader>(config.encoder);
+  CHECK_THROWS_AS(OverBert(small_catalogue(), config), ConfigError);
+  Catalogue catalogue = small_catalogue();
+  catalogue.prompt = backbone.prompt(wording);
+  catalogue.prompt.between = {9};
+  CHECK_THROWS_WITH_AS(OverBert(std::move(catalogue), config),
+                       "catalogue.prompt: between: expected 0 to 8, found 9", ConfigError);
+}
+
+TEST_CASE("a backbone of another family is refused by the encoder") {
+  const PublishedBert bert;
+  const auto backbone = io::Backbone::open(bert.folder.path());
+  CausalLm<PromptEmbedding, Lora<Linear>>::Config config;
+  CHECK_THROWS_AS((backbone.configure<CausalLm<PromptEmbedding, Lora<Linear>>>(config)),
+                  ConfigError);
+}
