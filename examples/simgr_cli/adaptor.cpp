@@ -13,6 +13,9 @@ std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
       {"epochs", std::to_string(result.epochs)},
       {"best_epoch", std::to_string(result.best_epoch)},
       {"validation_ndcg@10", simgr::train::detail::log_text(result.best_validation_ndcg10)}};
+  if (!request.backbone_name.empty()) {
+    metadata.push_back({backbone_key, request.backbone_name});
+  }
   for (const simgr::FieldText& field : simgr::list_fields(options)) {
     metadata.push_back({"fit." + field.name, field.value});
   }

@@ -115,6 +115,10 @@ AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults
   return all;
 }
 
+/// How a model over a language model begins; in language_models/adaptor.hpp.
+template <class Model>
+struct OverBackbone;
+
 /// The numbers of a trained model with others of those that lists are made with.
 template <class Config>
 Config serving_config(Config config, const std::vector<Setting>& settings) {
@@ -186,13 +190,25 @@ template <class Model, class Trained>
 Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults<Model>& defaults,
                        simgr::Catalogue catalogue, const simgr::data::Split& split,
                        const FitRequest& request, simgr::cpu::ThreadPool& pool) {
-  const AllSettings<Model> all = settings_of(defaults, request.settings);
+  const AllSettings<Model> all = [&] {
+    if constexpr (Model::Parts::reads_prompts) {
+      return settings_of(OverBackbone<Model>::configured(defaults, *request.backbone),
+                         request.settings);
+    } else {
+      return settings_of(defaults, request.settings);
+    }
+  }();
   const auto finished = [&](Model model, const simgr::train::FitResult& result) {
     simgr::io::ModelFile<Model>::save(model, request.out,
                                       metadata_of(name, request, all.fit, result));
     return Fitted{std::make_unique<Served<Model>>(std::move(model)), result};
   };
-  if constexpr (std::is_same_v<Model, Trained>) {
+  if constexpr (Model::Parts::reads_prompts) {
+    Model model = OverBackbone<Model>::begin(std::move(catalogue), all.model, all.fit.seed,
+                                             *request.backbone);
+    const auto result = train_model(model, split, all.fit, request, pool);
+    return finished(std::move(model), result);
+  } else if constexpr (std::is_same_v<Model, Trained>) {
     Model model(std::move(catalogue), all.model, all.fit.seed);
     const auto result = train_model(model, split, all.fit, request, pool);
     return finished(std::move(model), result);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <simgr_cli/backbone.hpp>
 #include <simgr_cli/data_folder.hpp>
 #include <simgr_cli/kind.hpp>
 #include <simgr_cli/output.hpp>
@@ -39,6 +40,7 @@ void import_table(const ImportOptions& options);
 struct FitOptions {
   std::string model, data, out, log;
   IdSource ids;
+  BackboneOptions backbone;
   TrainingOptions training;
   bool resume = false;
 };

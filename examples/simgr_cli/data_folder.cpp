@@ -109,7 +109,8 @@ simgr::OwnedMatrix<float> text_vectors_of(const DataFolder& folder, const std::s
 simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, const Needs& needs,
                               simgr::cpu::ThreadPool& pool) {
   if (!source.item_vectors.empty() && !needs.item_vectors) {
-    throw UsageError("--item-vectors: setrec reads vectors of items, no other model does");
+    throw UsageError(
+        "--item-vectors: setrec and e4srec read vectors of items, no other model does");
   }
   simgr::Catalogue catalogue{.items = folder.items()};
   std::unordered_set<std::string> names;

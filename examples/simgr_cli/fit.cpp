@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <thread>
 
+#include <simgr_cli/backbone.hpp>
 #include <simgr_cli/commands.hpp>
 
 #include <simgr/io/atomic_file.hpp>
@@ -41,7 +43,10 @@ std::vector<Setting> TrainingOptions::settings() const {
 }
 
 void list_settings(const std::string& model) {
-  const ModelKind& kind = kind_named(model);
+  const std::vector<const ModelKind*> kinds = all_kinds();
+  const auto found = std::find_if(kinds.begin(), kinds.end(),
+                                  [&](const ModelKind* each) { return each->name == model; });
+  const ModelKind& kind = found == kinds.end() ? kind_named(model) : **found;
   const std::vector<simgr::FieldText> fields = kind.settings();
   if (fields.empty()) {
     std::cout << kind.name << ": " << kind.summary << "; it has no settings\n";
@@ -70,10 +75,20 @@ void list_settings(const std::string& model) {
 }
 
 void fit(const FitOptions& options) {
-  const ModelKind& kind = kind_named(options.model);
   FitRequest request;
+  if (options.backbone.given()) {
+    request.backbone = open_backbone(options.backbone);
+    request.backbone_name =
+        std::filesystem::path(options.backbone.folder + "/.").parent_path().filename().string();
+  }
+  const ModelKind& kind =
+      request.backbone ? kind_over(options.model, *request.backbone) : kind_named(options.model);
   request.out = options.out;
-  request.settings = options.training.settings();
+  if (!options.backbone.lora.empty()) {
+    request.settings = settings_of_lora(options.backbone.lora);
+  }
+  const std::vector<Setting> named = options.training.settings();
+  request.settings.insert(request.settings.end(), named.begin(), named.end());
   request.log = options.log;
   request.resume = options.resume;
   kind.check(request.settings);
@@ -87,6 +102,9 @@ void fit(const FitOptions& options) {
   const DataFolder folder = read_folder(options.data);
   request.data_fingerprint = folder.fingerprint;
   simgr::Catalogue catalogue = catalogue_of(folder, options.ids, kind.needs, pool);
+  if (request.backbone) {
+    catalogue.prompt = prompt_of(*request.backbone, options.backbone, folder);
+  }
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
   request.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
   request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };

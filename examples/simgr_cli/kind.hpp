@@ -24,6 +24,10 @@
 // Models as values: the one place where types are erased, so that a model is a word on the command
 // line. The files of models/ fill in a ModelKind for every model and put it in the table.
 
+namespace simgr::SIMGR_ABI::io {
+class Backbone;
+}
+
 namespace simgr_cli {
 
 using simgr::Index;
@@ -41,11 +45,13 @@ struct Setting {
 
 /// What the user asked of a training run, besides data and model.
 struct FitRequest {
-  std::string out;                // the model file; the state lies beside it
-  std::vector<Setting> settings;  // of the model's Config or of FitOptions
-  std::string log;                // JSON lines; empty: none
-  bool resume = false;            // go on from the state, where there is one
-  std::string data_fingerprint;   // noted in the model file
+  std::string out;                                      // the model file; the state lies beside it
+  std::vector<Setting> settings;                        // of the model's Config or of FitOptions
+  std::string log;                                      // JSON lines; empty: none
+  bool resume = false;                                  // go on from the state, where there is one
+  std::string data_fingerprint;                         // noted in the model file
+  std::shared_ptr<const simgr::io::Backbone> backbone;  // of a model over a language model
+  std::string backbone_name;                            // noted, too
   std::function<void(const simgr::train::StepReport&)> on_step;
   std::function<void(const simgr::train::EpochReport&)> on_epoch;
 };
@@ -93,6 +99,9 @@ struct ModelKind {
   std::string name;     // the word on the command line
   std::string summary;  // one line
   Needs needs{};
+  std::string over;  // the word it answers to with --backbone; empty: it has none
+  /// Whether it reads this language model; null: it reads none.
+  std::function<bool(const simgr::io::Backbone&)> reads_backbone;
   std::string type, loss, ranker;  // what model files call its types: io::ModelFile
   /// Every name `--set` takes, with its default, range and meaning.
   std::function<std::vector<simgr::FieldText>()> settings;
@@ -114,7 +123,7 @@ struct ModelKind {
 bool add_kind(ModelKind kind);
 /// The table, by place.
 std::vector<const ModelKind*> all_kinds();
-/// Errors  UsageError: no such model; the message lists them
+/// Errors  UsageError: no such model without a language model; the message lists them
 const ModelKind& kind_named(const std::string& name);
 /// The row of what a file holds, by the types it names; null: this program does not have them.
 const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint);
@@ -131,6 +140,7 @@ OpenedModel open_model(const std::string& path, const std::vector<Setting>& sett
 // In the metadata of a model file: the kind's name, and the fingerprint of the data.
 inline constexpr const char* kind_key = "model";
 inline constexpr const char* data_key = "data";
+inline constexpr const char* backbone_key = "backbone";
 
 /// Where the state of a training run lies.
 inline std::string state_path(const std::string& out) {

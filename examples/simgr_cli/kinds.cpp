@@ -32,9 +32,13 @@ const ModelKind& kind_named(const std::string& name) {
   std::string names;
   for (const ModelKind* kind : all_kinds()) {
     if (kind->name == name) {
+      if (kind->reads_backbone) {
+        throw UsageError(name + " is " + kind->over +
+                         " over a language model; give its folder by --backbone");
+      }
       return *kind;
     }
-    names += " " + kind->name;
+    names += kind->reads_backbone ? "" : " " + kind->name;
   }
   throw UsageError("no model is named \"" + name + "\"; there are:" + names);
 }

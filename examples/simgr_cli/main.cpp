@@ -105,9 +105,33 @@ void add_ids(CLI::App& command, IdSource& ids) {
                   "sasrec', as its authors take, or .npy[.gz]; without, they are trained along")
       ->type_name("FILE");
 }
+void add_backbone(CLI::App& command, BackboneOptions& options) {
+  command
+      .add_option("--backbone", options.folder,
+                  "folder of a published language model, which is fine-tuned: config.json, "
+                  "tokenizer.json, safetensors")
+      ->type_name("DIR");
+  one_of(command.add_option("--prompt", options.prompt, "what the language model reads of an item"),
+         {"ids", "titles", "both"});
+  command
+      .add_option("--prompt-text", options.pattern,
+                  "how a history is put into words: a text with {history}")
+      ->type_name("TEXT");
+  command
+      .add_option("--title-words", options.title_words, "tokens of a title that are read; 0: all")
+      ->type_name("N");
+  command
+      .add_option("--lora", options.lora,
+                  "train adapters and the tokens of ids alone, for instance rank=8,alpha=32; "
+                  "besides dropout=0.1 and targets=query+value. rank=0: the tokens alone")
+      ->type_name("LIST");
+}
 std::string list_of_models() {
   std::string models = "Models:";
   for (const ModelKind* kind : all_kinds()) {
+    models += kind->place == 100
+                  ? "\nModels over a language model, by the name before the hyphen and --backbone:"
+                  : "";
     models += "\n  " + kind->name +
               std::string(18 - std::min<std::size_t>(17, kind->name.size()), ' ') + kind->summary;
   }
@@ -172,6 +196,7 @@ void add_fit(CLI::App& app, FitOptions& options) {
   add_data(*command, options.data);
   command->add_option("--out", options.out, "the model file")->type_name("FILE")->required();
   add_ids(*command, options.ids);
+  add_backbone(*command, options.backbone);
   add_training(*command, options.training);
   add_threads(*command, options.training.threads);
   command->add_option("--log", options.log, "one JSON line an epoch")->type_name("FILE");

@@ -103,8 +103,10 @@ void quickstart(const QuickstartOptions& options) {
   std::fflush(stdout);
   std::vector<std::string> models;
   for (const ModelKind* kind : all_kinds()) {
-    // Not those with the weights of another that make other lists of them, nor TIGER at a temperature.
-    if (kind->name != "rpg-graph" && kind->name != "liger-dense" && kind->name != "letter") {
+    // Not those over a language model, nor those with the weights of another that make other lists of
+    // them, nor TIGER at a temperature.
+    if (!kind->reads_backbone && kind->name != "rpg-graph" && kind->name != "liger-dense" &&
+        kind->name != "letter") {
       models.push_back(kind->name);
     }
   }

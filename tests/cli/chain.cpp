@@ -531,7 +531,8 @@ TEST_CASE("fit takes the item vectors of a SASRec for the models that read such"
   CHECK(served.code == 0);
   const auto unread = with_items("sasrec", items);
   CHECK(unread.code == 2);
-  CHECK(unread.err.find("--item-vectors: setrec reads vectors of items") != std::string::npos);
+  CHECK(unread.err.find("--item-vectors: setrec and e4srec read vectors of items") !=
+        std::string::npos);
   const auto no_table = with_items("setrec", folder.file("setrec.simgr"));
   CHECK(no_table.code == 1);
   CHECK(no_table.err.find("there is no table of items") != std::string::npos);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <simgr_cli/data_folder.hpp>
+#include <simgr_cli/kind.hpp>
+
+#include <simgr/core/prompt.hpp>
+
+// Recommenders over a published language model: what `--backbone` and its neighbours ask for. A program
+// built without language models refuses them.
+
+namespace simgr_cli {
+
+struct BackboneOptions {
+  std::string folder;          // empty: no language model
+  std::string prompt = "ids";  // titles, both
+  std::string pattern;         // with {history}; empty: our own wording
+  std::string lora;            // rank=8,alpha=32; empty: all weights are trained
+  Index title_words = 16;      // tokens of a title that are read; 0: all
+
+  bool given() const noexcept { return !folder.empty(); }
+};
+
+using BackbonePointer = std::shared_ptr<const simgr::io::Backbone>;
+
+/// Errors  those of io::Backbone
+BackbonePointer open_backbone(const BackboneOptions& options);
+
+/// The row of a model over this language model.
+/// Errors  UsageError: there is none; the message lists those there are
+const ModelKind& kind_over(const std::string& model, const simgr::io::Backbone& backbone);
+
+/// How histories of these items are put into words.
+/// Errors  UsageError: titles are asked for and the folder has none;  those of Backbone::prompt
+simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptions& options,
+                        const DataFolder& folder);
+
+/// `--lora` as settings.
+/// Errors  UsageError: it is no list of rank, alpha, dropout and targets
+std::vector<Setting> settings_of_lora(const std::string& text);
+
+}  // namespace simgr_cli

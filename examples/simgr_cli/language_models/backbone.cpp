@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include <simgr_cli/backbone.hpp>
+
+#include <simgr/io/backbone.hpp>
+
+namespace simgr_cli {
+
+BackbonePointer open_backbone(const BackboneOptions& options) {
+  return std::make_shared<const simgr::io::Backbone>(simgr::io::Backbone::open(options.folder));
+}
+
+const ModelKind& kind_over(const std::string& model, const simgr::io::Backbone& backbone) {
+  std::string over_this;
+  for (const ModelKind* kind : all_kinds()) {
+    if (kind->reads_backbone && kind->reads_backbone(backbone)) {
+      if (kind->over == model || kind->name == model) {
+        return *kind;
+      }
+      over_this += " " + kind->over;
+    }
+  }
+  const auto family = static_cast<std::size_t>(backbone.facts().family);
+  throw UsageError("no model named \"" + model + "\" reads a language model of the family " +
+                   std::string(names_of(backbone.facts().family)[family]) +
+                   "; there are:" + (over_this.empty() ? " none" : over_this));
+}
+
+simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptions& options,
+                        const DataFolder& folder) {
+  simgr::io::PromptOptions how{.ids = options.prompt != "titles",
+                               .texts = options.prompt != "ids",
+                               .longest_text = options.title_words};
+  if (!options.pattern.empty()) {
+    how.pattern = options.pattern;
+  }
+  std::vector<std::string> titles;
+  if (how.texts) {
+    for (const simgr::data::ItemText& item : folder.texts) {
+      titles.push_back(item.title.empty() ? simgr::data::item_text(item) : item.title);
+    }
+    if (static_cast<Index>(titles.size()) != folder.items() ||
+        std::all_of(titles.begin(), titles.end(), [](const auto& one) { return one.empty(); })) {
+      throw UsageError("--prompt " + options.prompt + ": the data folder has no titles of items");
+    }
+  }
+  return backbone.prompt(how, titles);
+}
+
+}  // namespace simgr_cli
