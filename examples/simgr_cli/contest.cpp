@@ -235,6 +235,10 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
       std::cerr << entrant.name << ": " << entrant.file << "\n";
       page.add_note(entrant.name + ": the file " + entrant.file);
       models.push_back(measured(contest, entrant.name, std::move(entrant.model), pool));
+      const auto log = std::filesystem::path(entrant.file).replace_extension(".jsonl");
+      if (std::filesystem::exists(log)) {  // where fit --log and compare leave it
+        models.back().shown.curve = read_curve(log.string());
+      }
     } else {
       models.push_back(train_model(contest, *entrant.kind, catalogue, pool));
     }
