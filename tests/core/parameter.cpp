@@ -182,3 +182,49 @@ TEST_CASE("a tensor's beginning depends on its name alone, not on what stands be
   CHECK(deep.blocks[1].weight(3, 3) == shallow.blocks[1].weight(3, 3));
   CHECK(deep.blocks[2].weight(3, 3) != deep.blocks[1].weight(3, 3));
 }
+
+namespace {
+
+/// An affine map whose bias, and a stack whose first map, are frozen.
+struct PartlyFrozen : Stack {
+  template <class F, class... P>
+  static void for_each_parameter(const Config& c, F&& f, P&... p) {
+    auto freeze = [&](auto spec, auto&... views) {
+      const bool frozen = spec.name.ends_with("bias") || spec.name.starts_with("blocks.0");
+      spec.trained = frozen ? Trained::no : Trained::yes;
+      f(spec, views...);
+    };
+    Stack::for_each_parameter(c, freeze, p...);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("frozen tensors lie behind the trained ones, in every walk") {
+  const ParameterTable table = describe<PartlyFrozen>(config);
+  std::vector<std::string> names;
+  for (const TensorEntry& tensor : table.tensors) { names.push_back(tensor.name); }
+  CHECK(names == std::vector<std::string>{"blocks.1.weight", "scale", "blocks.0.weight",
+                                          "blocks.0.bias", "blocks.1.bias"});
+  CHECK(table.trained_tensors().size() == 2);
+  CHECK(table.trained_size == table.tensors[2].offset);
+  CHECK(table.block_size == describe<Stack>(config).block_size);
+
+  std::vector<float> block(static_cast<std::size_t>(table.block_size)),
+      gradient(static_cast<std::size_t>(table.trained_size));
+  const auto params = bind<PartlyFrozen>(config, block.data());
+  CHECK(params.blocks[1].weight.data() == block.data());
+  CHECK(params.scale.data() == block.data() + table.tensors[1].offset);
+  CHECK(params.blocks[0].weight.data() == block.data() + table.tensors[2].offset);
+  CHECK(params.blocks[1].bias.data() == block.data() + table.tensors[4].offset);
+  const auto grads = bind_trained<PartlyFrozen>(config, gradient.data());
+  CHECK(grads.scale.data() == gradient.data() + table.tensors[1].offset);
+  CHECK(grads.blocks[0].weight.empty());
+  CHECK(grads.blocks[1].bias.empty());
+}
+
+TEST_CASE("where nothing is frozen all of a block is trained") {
+  const ParameterTable table = describe<Stack>(config);
+  CHECK(table.trained_size == table.block_size);
+  CHECK(table.trained_tensors().size() == table.tensors.size());
+}

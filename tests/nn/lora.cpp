@@ -57,7 +57,7 @@ TEST_CASE("weight decay leaves a frozen base where it is, and moves one that lea
     const auto values = simgr_test::random_values(table.block_size, 1);
     std::vector<float> weights(values.begin(), values.end()), gradients(weights.size());
     const std::vector<float> before = weights;
-    train::OptimizerState<float> optimizer({.weight_decay = 0.1}, table.block_size);
+    train::OptimizerState<float> optimizer({.weight_decay = 0.1}, table.trained_size);
     optimizer.step(table, weights, gradients, 0.1, 1);
     for (const TensorEntry& tensor : table.tensors) {
       const bool stays =

@@ -243,7 +243,7 @@ void meets_three_steps(GoldenModel& model, Run& run) {
   using T = typename decltype(run.weights)::value_type;
   const double listed = FloatDifferences::of(model.name).after_adamw;
   const std::vector<T> first = run.gradients;
-  train::OptimizerState<T> adam({.rate = 1e-3, .weight_decay = 1e-2}, run.table.block_size);
+  train::OptimizerState<T> adam({.rate = 1e-3, .weight_decay = 1e-2}, run.table.trained_size);
   std::vector<double> losses;
   for (int step = 0; step < 3; ++step) {
     run.step();

@@ -11,11 +11,8 @@
 namespace {
 
 simgr::ParameterTable two_tensors() {
-  simgr::ParameterTable table;
-  table.tensors.push_back({"encoder.weight", {5, 3}, 0, 15, {}, simgr::Decay::yes});
-  table.tensors.push_back({"encoder.bias", {3}, 16, 3, {}, simgr::Decay::no});
-  table.block_size = 32;
-  return table;
+  return simgr::lay_out({{"encoder.weight", {5, 3}, 0, 15, {}, simgr::Decay::yes},
+                         {"encoder.bias", {3}, 0, 3, {}, simgr::Decay::no}});
 }
 
 }  // namespace

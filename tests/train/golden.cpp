@@ -54,15 +54,12 @@ void check_trace(GoldenCase& golden, const Trace& trace, double tolerance) {
   const std::size_t w_size = w0.size(), b_size = b0.size();
   const std::size_t steps = grad_w.size() / w_size;
 
-  simgr::ParameterTable table;
-  const auto add = [&table](const char* name, std::size_t size, Decay decay) {
-    const Index offset = simgr::detail::aligned(table.block_size);
-    table.tensors.push_back(
-        {name, {static_cast<Index>(size)}, offset, static_cast<Index>(size), {}, decay});
-    table.block_size = simgr::detail::aligned(offset + static_cast<Index>(size));
+  const auto tensor = [](const char* name, std::size_t size, Decay decay) {
+    const auto count = static_cast<Index>(size);
+    return simgr::TensorEntry{name, {count}, 0, count, {}, decay};
   };
-  add("w", w_size, Decay::yes);
-  add("b", b_size, trace.bias_decay);
+  const simgr::ParameterTable table =
+      simgr::lay_out({tensor("w", w_size, Decay::yes), tensor("b", b_size, trace.bias_decay)});
   const auto b_offset = table.tensors[1].offset;
 
   std::vector<T> weights(static_cast<std::size_t>(table.block_size), T{});

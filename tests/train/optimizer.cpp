@@ -17,17 +17,9 @@ using simgr::train::OptimizerState;
 
 /// Three tensors with gaps between them: decays, does not, decays.
 simgr::ParameterTable three_tensors() {
-  simgr::ParameterTable table;
-  const auto add = [&](const char* name, Index size, simgr::Decay decay) {
-    const Index offset = simgr::detail::aligned(table.block_size);
-    table.tensors.push_back({name, {size}, offset, size, {}, decay});
-    table.block_size = offset + size;
-  };
-  add("weight", 1501, simgr::Decay::yes);
-  add("bias", 7, simgr::Decay::no);
-  add("table", 33, simgr::Decay::yes);
-  table.block_size = simgr::detail::aligned(table.block_size);
-  return table;
+  return simgr::lay_out({{"weight", {1501}, 0, 1501, {}, simgr::Decay::yes},
+                         {"bias", {7}, 0, 7, {}, simgr::Decay::no},
+                         {"table", {33}, 0, 33, {}, simgr::Decay::yes}});
 }
 
 std::vector<double> wave(const simgr::ParameterTable& table, double phase) {

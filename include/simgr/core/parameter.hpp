@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -45,7 +46,7 @@ struct Init {
 /// Whether weight decay applies.
 enum class Decay { yes, no };
 
-/// Whether an optimiser moves a tensor. A layer gives a frozen one no gradient.
+/// Whether an optimiser moves a tensor. A frozen one has no gradient and no moments.
 enum class Trained { yes, no };
 
 /// Name, shape, beginning and optimiser group of one tensor.
@@ -107,13 +108,20 @@ struct TensorEntry {
   Trained trained = Trained::yes;
 };
 
-/// The layout of a block: every tensor in the order of the walk, each beginning at a multiple of 16
-/// elements. Weights, gradients, moments and averages are the same layout over different memory;
-/// the gaps stay zero.
+/// The layout of a block: the trained tensors in the order of the walk, behind them the frozen ones,
+/// each beginning at a multiple of 16 elements. Gradients, moments and averages are the first part of
+/// this layout over different memory; the gaps stay zero.
 struct ParameterTable {
-  std::vector<TensorEntry> tensors;
-  Index block_size = 0;  // elements, gaps included
+  std::vector<TensorEntry> tensors;  // in the order of their offsets
+  Index block_size = 0;              // elements, gaps included
+  Index trained_size = 0;            // those of them before the first frozen tensor
 
+  std::span<const TensorEntry> trained_tensors() const noexcept {
+    const auto frozen = std::find_if(tensors.begin(), tensors.end(), [](const TensorEntry& tensor) {
+      return tensor.trained == Trained::no;
+    });
+    return {tensors.data(), static_cast<std::size_t>(frozen - tensors.begin())};
+  }
   /// Elements without the gaps.
   Index parameters() const noexcept {
     Index count = 0;
@@ -130,49 +138,77 @@ constexpr Index aligned(Index offset) {
 
 // The walks of describe() and bind(): types of their own, so that models share them.
 struct Describe {
-  ParameterTable& table;
+  std::vector<TensorEntry>& tensors;
 
   template <std::size_t Rank, class... Views>
   void operator()(const Spec<Rank>& spec, Views&...) const {
-    TensorEntry entry{spec.name,
-                      {spec.shape.begin(), spec.shape.end()},
-                      aligned(table.block_size),
-                      1,
-                      spec.init,
-                      spec.decay,
-                      spec.trained};
+    TensorEntry entry{
+        spec.name,   {spec.shape.begin(), spec.shape.end()}, 0, 1, spec.init, spec.decay,
+        spec.trained};
     for (const Index extent : spec.shape) { entry.size *= extent; }
-    table.block_size = entry.offset + entry.size;
-    table.tensors.push_back(std::move(entry));
+    tensors.push_back(std::move(entry));
   }
 };
 template <class T, class Space>
 struct Bind {
   T* memory;
+  Trained wanted = Trained::yes;
+  bool others = false;  // whether some were passed by
   Index offset = 0;
 
   template <std::size_t Rank>
   void operator()(const Spec<Rank>& spec, View<T, Rank, Space>& view) {
-    offset = aligned(offset);
+    if (spec.trained != wanted) {
+      others = true;
+      return;
+    }
     view = {memory + offset, spec.shape};
-    offset += view.size();
+    offset = aligned(offset + view.size());
   }
 };
 }  // namespace detail
 
-/// Walks `Layer` once and writes down what it finds.
-template <class Layer>
-ParameterTable describe(const typename Layer::Config& config) {
-  ParameterTable table;
-  detail::Describe note{table};
-  Layer::for_each_parameter(config, note);
-  table.block_size = detail::aligned(table.block_size);
+/// Gives every tensor of a list its place in a block.
+inline ParameterTable lay_out(std::vector<TensorEntry> tensors) {
+  std::stable_partition(tensors.begin(), tensors.end(),
+                        [](const TensorEntry& tensor) { return tensor.trained == Trained::yes; });
+  ParameterTable table{std::move(tensors)};
+  for (TensorEntry& tensor : table.tensors) {
+    tensor.offset = table.block_size;
+    table.block_size = detail::aligned(tensor.offset + tensor.size);
+    if (tensor.trained == Trained::yes) {
+      table.trained_size = table.block_size;
+    }
+  }
   return table;
 }
 
-/// Points the views of `Layer::Params` into `memory`, in the layout that describe() gives.
+/// Walks `Layer` once and writes down what it finds.
+template <class Layer>
+ParameterTable describe(const typename Layer::Config& config) {
+  std::vector<TensorEntry> tensors;
+  detail::Describe note{tensors};
+  Layer::for_each_parameter(config, note);
+  return lay_out(std::move(tensors));
+}
+
+/// Points the views of `Layer::Params` into `memory` [block_size], in the layout that describe()
+/// gives.
 template <class Layer, class T, class Space = Host>
 typename Layer::template Params<T, Space> bind(const typename Layer::Config& config, T* memory) {
+  typename Layer::template Params<T, Space> params;
+  detail::Bind<T, Space> point{memory};
+  Layer::for_each_parameter(config, point, params);
+  if (point.others) {
+    point.wanted = Trained::no;
+    Layer::for_each_parameter(config, point, params);
+  }
+  return params;
+}
+/// The same for gradients, `memory` [trained_size]: views of frozen tensors are empty.
+template <class Layer, class T, class Space = Host>
+typename Layer::template Params<T, Space> bind_trained(const typename Layer::Config& config,
+                                                       T* memory) {
   typename Layer::template Params<T, Space> params;
   detail::Bind<T, Space> point{memory};
   Layer::for_each_parameter(config, point, params);

@@ -277,37 +277,61 @@ private:
   std::string fallback_reason_;
 };
 
-/// Adds every tensor of a flat block (parameter.hpp) under its own name, in `group` if there is
+/// Which tensors of a layout a group has: all, as weights, or those that are trained, as gradients and
+/// all that follows from them.
+enum class Covers { all, trained };
+
+namespace detail {
+
+inline std::span<const TensorEntry> covered(const ParameterTable& table, Covers covers) noexcept {
+  return covers == Covers::all ? std::span<const TensorEntry>(table.tensors)
+                               : table.trained_tensors();
+}
+inline bool is_of_layout(std::span<const float> block, const ParameterTable& table,
+                         Covers covers) noexcept {
+  return static_cast<Index>(block.size()) >=
+         (covers == Covers::all ? table.block_size : table.trained_size);
+}
+
+}  // namespace detail
+
+/// Adds the tensors of a flat block (parameter.hpp) under their own names, in `group` if there is
 /// one. The block must live until the checkpoint is written.
 inline void add_parameters(CheckpointWriter& writer, const ParameterTable& table,
-                           std::span<const float> block, std::string_view group = {}) {
-  SIMGR_ASSERT(static_cast<Index>(block.size()) >= table.block_size, "a block of another layout");
-  for (const TensorEntry& tensor : table.tensors) {
+                           std::span<const float> block, std::string_view group = {},
+                           Covers covers = Covers::all) {
+  SIMGR_ASSERT(detail::is_of_layout(block, table, covers), "a block of another layout");
+  for (const TensorEntry& tensor : detail::covered(table, covers)) {
     writer.add(detail::in_group(group, tensor.name), tensor.shape,
                block.subspan(static_cast<std::size_t>(tensor.offset),
                              static_cast<std::size_t>(tensor.size)));
   }
 }
 
-/// Compares the tensors of `group` with a layout, without memory for the values.
+/// Compares the tensors of `group` with a layout, without memory for the values. Where it covers the
+/// trained ones alone, frozen ones may be there and are ignored: older files have them.
 ///
 /// Errors  one DataError that lists every tensor of another shape or type, every missing one and
 ///         every one too many; else the first element that is not finite
 inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
-                                std::string_view group = {}) {
+                                std::string_view group = {}, Covers covers = Covers::all) {
+  const std::span<const TensorEntry> covered = detail::covered(table, covers);
   ProblemList problems;
   std::vector<std::string> expected;
   for (const TensorEntry& tensor : table.tensors) {
     expected.push_back(detail::in_group(group, tensor.name));
-    const TensorView* stored = checkpoint.find(expected.back());
+  }
+  for (std::size_t i = 0; i < covered.size(); ++i) {
+    const TensorEntry& tensor = covered[i];
+    const std::string& name = expected[i];
+    const TensorView* stored = checkpoint.find(name);
     if (stored == nullptr) {
-      problems.add(expected.back(), "expected " + shape_text(tensor.shape) + ", file has none");
+      problems.add(name, "expected " + shape_text(tensor.shape) + ", file has none");
     } else if (stored->shape != tensor.shape) {
-      problems.add(expected.back(), "expected " + shape_text(tensor.shape) + ", file has " +
-                                        shape_text(stored->shape));
+      problems.add(name, "expected " + shape_text(tensor.shape) + ", file has " +
+                             shape_text(stored->shape));
     } else if (stored->dtype != Dtype::f32) {
-      problems.add(expected.back(),
-                   "expected F32, file has " + std::string(name_of(stored->dtype)));
+      problems.add(name, "expected F32, file has " + std::string(name_of(stored->dtype)));
     }
   }
   std::sort(expected.begin(), expected.end());
@@ -322,7 +346,7 @@ inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTab
   if (Failure failure = problems.error(checkpoint.file(), "not match the model")) {
     return failure;
   }
-  for (const TensorEntry& tensor : table.tensors) {
+  for (const TensorEntry& tensor : covered) {
     const TensorView* stored = checkpoint.find(detail::in_group(group, tensor.name));
     for (Index i = 0; i < tensor.size; ++i) {
       float value = 0;
@@ -341,12 +365,13 @@ inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTab
 ///
 /// Errors  those of match_parameters; the block is as it was
 inline Failure try_load_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
-                                   std::span<float> block, std::string_view group = {}) {
-  SIMGR_ASSERT(static_cast<Index>(block.size()) >= table.block_size, "a block of another layout");
-  if (Failure failure = match_parameters(checkpoint, table, group)) {
+                                   std::span<float> block, std::string_view group = {},
+                                   Covers covers = Covers::all) {
+  SIMGR_ASSERT(detail::is_of_layout(block, table, covers), "a block of another layout");
+  if (Failure failure = match_parameters(checkpoint, table, group, covers)) {
     return failure;
   }
-  for (const TensorEntry& tensor : table.tensors) {
+  for (const TensorEntry& tensor : detail::covered(table, covers)) {
     const TensorView* stored = checkpoint.find(detail::in_group(group, tensor.name));
     if (!stored->bytes.empty()) {
       std::memcpy(block.data() + tensor.offset, stored->bytes.data(), stored->bytes.size());
@@ -356,8 +381,9 @@ inline Failure try_load_parameters(const Checkpoint& checkpoint, const Parameter
 }
 
 inline void load_parameters(const Checkpoint& checkpoint, const ParameterTable& table,
-                            std::span<float> block, std::string_view group = {}) {
-  if (Failure failure = try_load_parameters(checkpoint, table, block, group)) {
+                            std::span<float> block, std::string_view group = {},
+                            Covers covers = Covers::all) {
+  if (Failure failure = try_load_parameters(checkpoint, table, block, group, covers)) {
     raise(*failure);
   }
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <simgr/core/parameter.hpp>
 #include <simgr/io/language_model_facts.hpp>
@@ -36,8 +38,8 @@ void walk_t5(const LanguageModelFacts& facts, const std::string& prefix, Walk& w
 /// @tparam Projection  the maps of Llama's and Qwen's blocks: Linear or Lora<Linear>
 template <class Projection = Linear>
 ParameterTable model_layout(const LanguageModelFacts& facts, const WeightOptions& options = {}) {
-  ParameterTable table;
-  simgr::detail::Describe walk{table};
+  std::vector<TensorEntry> tensors;
+  simgr::detail::Describe walk{tensors};
   const std::string& prefix = options.prefix;
   const auto add = [&](const char* name, Shape<2> shape) {
     walk(Spec<2>{prefix + name, shape, Init::zeros()});
@@ -96,8 +98,7 @@ ParameterTable model_layout(const LanguageModelFacts& facts, const WeightOptions
   if (facts.head != LanguageHead::none && !facts.tied_head) {
     add("head.weight", {vocabulary, facts.width});
   }
-  table.block_size = simgr::detail::aligned(table.block_size);
-  return table;
+  return lay_out(std::move(tensors));
 }
 
 }  // namespace simgr::SIMGR_ABI::io

@@ -66,10 +66,10 @@ struct NotFinite {
   }
 };
 
-/// The first element of a block that is not finite, or nothing.
+/// The first element of the trained part of a block that is not finite, or nothing.
 template <class T>
 std::optional<NotFinite> find_not_finite(const ParameterTable& table, std::span<T> block) {
-  for (const TensorEntry& tensor : table.tensors) {
+  for (const TensorEntry& tensor : table.trained_tensors()) {
     const T* values = block.data() + tensor.offset;
     for (Index i = 0; i < tensor.size; ++i) {
       if (!std::isfinite(values[i])) {

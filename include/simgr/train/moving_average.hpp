@@ -13,7 +13,7 @@
 
 namespace simgr::SIMGR_ABI::train {
 
-/// An exponential moving average of the weights, in the layout of the weights:
+/// An exponential moving average of the trained weights, in their layout:
 ///
 ///   first update   average = weights
 ///   every other    average = decay · average + (1 - decay) · weights
@@ -26,13 +26,13 @@ namespace simgr::SIMGR_ABI::train {
 template <class T>
 class MovingAverage {
 public:
-  MovingAverage(double decay, Index block_size) : decay_(decay) {
+  MovingAverage(double decay, Index trained_size) : decay_(decay) {
     if (!(decay >= 0 && decay < 1)) {
       SIMGR_THROW(ConfigError("moving_average.decay: expected 0 to below 1, found " +
                               std::to_string(decay)));
     }
-    memory_ = Arena(static_cast<std::size_t>(block_size) * sizeof(T));
-    average_ = memory_.take<T, 1>({block_size});
+    memory_ = Arena(static_cast<std::size_t>(trained_size) * sizeof(T));
+    average_ = memory_.take<T, 1>({trained_size});
     std::fill(average_.begin(), average_.end(), T{});
   }
 

@@ -48,9 +48,9 @@ struct OptimizerConfig {
   }
 };
 
-/// The memory of an optimiser over one flat block of parameters, and its step.
+/// The memory of an optimiser over the trained part of a block of parameters, and its step.
 ///
-/// Moments have the layout of the weights: Adam keeps two blocks (mean, mean square), Adagrad one,
+/// Moments have the layout of the gradients: Adam keeps two blocks (mean, mean square), Adagrad one,
 /// SGD one, or none without momentum. All begin at zero. Decay touches only tensors of
 /// `Decay::yes`. Bias corrections are computed in double from the number of steps, so a restored
 /// state goes on with the same bits.
@@ -62,19 +62,19 @@ struct OptimizerConfig {
 template <class T>
 class OptimizerState {
 public:
-  OptimizerState(const OptimizerConfig& config, Index block_size)
-      : config_(config), block_size_(block_size) {
+  OptimizerState(const OptimizerConfig& config, Index trained_size)
+      : config_(config), size_(trained_size) {
     if (const std::string sentence = out_of_range(config); !sentence.empty()) {
       SIMGR_THROW(ConfigError("optimizer." + sentence));
     }
-    memory_ = Arena(static_cast<std::size_t>(moment_count() * (block_size + 16)) * sizeof(T));
+    memory_ = Arena(static_cast<std::size_t>(moment_count() * (size_ + 16)) * sizeof(T));
     for (Index i = 0; i < moment_count(); ++i) {
-      moments_[i] = memory_.take<T, 1>({block_size});
+      moments_[i] = memory_.take<T, 1>({size_});
       std::fill(moments_[i].begin(), moments_[i].end(), T{});
     }
   }
 
-  /// Moves the weights one step along the gradients.
+  /// Moves the weights one step along the gradients.   [table.trained_size] or more
   ///
   /// @param rate            learning rate of this step, schedule included
   /// @param gradient_scale  multiplies every gradient first: the factor of norm clipping, or
@@ -82,25 +82,19 @@ public:
   void step(const ParameterTable& table, std::span<T> weights,
             std::span<const std::type_identity_t<T>> gradients, double rate,
             double gradient_scale = 1) {
-    SIMGR_ASSERT(table.block_size == block_size_, "optimizer state of another block");
-    SIMGR_ASSERT(static_cast<Index>(weights.size()) == block_size_, "weights of another block");
-    SIMGR_ASSERT(weights.size() == gradients.size(), "gradients of another block");
+    SIMGR_ASSERT(table.trained_size == size_, "optimizer state of another block");
+    SIMGR_ASSERT(static_cast<Index>(weights.size()) >= size_, "weights of another block");
+    SIMGR_ASSERT(static_cast<Index>(gradients.size()) >= size_, "gradients of another block");
     ++steps_;
     // Neighbouring tensors of one group, gaps included, are one run: gaps are zero in every block and
     // stay zero.
-    const std::size_t tensors = table.tensors.size();
-    for (std::size_t first = 0, next = 0; first < tensors; first = next) {
-      const TensorEntry& group = table.tensors[first];
-      while (next < tensors && table.tensors[next].decay == group.decay &&
-             table.tensors[next].trained == group.trained) {
-        ++next;
-      }
-      if (group.trained == Trained::no) {
-        continue;
-      }
-      const Index begin = group.offset;
-      const Index end = next < tensors ? table.tensors[next].offset : block_size_;
-      const bool decays = group.decay == Decay::yes;
+    const auto& tensors = table.tensors;
+    const auto trained = static_cast<std::size_t>(table.trained_tensors().size());
+    for (std::size_t first = 0, next = 0; first < trained; first = next) {
+      const bool decays = tensors[first].decay == Decay::yes;
+      while (next < trained && tensors[next].decay == tensors[first].decay) { ++next; }
+      const Index begin = tensors[first].offset;
+      const Index end = next < trained ? tensors[next].offset : size_;
       step_run({weights.data() + begin, {end - begin}}, {gradients.data() + begin, {end - begin}},
                begin, rate, gradient_scale, decays ? config_.weight_decay : 0);
     }
@@ -164,7 +158,7 @@ private:
   }
 
   OptimizerConfig config_;
-  Index block_size_ = 0;
+  Index size_ = 0;
   std::int64_t steps_ = 0;
   Arena memory_;
   Vector<T> moments_[2];

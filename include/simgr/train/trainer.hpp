@@ -31,7 +31,7 @@ namespace simgr::SIMGR_ABI::train {
 /// outlive the trainer.
 ///
 /// Cost  memory of one gradient block and one arena a shard, the moments, and a copy of the best
-///       weights
+///       weights: of the trained weights alone
 template <class Model>
 class Trainer {
 public:
@@ -43,7 +43,7 @@ public:
       : model_(model), split_(split), options_(checked(options)),
         batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
                  options.seed, options.per_user),
-        optimizer_(options.optimizer, model.table().block_size),
+        optimizer_(options.optimizer, model.table().trained_size),
         stopping_({options.patience, 0.0}) {
     if (split.items != model.items()) {
       SIMGR_THROW(DataError("split: expected " + std::to_string(model.items()) + " items, found " +
@@ -52,16 +52,16 @@ public:
     if (batcher_.examples() == 0) {
       SIMGR_THROW(DataError("split.train: no user has two items to learn from"));
     }
-    const auto size = static_cast<std::size_t>(model.table().block_size);
+    const Index size = model.table().trained_size;
     if (options.moving_average > 0) {
-      average_.emplace(options.moving_average, model.table().block_size);
+      average_.emplace(options.moving_average, size);
     }
     shards_.resize(static_cast<std::size_t>(options.shards));
     for (Shard& shard : shards_) {
-      shard.memory = Arena(size * sizeof(float) + Arena::alignment);
-      shard.gradient = shard.memory.template take<float, 1>({model.table().block_size});
+      shard.memory = Arena(static_cast<std::size_t>(size) * sizeof(float) + Arena::alignment);
+      shard.gradient = shard.memory.template take<float, 1>({size});
       std::fill(shard.gradient.begin(), shard.gradient.end(), 0.0f);
-      shard.grads = bind<Parts>(model.config(), shard.gradient.data());
+      shard.grads = bind_trained<Parts>(model.config(), shard.gradient.data());
     }
     count_popularity();
   }
@@ -107,11 +107,11 @@ public:
     const double share = 1.0 / static_cast<double>(batches);
     const double norm = share * global_norm(std::span<const float>(gradient));
     refuse_not_finite(norm);
-    optimizer_.step(model_.table(), model_.weights(), gradient, rate,
+    optimizer_.step(model_.table(), trained_weights(), gradient, rate,
                     share * clip_factor(norm, options_.clip));
     std::fill(gradient.begin(), gradient.end(), 0.0f);
     if (average_) {
-      average_->update(model_.weights());
+      average_->update(trained_weights());
     }
     progress_.seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -182,6 +182,10 @@ private:
     data::Batch batch;
     double loss = 0;
   };
+
+  std::span<float> trained_weights() noexcept {
+    return model_.weights().first(static_cast<std::size_t>(model_.table().trained_size));
+  }
 
   static const FitOptions& checked(const FitOptions& options) {
     if (const std::string sentence = check(options); !sentence.empty()) {
@@ -327,17 +331,18 @@ private:
       return;
     }
     if (average_) {
-      average_->exchange(model_.weights());
+      average_->exchange(trained_weights());
     }
     model_.refresh_scores();
     const double ndcg = validate({.cutoffs = {10}, .shards = options_.shards}, executor);
     report.validation_ndcg10 = ndcg;
     report.best = stopping_.improves(progress_.epoch, ndcg);
     if (report.best) {
-      best_.assign(model_.weights().begin(), model_.weights().end());
+      const std::span<const float> weights = trained_weights();
+      best_.assign(weights.begin(), weights.end());
     }
     if (average_) {
-      average_->exchange(model_.weights());
+      average_->exchange(trained_weights());
     }
   }
 

@@ -18,9 +18,9 @@
 // A training run between two steps, as a file. It is a model file (the weights of that moment) with
 // more groups and numbers:
 //
-//   moment_0/…, moment_1/…              the optimiser's memory, in the layout of the weights
-//   average/…                           the moving average, where there is one
-//   best/…                              the weights of the best epoch, where there is one
+//   moment_0/…, moment_1/…              the optimiser's memory of the trained weights
+//   average/…                           their moving average, where there is one
+//   best/…                              those of the best epoch, where there is one
 //   bank/keys                           keys of encoded items, stale as they are
 //   progress/integers, progress/reals   the numbers of StateNumbers
 //
@@ -101,13 +101,14 @@ Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path
   const ParameterTable& table = model.table();
   for (Index i = 0; i < trainer.optimizer().moment_count(); ++i) {
     io::add_parameters(writer, table, std::as_const(trainer.optimizer()).moments(i),
-                       detail::moment_group(i));
+                       detail::moment_group(i), io::Covers::trained);
   }
   if (trainer.average()) {
-    io::add_parameters(writer, table, std::as_const(*trainer.average()).average(), "average");
+    io::add_parameters(writer, table, std::as_const(*trainer.average()).average(), "average",
+                       io::Covers::trained);
   }
   if (!trainer.best_weights().empty()) {
-    io::add_parameters(writer, table, trainer.best_weights(), "best");
+    io::add_parameters(writer, table, trainer.best_weights(), "best", io::Covers::trained);
   }
   if (!trainer.bank().empty()) {
     writer.add("bank/keys", {trainer.bank().rows, trainer.bank().cols},
@@ -206,11 +207,14 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   }
   std::vector<float> best;
   if (numbers.integers[6] > 0) {
-    best.resize(static_cast<std::size_t>(table.block_size));
+    best.resize(static_cast<std::size_t>(table.trained_size));
     blocks.emplace_back("best", best);
   }
+  const auto covers = [](const std::string& group) {
+    return group.empty() ? io::Covers::all : io::Covers::trained;
+  };
   for (const auto& [group, block] : blocks) {
-    if (Failure failure = io::match_parameters(state, table, group)) {
+    if (Failure failure = io::match_parameters(state, table, group, covers(group))) {
       return failure;
     }
   }
@@ -228,7 +232,9 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
     bank.rows = shape[0];
     bank.cols = shape[1];
   }
-  for (const auto& [group, block] : blocks) { io::load_parameters(state, table, block, group); }
+  for (const auto& [group, block] : blocks) {
+    io::load_parameters(state, table, block, group, covers(group));
+  }
   trainer.best_weights() = std::move(best);
   trainer.bank() = std::move(bank);
   numbers.restore(trainer);
