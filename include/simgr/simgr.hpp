@@ -92,6 +92,7 @@
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>
+#include <simgr/nn/narrow.hpp>
 #include <simgr/nn/own_value.hpp>
 #include <simgr/nn/relative_block.hpp>
 #include <simgr/nn/relative_position.hpp>

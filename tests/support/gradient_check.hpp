@@ -69,18 +69,36 @@ inline double compare_with_differences(const std::vector<Block>& blocks,
   return worst;
 }
 
+/// Random numbers of deviation `spread` in every tensor of a layout, as it lies there.
+inline std::vector<double> random_block(const simgr::ParameterTable& table, std::uint64_t seed,
+                                        double spread = 1) {
+  std::vector<double> block = random_values(table.block_size, seed, spread);
+  for (const simgr::TensorEntry& tensor : table.tensors) {
+    if (tensor.storage == simgr::Storage::bf16) {
+      const std::vector<double> values = random_values(tensor.size, seed + 100, spread);
+      auto* const to = reinterpret_cast<simgr::BFloat16*>(block.data() + tensor.offset);
+      for (Index i = 0; i < tensor.size; ++i) {
+        to[i].bits =
+            simgr::bf16_from_float(static_cast<float>(values[static_cast<std::size_t>(i)]));
+      }
+    }
+  }
+  return block;
+}
+
 /// Checks a layer on a random input [rows, cols]:
 ///
 ///   forward(params, x, cache, ctx)          -> y
 ///   backward(params, grads, dy, cache, ctx) -> dx
 ///
-/// The loss is a random projection of y; all parameters and all inputs are varied. Parameters are
-/// drawn anew from a normal of deviation `spread`, so that no zero start hides a term.
+/// The loss is a random projection of y; all trained parameters and all inputs are varied, and frozen
+/// ones must have no gradient. Parameters are drawn anew from a normal of deviation `spread`, so that
+/// no zero start hides a term.
 template <class L, class Forward, class Backward>
 double check_gradients(const typename L::Config& config, Index rows, Index cols, Forward&& forward,
                        Backward&& backward, double tolerance = 1e-8, double spread = 0.5) {
   const simgr::ParameterTable table = simgr::describe<L>(config);
-  std::vector<double> weights = random_values(table.block_size, 1, spread);
+  std::vector<double> weights = random_block(table, 1, spread);
   std::vector<double> gradients(weights.size(), 0.0);
   std::vector<double> x = random_values(rows * cols, 2);
   const auto params = simgr::bind<L>(config, weights.data());
@@ -114,7 +132,12 @@ double check_gradients(const typename L::Config& config, Index rows, Index cols,
   std::vector<Block> blocks;
   for (const simgr::TensorEntry& tensor : table.tensors) {
     const auto at = static_cast<std::size_t>(tensor.offset),
-               size = static_cast<std::size_t>(tensor.size);
+               size = static_cast<std::size_t>(tensor.room());
+    if (tensor.trained == simgr::Trained::no) {
+      const auto gradient = std::span<const double>(gradients).subspan(at, size);
+      CHECK(std::all_of(gradient.begin(), gradient.end(), [](double value) { return value == 0; }));
+      continue;
+    }
     blocks.push_back({tensor.name, std::span(weights).subspan(at, size),
                       std::span<const double>(gradients).subspan(at, size)});
   }

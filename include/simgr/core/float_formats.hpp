@@ -26,6 +26,11 @@ inline float float_from_f16(std::uint16_t half) noexcept {
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
+/// A bfloat16 in memory: the upper half of a float. It may lie in a block of floats.
+struct [[gnu::may_alias]] BFloat16 {
+  std::uint16_t bits;
+};
+
 /// The float of a bfloat16, exactly: its upper half.
 inline float float_from_bf16(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
@@ -38,6 +43,17 @@ inline std::uint16_t bf16_from_float(float value) noexcept {
     return static_cast<std::uint16_t>(bits >> 16 | 64u);
   }
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// A number as the one that is computed with; those of float and double are what they are.
+inline float widened(BFloat16 value) noexcept {
+  return float_from_bf16(value.bits);
+}
+inline float widened(float value) noexcept {
+  return value;
+}
+inline double widened(double value) noexcept {
+  return value;
 }
 
 /// Nearest half, ties to even; beyond 65,504 it becomes infinity.

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/core/view.hpp>
 
@@ -49,6 +50,10 @@ enum class Decay { yes, no };
 /// Whether an optimiser moves a tensor. A frozen one has no gradient and no moments.
 enum class Trained { yes, no };
 
+/// How a tensor lies in its block: in the scalar of the block, or as BFloat16, two in the room of one.
+/// Only a frozen one may be narrow.
+enum class Storage { full, bf16 };
+
 /// Name, shape, beginning and optimiser group of one tensor.
 template <std::size_t Rank>
 struct Spec {
@@ -57,6 +62,7 @@ struct Spec {
   Init init;
   Decay decay = Decay::yes;
   Trained trained = Trained::yes;
+  Storage storage = Storage::full;
 };
 
 /// A walk that passes every tensor on with its name under a prefix. What stands below such a walk is
@@ -106,6 +112,10 @@ struct TensorEntry {
   Init init;
   Decay decay = Decay::yes;
   Trained trained = Trained::yes;
+  Storage storage = Storage::full;
+
+  /// Elements of the block that it takes.
+  Index room() const noexcept { return storage == Storage::full ? size : (size + 1) / 2; }
 };
 
 /// The layout of a block: the trained tensors in the order of the walk, behind them the frozen ones,
@@ -142,9 +152,16 @@ struct Describe {
 
   template <std::size_t Rank, class... Views>
   void operator()(const Spec<Rank>& spec, Views&...) const {
-    TensorEntry entry{
-        spec.name,   {spec.shape.begin(), spec.shape.end()}, 0, 1, spec.init, spec.decay,
-        spec.trained};
+    SIMGR_ASSERT(spec.storage == Storage::full || spec.trained == Trained::no,
+                 "a trained tensor is not narrow");
+    TensorEntry entry{spec.name,
+                      {spec.shape.begin(), spec.shape.end()},
+                      0,
+                      1,
+                      spec.init,
+                      spec.decay,
+                      spec.trained,
+                      spec.storage};
     for (const Index extent : spec.shape) { entry.size *= extent; }
     tensors.push_back(std::move(entry));
   }
@@ -165,6 +182,15 @@ struct Bind {
     view = {memory + offset, spec.shape};
     offset = aligned(offset + view.size());
   }
+  template <std::size_t Rank>
+  void operator()(const Spec<Rank>& spec, View<BFloat16, Rank, Space>& view) {
+    if (spec.trained != wanted) {
+      others = true;
+      return;
+    }
+    view = {reinterpret_cast<BFloat16*>(memory + offset), spec.shape};
+    offset = aligned(offset + (view.size() + 1) / 2);
+  }
 };
 }  // namespace detail
 
@@ -175,7 +201,7 @@ inline ParameterTable lay_out(std::vector<TensorEntry> tensors) {
   ParameterTable table{std::move(tensors)};
   for (TensorEntry& tensor : table.tensors) {
     tensor.offset = table.block_size;
-    table.block_size = detail::aligned(tensor.offset + tensor.size);
+    table.block_size = detail::aligned(tensor.offset + tensor.room());
     if (tensor.trained == Trained::yes) {
       table.trained_size = table.block_size;
     }
@@ -231,16 +257,23 @@ void initialise_tensor(const TensorEntry& tensor, T* data, std::uint64_t seed) {
   const double bound = tensor.init.kind == Init::Kind::xavier_uniform
                            ? tensor.init.scale * std::sqrt(6.0 / fan())
                            : tensor.init.scale;
+  const auto put = [&](Index i, double value) {
+    if (tensor.storage == Storage::bf16) {
+      reinterpret_cast<BFloat16*>(data)[i].bits = bf16_from_float(static_cast<float>(value));
+    } else {
+      data[i] = static_cast<T>(value);
+    }
+  };
   for (Index i = 0; i < tensor.size; ++i) {
     switch (tensor.init.kind) {
     case Init::Kind::constant:
-      data[i] = static_cast<T>(bound);
+      put(i, bound);
       break;
     case Init::Kind::normal:
-      data[i] = static_cast<T>(bound * rng.normal());
+      put(i, bound * rng.normal());
       break;
     default:
-      data[i] = static_cast<T>(bound * (2 * rng.uniform() - 1));
+      put(i, bound * (2 * rng.uniform() - 1));
       break;
     }
   }

@@ -11,6 +11,7 @@
 #include <simgr/cpu/elementwise.hpp>
 #include <simgr/cpu/gather.hpp>
 #include <simgr/cpu/gemm.hpp>
+#include <simgr/cpu/narrow_products.hpp>
 #include <simgr/cpu/norm.hpp>
 #include <simgr/cpu/rotary.hpp>
 #include <simgr/cpu/segment.hpp>

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/types.hpp>
 #include <simgr/cpu/eigen.hpp>
 #include <simgr/cpu/unrolled.hpp>
@@ -76,10 +77,11 @@ struct PacketProducts {
   }
 
   /// y(i, ·) = or += Σ_j a(i, j) b(j, ·) for any number of rows, where `cols` is a multiple of a
-  /// packet; b(j, c) stands at j · b_step + c · b_col. A block of b is copied to the first cache,
-  /// turned round where it must be, and all rows pass by it. The sum of an element has the same order
-  /// whatever the number of rows.
-  static void add_products(const T* a, Index a_row, Index a_step, const T* b, Index b_step,
+  /// packet; b(j, c) stands at j · b_step + c · b_col, as T or as BFloat16. A block of b is copied to
+  /// the first cache, widened and turned round where it must be, and all rows pass by it. The sum of
+  /// an element has the same order whatever the number of rows.
+  template <class B>
+  static void add_products(const T* a, Index a_row, Index a_step, const B* b, Index b_step,
                            Index b_col, Index rows, Index inner, Index cols, T* y, Write write) {
     constexpr Index most = 384 / static_cast<Index>(sizeof(T)), wide = sum_packets * lanes;
     alignas(64) T block[most * wide];
@@ -89,9 +91,11 @@ struct PacketProducts {
       const Write how = part == 0 ? write : Write::add;
       for (Index c = 0; c < cols; c += wide) {
         const Index here = std::min(wide, cols - c);
-        const T* const corner = b + from * b_step + c * b_col;
+        const B* const corner = b + from * b_step + c * b_col;
         for (Index j = 0; j < some; ++j) {
-          for (Index i = 0; i < here; ++i) { block[j * wide + i] = corner[j * b_step + i * b_col]; }
+          for (Index i = 0; i < here; ++i) {
+            block[j * wide + i] = widened(corner[j * b_step + i * b_col]);
+          }
         }
         in_row_groups<sum_rows>(rows, [&]<int M>(Index r) {
           const T* const left = a + r * a_row + from * a_step;

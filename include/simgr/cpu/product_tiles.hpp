@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/cpu/unrolled.hpp>
 
@@ -66,6 +67,14 @@ using Lanes = float __attribute__((vector_size(lane_count * sizeof(float))));
 
 inline void load(Lanes& value, const float* memory) noexcept {
   std::memcpy(&value, memory, sizeof value);
+}
+inline void load(Lanes& value, const BFloat16* memory) noexcept {
+  using Halves = std::uint16_t __attribute__((vector_size(lane_count * sizeof(std::uint16_t))));
+  using Bits = std::uint32_t __attribute__((vector_size(lane_count * sizeof(std::uint32_t))));
+  Halves halves;
+  std::memcpy(&halves, memory, sizeof halves);
+  const Bits bits = __builtin_convertvector(halves, Bits) << 16;
+  std::memcpy(&value, &bits, sizeof value);
 }
 inline void load_part(Lanes& value, const float* memory, Index count) noexcept {
   value = Lanes{};

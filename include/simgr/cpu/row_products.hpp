@@ -19,11 +19,13 @@ namespace detail {
 #pragma clang attribute push(__attribute__((min_vector_width(512))), apply_to = function)
 #endif
 
-/// panel[j · panel_items + i] = w[i][j] for panel_items rows of w, `inner` numbers each.
-inline void pack_rows(const float* w, Index inner, float* panel) noexcept {
+/// panel[j · panel_items + i] = w[i][j] for panel_items rows of w, `inner` numbers each, float or
+/// BFloat16.
+template <class W>
+void pack_rows(const W* w, Index inner, float* panel) noexcept {
   for (Index part = 0; part < 2; ++part) {
     for (Index j = 0; j < inner; j += lane_count) {
-      const float* from = w + part * lane_count * inner + j;
+      const W* from = w + part * lane_count * inner + j;
       float* to = panel + j * panel_items + part * lane_count;
       Lanes block[lane_count];
       unrolled<lane_count>([&](auto i) { load(block[i], from + i * inner); });
@@ -145,6 +147,7 @@ inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
 
 /// y = x w', or y += x w'.   x [rows, inner], w [cols, inner], y [rows, cols]
 ///
+/// @tparam W    float, or BFloat16, which is widened a panel at a time
 /// @param bias  [cols], added to every row; or null
 ///
 /// A number of y does not depend on how many rows there are, nor on whether w was packed before.
@@ -152,8 +155,9 @@ inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
 /// @param packed  the panels of w, that of rows r … at r · inner; null: they are made here
 ///
 /// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 rows
-inline void row_products(Context& ctx, MatrixArg<float> x, MatrixArg<float> w, const float* packed,
-                         Matrix<float> y, const float* bias, Write write) {
+template <class W>
+void row_products(Context& ctx, MatrixArg<float> x, Matrix<const W> w, const float* packed,
+                  Matrix<float> y, const float* bias, Write write) {
   if (packed != nullptr) {
     detail::multiply_in_panels(ctx, x, y, bias, write,
                                [&](Index column) { return packed + column * w.cols(); });

@@ -6,12 +6,9 @@
 
 #include <simgr/core/parameter.hpp>
 #include <simgr/nn/linear.hpp>
+#include <simgr/nn/narrow.hpp>
 
 namespace simgr::SIMGR_ABI {
-
-/// A layer with a low-rank update beside its weight; specialised for every base that has one.
-template <class Base>
-struct Lora;
 
 /// A linear map with a low-rank update:
 ///
@@ -20,6 +17,8 @@ struct Lora;
 /// B begins at zero, so a fresh adapter changes nothing. With rank 0 there is none: the map is the
 /// base, frozen or not.
 ///
+/// @tparam Base  Linear, or Narrow<Linear>, whose weight is kept in half the memory and always frozen
+///
 /// Shapes      x [rows, in], y [rows, out]
 /// Parameters  base.weight [out, in], base.bias [out] (where biased), a [rank, in], b [out, rank]
 /// Cache       x, borrowed;  inner [rows, rank];  dropped [rows, in] where there is dropout
@@ -27,10 +26,10 @@ struct Lora;
 /// Gradients   parameters accumulate, dx is assigned; where `frozen` the base gets none and
 ///             stays
 /// Source      Hu et al. 2021, equation 3
-template <>
-struct Lora<Linear> {
+template <class Base>
+struct Lora {
   struct Config {
-    Linear::Config base{};
+    typename Base::Config base{};
     Index rank = 8;
     double alpha = 16;
     bool frozen = true;  // the base gets no gradient
@@ -40,12 +39,12 @@ struct Lora<Linear> {
   };
   template <class T, class S = Host>
   struct Params {
-    Linear::Params<T, S> base;
+    typename Base::template Params<T, S> base;
     Matrix<T, S> a, b;
   };
   template <class T, class S = Host>
   struct Cache {
-    Linear::Cache<T, S> base;
+    typename Base::template Cache<T, S> base;
     MatrixArg<T, S> read;  // x, or x after dropout
     Matrix<T, S> inner;    // [rows, rank]: (alpha / rank) read A'
     std::uint32_t stream = 0;
@@ -57,7 +56,7 @@ struct Lora<Linear> {
       spec.trained = c.frozen ? Trained::no : spec.trained;
       f(spec, views...);
     };
-    Linear::for_each_parameter(c.base, under("base", of_base), p.base...);
+    Base::for_each_parameter(c.base, under("base", of_base), p.base...);
     if (c.rank > 0) {
       f(Spec<2>{"a", {c.rank, c.base.in}, Init::xavier()}, p.a...);
       f(Spec<2>{"b", {c.base.out, c.rank}, Init::zeros()}, p.b...);
@@ -67,7 +66,7 @@ struct Lora<Linear> {
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                               Cache<T, S>& cache, Ctx& ctx) {
-    const Matrix<T, S> y = Linear::forward(c.base, p.base, x, cache.base, ctx);
+    const Matrix<T, S> y = Base::forward(c.base, p.base, x, cache.base, ctx);
     if (c.rank == 0) {
       return y;
     }
@@ -96,7 +95,7 @@ struct Lora<Linear> {
       dx = ctx.template take<T>(dy.rows(), c.base.in);
       gemm_nn(ctx, dy, p.base.weight, dx, Write::assign);
     } else {
-      dx = Linear::backward(c.base, p.base, grad.base, dy, cache.base, ctx);
+      dx = Base::backward(c.base, p.base, grad.base, dy, cache.base, ctx);
     }
     if (c.rank == 0) {
       return dx;
@@ -139,17 +138,24 @@ struct Adapters {
   bool query = true, key = true, value = true, out = true, gate = true, up = true, down = true;
 };
 
+/// Whether maps of this type have adapters.
+template <class Projection>
+constexpr bool has_adapters = false;
+template <class Base>
+constexpr bool has_adapters<Lora<Base>> = true;
+
 /// Whether what such a block has beside its maps stays as it is.
 template <class Projection>
 constexpr bool frozen_beside(const Adapters& adapters) noexcept {
   return !std::is_same_v<Projection, Linear> && adapters.frozen;
 }
 
-/// The configuration of a map of a block whose maps are of type Projection, Linear or Lora<Linear>.
+/// The configuration of a map of a block whose maps are of type Projection: Linear or Narrow<Linear>,
+/// or an adapter over one of them.
 template <class Projection>
 typename Projection::Config projection(const Linear::Config& base, const Adapters& adapters,
                                        bool Adapters::*wanted) {
-  if constexpr (std::is_same_v<Projection, Linear>) {
+  if constexpr (!has_adapters<Projection>) {
     return base;
   } else {
     return {base, adapters.*wanted ? adapters.rank : 0, adapters.alpha, adapters.frozen,
