@@ -6,6 +6,7 @@
 
 #include <simgr/baselines/over_language_models.hpp>
 #include <simgr/encoder/causal_lm.hpp>
+#include <simgr/encoder/frozen_tokens.hpp>
 #include <simgr/encoder/masked_lm.hpp>
 #include <simgr/encoder/prompt_embedding.hpp>
 #include <simgr/io/backbone.hpp>

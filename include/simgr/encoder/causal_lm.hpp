@@ -59,7 +59,7 @@ struct RotaryForm {
         c.angles.low);
       f(Field{"rope_high", 1e-6, 1e6, "waves from which on none is"}, c.angles.high);
       f(Field{"rope_original", 1, 1e9, "positions before scaling"}, c.angles.original);
-      if constexpr (!std::is_same_v<Projection, Linear>) {
+      if constexpr (has_adapters<Projection>) {
         f(Field{"lora_rank", 0, 65536, "rank of the adapters"}, c.adapters.rank);
         f(Field{"lora_alpha", 0, 1e6, "what adapters are scaled by, times 1 / rank"},
           c.adapters.alpha);
@@ -116,7 +116,8 @@ struct RotaryForm {
 /// its numbers say. Over ItemEmbedding with tokens for items it is the language model itself.
 ///
 /// @tparam Embedding   what a token looks like: SemanticEmbedding, ItemEmbedding …
-/// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
+/// @tparam Projection  Linear, Lora<Linear> to train adapters on a frozen base, or either with
+///                     Narrow<Linear>, whose weights are kept as bf16
 ///
 /// Errors      ConfigError: heads that are no multiple of kv_heads, an odd width of heads
 template <class Embedding, class Projection = Linear>

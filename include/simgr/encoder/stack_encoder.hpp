@@ -229,8 +229,17 @@ struct StackEncoder {
     }
     const Matrix<T, S> y = ctx.template take<T>(nodes, c.width);
     Arena::Scope scope(ctx.arena);
-    Matrix<T, S> x = ctx.template take<T>(nodes, c.width);
-    gather_rows(ctx, rows, token_rows, x);
+    const auto read = [&]() -> Matrix<T, S> {
+      if constexpr (reads_prompts) {  // what follows a prompt is rows of items alone
+        const Matrix<T, S> gathered = ctx.template take<T>(nodes, c.width);
+        gather_rows(ctx, rows, token_rows, gathered);
+        return gathered;
+      } else {
+        return Tokens::forward(c.embedding_shape(), p.embedding, rows, {},
+                               HistoryTokens{token_rows, {}}, state.cache.tokens, ctx);
+      }
+    };
+    Matrix<T, S> x = read();
     if (c.scale_embedding) {
       scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
     }
