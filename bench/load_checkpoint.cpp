@@ -95,7 +95,7 @@ void load(const std::string& path, io::Residence residence) {
   const auto facts = io::read_model_config(folder.beside("config.json"));
   const auto plan = io::try_plan_tensors(folder, facts, io::model_layout(facts)).value_or_raise();
   for (const io::PlannedTensor& tensor : plan) {
-    if (io::detail::first_not_finite(*tensor.published) >= 0) {
+    if (io::first_not_finite(*tensor.published) >= 0) {
       std::puts("not finite");
     }
   }

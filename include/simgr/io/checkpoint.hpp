@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <span>
 #include <string>
@@ -287,6 +286,9 @@ inline std::span<const TensorEntry> covered(const ParameterTable& table, Covers 
   return covers == Covers::all ? std::span<const TensorEntry>(table.tensors)
                                : table.trained_tensors();
 }
+inline Dtype dtype_of_stored(const TensorEntry& tensor) noexcept {
+  return tensor.storage == Storage::full ? Dtype::f32 : Dtype::bf16;
+}
 inline bool is_of_layout(std::span<const float> block, const ParameterTable& table,
                          Covers covers) noexcept {
   return static_cast<Index>(block.size()) >=
@@ -302,9 +304,14 @@ inline void add_parameters(CheckpointWriter& writer, const ParameterTable& table
                            Covers covers = Covers::all) {
   SIMGR_ASSERT(detail::is_of_layout(block, table, covers), "a block of another layout");
   for (const TensorEntry& tensor : detail::covered(table, covers)) {
-    writer.add(detail::in_group(group, tensor.name), tensor.shape,
-               block.subspan(static_cast<std::size_t>(tensor.offset),
-                             static_cast<std::size_t>(tensor.size)));
+    const auto size = static_cast<std::size_t>(tensor.size);
+    const float* const values = block.data() + tensor.offset;
+    const std::string name = detail::in_group(group, tensor.name);
+    if (tensor.storage == Storage::full) {
+      writer.add(name, tensor.shape, std::span(values, size));
+    } else {
+      writer.add(name, tensor.shape, std::span(reinterpret_cast<const BFloat16*>(values), size));
+    }
   }
 }
 
@@ -330,8 +337,9 @@ inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTab
     } else if (stored->shape != tensor.shape) {
       problems.add(name, "expected " + shape_text(tensor.shape) + ", file has " +
                              shape_text(stored->shape));
-    } else if (stored->dtype != Dtype::f32) {
-      problems.add(name, "expected F32, file has " + std::string(name_of(stored->dtype)));
+    } else if (stored->dtype != detail::dtype_of_stored(tensor)) {
+      problems.add(name, "expected " + std::string(name_of(detail::dtype_of_stored(tensor))) +
+                             ", file has " + std::string(name_of(stored->dtype)));
     }
   }
   std::sort(expected.begin(), expected.end());
@@ -348,14 +356,9 @@ inline Failure match_parameters(const Checkpoint& checkpoint, const ParameterTab
   }
   for (const TensorEntry& tensor : covered) {
     const TensorView* stored = checkpoint.find(detail::in_group(group, tensor.name));
-    for (Index i = 0; i < tensor.size; ++i) {
-      float value = 0;
-      std::memcpy(&value, stored->bytes.data() + sizeof value * static_cast<std::size_t>(i),
-                  sizeof value);
-      if (!std::isfinite(value)) {
-        return DataError("element " + std::to_string(i) + " is not a finite number",
-                         {.file = checkpoint.file(), .field = stored->name});
-      }
+    if (const Index at = first_not_finite(*stored); at >= 0) {
+      return DataError("element " + std::to_string(at) + " is not a finite number",
+                       {.file = checkpoint.file(), .field = stored->name});
     }
   }
   return std::nullopt;

@@ -91,14 +91,27 @@ public:
 
   void add(const TensorView& source, const PlannedTensor& planned) {
     const Index size = planned.size + planned.added;
-    const auto values =
-        block_.subspan(static_cast<std::size_t>(planned.offset), static_cast<std::size_t>(size));
+    const auto count = static_cast<std::size_t>(size);
+    const float* const ours = block_.data() + planned.offset;
     std::vector<Index> shape = source.shape;
     if (planned.added > 0) {
       shape[0] += options_.weights.added_tokens;
     }
-    if (planned.form != TensorForm::transposed) {
-      return add(source.name, std::move(shape), values, false);
+    const bool narrow = planned.storage == Storage::bf16,
+               turns = planned.form == TensorForm::transposed;
+    std::vector<float> wide;
+    if (narrow) {
+      const std::span stored(reinterpret_cast<const BFloat16*>(ours) + planned.first, count);
+      if (!turns && options_.dtype == Dtype::bf16) {
+        return list.add(source.name, std::move(shape), stored);
+      }
+      wide.resize(count);
+      std::transform(stored.begin(), stored.end(), wide.begin(),
+                     [](BFloat16 value) { return widened(value); });
+    }
+    const std::span<const float> values(narrow ? wide.data() : ours + planned.first, count);
+    if (!turns) {
+      return add(source.name, std::move(shape), values, narrow);
     }
     std::vector<float> turned(values.size());
     transpose(values.data(), shape[1], shape[0], turned.data());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <bit>  // std::endian
 #include <cstring>
 #include <span>
@@ -55,6 +56,8 @@ constexpr Dtype dtype_of() noexcept {
     return Dtype::f32;
   } else if constexpr (std::is_same_v<V, double>) {
     return Dtype::f64;
+  } else if constexpr (std::is_same_v<V, BFloat16>) {
+    return Dtype::bf16;
   } else {
     static_assert(std::is_integral_v<V>, "simgr: tensor files hold numbers, bool and std::byte");
     constexpr bool sign = std::is_signed_v<V>;
@@ -178,6 +181,59 @@ Failure convert(const TensorView& tensor, T* out, const std::string& file = {}) 
     return std::nullopt;
   } else {
     return from(float{});
+  }
+}
+/// The same as BFloat16: those of BF16 as they stand, others rounded to nearest.
+inline Failure convert(const TensorView& tensor, BFloat16* out, const std::string& file = {}) {
+  if (tensor.dtype == Dtype::bf16) {
+    return detail::convert_elements<BFloat16>(tensor.bytes, out), std::nullopt;
+  }
+  const auto size = static_cast<std::size_t>(bytes_of(tensor.dtype));
+  TensorView part = tensor;
+  float wide[1024];
+  for (std::size_t at = 0; at < tensor.bytes.size(); at += part.bytes.size()) {
+    part.bytes =
+        tensor.bytes.subspan(at, std::min(std::size(wide) * size, tensor.bytes.size() - at));
+    if (Failure failure = convert(part, wide, file)) {
+      return failure;
+    }
+    for (Index i = 0; i < part.size(); ++i) { (out++)->bits = bf16_from_float(wide[i]); }
+  }
+  return std::nullopt;
+}
+
+/// The first element of an F32, F16 or BF16 tensor that is not finite, or -1.
+inline Index first_not_finite(const TensorView& tensor) noexcept {
+  const auto search = [&]<class Bits>(Bits exponent) -> Index {
+    constexpr Index together = 4096;
+    const Index count = tensor.size();
+    for (Index begin = 0; begin < count; begin += together) {
+      const Index end = std::min(begin + together, count);
+      Bits any = 0;
+      for (Index i = begin; i < end; ++i) {  // without a branch
+        Bits bits;
+        std::memcpy(&bits, tensor.bytes.data() + static_cast<std::size_t>(i) * sizeof bits,
+                    sizeof bits);
+        any = static_cast<Bits>(any | ((bits & exponent) == exponent));
+      }
+      for (Index i = begin; any != 0 && i < end; ++i) {
+        Bits bits;
+        std::memcpy(&bits, tensor.bytes.data() + static_cast<std::size_t>(i) * sizeof bits,
+                    sizeof bits);
+        if ((bits & exponent) == exponent) {
+          return i;
+        }
+      }
+    }
+    return -1;
+  };
+  switch (tensor.dtype) {
+  case Dtype::f32:
+    return search(std::uint32_t{0x7f800000});
+  case Dtype::bf16:
+    return search(std::uint16_t{0x7f80});
+  default:
+    return search(std::uint16_t{0x7c00});
   }
 }
 

@@ -24,8 +24,10 @@ struct WeightOptions {
 struct PlannedTensor {
   const TensorView* published;
   TensorForm form;
-  Index offset = 0, size = 0;  // elements of our block: those that `published` holds
-  Index added = 0;             // elements behind them: rows of added tokens
+  Index offset = 0;           // of our tensor in the block
+  Index first = 0, size = 0;  // elements of it: those that `published` holds
+  Index added = 0;            // elements behind them: rows of added tokens
+  Storage storage = Storage::full;
 };
 
 namespace detail {
@@ -148,7 +150,8 @@ private:
       problems_.add(name,
                     "expected F32, F16 or BF16, file has " + std::string(name_of(view->dtype)));
     } else {
-      plan_.push_back({view, rule.form, tensor.offset + rule.part * size, size, added * row});
+      plan_.push_back(
+          {view, rule.form, tensor.offset, rule.part * size, size, added * row, tensor.storage});
     }
   }
 
