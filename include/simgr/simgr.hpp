@@ -86,6 +86,7 @@
 #include <simgr/nn/activation.hpp>
 #include <simgr/nn/attention.hpp>
 #include <simgr/nn/block.hpp>
+#include <simgr/nn/block_stack.hpp>
 #include <simgr/nn/digit_cross_attention.hpp>
 #include <simgr/nn/digit_pooler.hpp>
 #include <simgr/nn/feed_forward.hpp>

@@ -259,10 +259,10 @@ void check_causal_lm(GoldenModel& model) {
                    false);
   };
   // What each block read is what the one before it wrote.
-  const std::size_t layers = run.cache.blocks.size();
+  const std::size_t layers = run.cache.blocks.whole.size();
   for (std::size_t i = 0; i <= layers; ++i) {
     padded(i == 0 ? "hidden.embeddings" : "hidden.layer." + std::to_string(i - 1),
-           i < layers ? run.cache.blocks[i].norm1.x : run.cache.final_norm.x);
+           i < layers ? run.cache.blocks.whole[i].norm1.x : run.cache.final_norm.x);
   }
   padded("hidden.final", run.states);
   padded("logits", run.logits);

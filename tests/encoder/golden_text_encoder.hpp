@@ -371,7 +371,7 @@ void check_bert(GoldenModel& model) {
   run.read(model.file("inputs"));
   run.step();
   const Outputs<T> outputs{model, run.padding};
-  const auto& blocks = run.cache.blocks;
+  const auto& blocks = run.cache.blocks.whole;
   for (std::size_t i = 0; i < blocks.size(); ++i) {  // what each read is what the one before wrote
     outputs.padded(i == 0 ? "hidden.embeddings" : "hidden.layer." + std::to_string(i - 1),
                    blocks[i].attention.x);

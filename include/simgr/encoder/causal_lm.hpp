@@ -28,6 +28,7 @@ struct RotaryForm {
     double deviation = 0.02;  // of the first values of all matrices
     bool biased = false;      // queries, keys and values: Qwen2
     bool head_norm = false;   // of queries and keys: Qwen3
+    bool recompute = false;   // blocks in backward, instead of keeping what they computed
     RotaryAngles angles{};
     Adapters adapters{};
     typename Embedding::Config embedding{};
@@ -52,6 +53,8 @@ struct RotaryForm {
         c.deviation);
       f(Field{"biased", 0, 1, "biases of queries, keys and values (Qwen2)"}, c.biased);
       f(Field{"head_norm", 0, 1, "a norm of each query and key (Qwen3)"}, c.head_norm);
+      f(Field{"recompute", 0, 1, "training in less memory: blocks are computed twice"},
+        c.recompute);
       f(Field{"theta", 1, 1e12, "base of the rotary angles"}, c.angles.theta);
       f(Field{"rope_scaling", 1, 1e6, "slows slow waves down (Llama 3.1); 1: none"},
         c.angles.scaling);

@@ -10,6 +10,7 @@
 #include <simgr/core/fields.hpp>
 #include <simgr/core/ragged.hpp>
 #include <simgr/nn/block.hpp>
+#include <simgr/nn/block_stack.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -25,7 +26,7 @@ namespace simgr::SIMGR_ABI {
 /// Shapes      texts packed, tokens [tokens] -> states [tokens, width];  types [tokens], or empty: 0
 /// Parameters  embedding.table [vocabulary, width], position [positions, width],
 ///             token_type [types, width], embedding_norm, blocks.i
-/// Cache       that of the blocks
+/// Cache       that of the blocks; where config.recompute, what each read alone
 /// Cost        layers · (O(tokens · (4 width² + 2 width · inner)) + O(Σ t² · width))
 /// Gradients   parameters accumulate
 /// Errors      ConfigError if width % heads != 0; a text of more than `positions` tokens, or ids out of
@@ -41,6 +42,7 @@ struct MaskedLm {
     double dropout = 0.1, attention_dropout = 0.1;
     double epsilon = 1e-12;
     double deviation = 0.02;  // of the first values of all matrices
+    bool recompute = false;   // blocks in backward, instead of keeping what they computed
 
     template <class Walk, class C>
     static void for_each_field(C& c, Walk&& f) {
@@ -56,6 +58,8 @@ struct MaskedLm {
       f(Field{"epsilon", 0, 1, "of the norms"}, c.epsilon);
       f(Field{"deviation", 0, 10, "standard deviation of the first values of the matrices"},
         c.deviation);
+      f(Field{"recompute", 0, 1, "training in less memory: blocks are computed twice"},
+        c.recompute);
     }
     typename Block::Config block() const {
       return {
@@ -84,7 +88,7 @@ struct MaskedLm {
     std::span<const std::int32_t> types;
     std::uint32_t stream = 0;
     LayerNorm::Cache<T, S> embedding_norm;
-    std::vector<typename Block::template Cache<T, S>> blocks;
+    BlockCaches<typename Block::template Cache<T, S>, T, S> blocks;
   };
 
   template <class Walk, class... P>
@@ -107,14 +111,11 @@ struct MaskedLm {
                               Cache<T, S>& cache, Ctx& ctx) {
     cache.tokens = tokens;
     cache.types = types;
-    Matrix<T, S> x = embed(c, p, tokens, types, cache.embedding_norm, ctx);
+    const Matrix<T, S> x = embed(c, p, tokens, types, cache.embedding_norm, ctx);
     cache.stream = ctx.next_stream();
     dropout(ctx, x, static_cast<float>(c.dropout), cache.stream);
-    cache.blocks.resize(p.blocks.size());
-    for (std::size_t i = 0; i < p.blocks.size(); ++i) {
-      x = Block::forward(c.block(), p.blocks[i], x, tokens.offsets, cache.blocks[i], ctx);
-    }
-    return x;
+    return forward_blocks(p.blocks.size(), c.recompute, x, cache.blocks,
+                          block_forward(c, p, tokens.offsets, ctx), ctx);
   }
 
   /// The same without dropout, in the memory of one block.
@@ -136,12 +137,12 @@ struct MaskedLm {
   static void backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                        MatrixArg<T, S> dstates, const Cache<T, S>& cache, Ctx& ctx) {
     const Offsets offsets = cache.tokens.offsets;
-    Matrix<T, S> dx = ctx.template take<T>(dstates.rows(), c.width);
-    copy(ctx, dstates, dx, Write::assign);
-    for (std::size_t i = p.blocks.size(); i-- > 0;) {
-      dx = Block::backward(c.block(), p.blocks[i], grad.blocks[i], MatrixArg<T, S>(dx), offsets,
-                           cache.blocks[i], ctx);
-    }
+    Matrix<T, S> dx = backward_blocks<typename Block::template Cache<T, S>, T, S>(
+        dstates, cache.blocks, block_forward(c, p, offsets, ctx),
+        [&](std::size_t i, MatrixArg<T, S> dy, const auto& kept) {
+          return Block::backward(c.block(), p.blocks[i], grad.blocks[i], dy, offsets, kept, ctx);
+        },
+        ctx);
     dropout(ctx, dx, static_cast<float>(c.dropout), cache.stream);
     dx = LayerNorm::backward(c.norm(), p.embedding_norm, grad.embedding_norm, MatrixArg<T, S>(dx),
                              cache.embedding_norm, ctx);
@@ -158,6 +159,13 @@ struct MaskedLm {
   }
 
 private:
+  /// (i, x, cache of block i) -> what block i makes of x
+  template <class T, class S, class Ctx>
+  static auto block_forward(const Config& c, const Params<T, S>& p, Offsets offsets, Ctx& ctx) {
+    return [&c, &p, offsets, &ctx](std::size_t i, MatrixArg<T, S> x, auto& kept) {
+      return Block::forward(c.block(), p.blocks[i], x, offsets, kept, ctx);
+    };
+  }
   /// norm(row + position + type)
   template <class T, class S, class Ctx>
   static Matrix<T, S> embed(const Config& c, const Params<T, S>& p, RaggedView<std::int32_t> tokens,

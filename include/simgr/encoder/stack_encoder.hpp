@@ -12,6 +12,7 @@
 #include <simgr/core/token_tree.hpp>
 #include <simgr/encoder/history_tokens.hpp>
 #include <simgr/flow.hpp>
+#include <simgr/nn/block_stack.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -38,6 +39,7 @@ namespace simgr::SIMGR_ABI {
 ///             tokens of the prompts
 /// Parameters  embedding, position [(max_length + 1) · tokens_per_item - 1, width] where there are
 ///             places, blocks.i, norms
+/// Cache       that of the parts; where config.recompute, of the blocks what each read alone
 /// Positions   count from the first item of the history that is passed, from 0; there are as many as
 ///             a history and all tokens but the last of its next item need
 /// Errors      those of the form; a history longer than max_length is a broken precondition: the
@@ -82,7 +84,7 @@ struct StackEncoder {
     typename Tokens::template Cache<T, S> tokens;
     std::uint32_t stream = 0;
     typename Norm::template Cache<T, S> embedding_norm, final_norm;
-    std::vector<typename Block::template Cache<T, S>> blocks;
+    BlockCaches<typename Block::template Cache<T, S>, T, S> blocks;
   };
   /// What decoding keeps between its steps.
   template <class T, class S = Host>
@@ -274,10 +276,13 @@ struct StackEncoder {
     if (c.final_norm) {
       dx = Norm::backward(c.norm(), p.final_norm, grad.final_norm, dx, cache.final_norm, ctx);
     }
-    for (std::size_t i = p.blocks.size(); i-- > 0;) {
-      dx = Block::backward(c.block(), p.blocks[i], grad.blocks[i], dx, cache.offsets,
-                           cache.blocks[i], ctx);
-    }
+    dx = backward_blocks<typename Block::template Cache<T, S>, T, S>(
+        dx, cache.blocks, block_forward(c, p, cache.offsets, ctx),
+        [&](std::size_t i, MatrixArg<T, S> dy, const auto& kept) {
+          return Block::backward(c.block(), p.blocks[i], grad.blocks[i], dy, cache.offsets, kept,
+                                 ctx);
+        },
+        ctx);
     Matrix<T, S> dinput = ctx.template take<T>(dx.rows(), dx.cols());
     copy(ctx, dx, dinput, Write::assign);
     dropout(ctx, dinput, static_cast<float>(c.dropout), cache.stream);
@@ -301,11 +306,18 @@ private:
   template <class T, class S, class Ctx>
   static Matrix<T, S> run(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                           Cache<T, S>& cache, Ctx& ctx) {
-    Matrix<T, S> x = embed(c, p, rows, cache, ctx);
-    for (std::size_t i = 0; i < p.blocks.size(); ++i) {
-      x = Block::forward(c.block(), p.blocks[i], x, cache.offsets, cache.blocks[i], ctx);
-    }
-    return normed(c, p, x, cache, ctx);
+    const Matrix<T, S> x = embed(c, p, rows, cache, ctx);
+    return normed(c, p,
+                  forward_blocks(p.blocks.size(), c.recompute, x, cache.blocks,
+                                 block_forward(c, p, cache.offsets, ctx), ctx),
+                  cache, ctx);
+  }
+  /// (i, x, cache of block i) -> what block i makes of x
+  template <class T, class S, class Ctx>
+  static auto block_forward(const Config& c, const Params<T, S>& p, Offsets offsets, Ctx& ctx) {
+    return [&c, &p, offsets, &ctx](std::size_t i, MatrixArg<T, S> x, auto& kept) {
+      return Block::forward(c.block(), p.blocks[i], x, offsets, kept, ctx);
+    };
   }
   /// The states of the last of them, without dropout. Keys and values of block i go to kv(i).
   template <class T, class S, class KV, class Ctx>
@@ -377,7 +389,6 @@ private:
     }
     cache.stream = ctx.next_stream();
     dropout(ctx, x, static_cast<float>(c.dropout), cache.stream);
-    cache.blocks.resize(p.blocks.size());
     return x;
   }
   template <class T, class S, class Ctx>

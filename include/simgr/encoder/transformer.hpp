@@ -30,6 +30,7 @@ struct PlacedForm {
     bool embedding_norm = std::is_same_v<Placement, PostNorm>;
     bool final_norm = !std::is_same_v<Placement, PostNorm>;
     bool projected = true;
+    bool recompute = false;  // blocks in backward, instead of keeping what they computed
     typename Embedding::Config embedding{};
     CatalogueSizes catalogue{};
 
@@ -52,6 +53,8 @@ struct PlacedForm {
       f(Field{"embedding_norm", 0, 1, "a norm before the first block"}, c.embedding_norm);
       f(Field{"final_norm", 0, 1, "a norm after the last block"}, c.final_norm);
       f(Field{"projected", 0, 1, "an output map in attention"}, c.projected);
+      f(Field{"recompute", 0, 1, "training in less memory: blocks are computed twice"},
+        c.recompute);
       fields_of("embedding", c.embedding, f);
     }
     typename Embedding::Shape embedding_shape() const { return {width, catalogue, embedding}; }
