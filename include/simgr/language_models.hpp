@@ -11,6 +11,8 @@
 #include <simgr/encoder/prompt_embedding.hpp>
 #include <simgr/io/backbone.hpp>
 #include <simgr/io/backbone_form.hpp>
+#include <simgr/io/adapter_config.hpp>
+#include <simgr/io/adapter_folder.hpp>
 #include <simgr/io/config_fields.hpp>
 #include <simgr/io/json_fields.hpp>
 #include <simgr/io/language_model_facts.hpp>
