@@ -191,11 +191,11 @@ struct T5Run : GoldenWeights<T5<Net>, T> {
 /// wrote, and for what the last one and the norm wrote.
 template <class T, class Cache, class F>
 void for_each_t5_state(const std::string& side, const Cache& cache, MatrixArg<T> last, F&& f) {
-  for (std::size_t i = 0; i < cache.blocks.size(); ++i) {
+  for (std::size_t i = 0; i < cache.blocks.whole.size(); ++i) {
     f(i == 0 ? side + "embeddings" : side + "layer." + std::to_string(i - 1),
-      cache.blocks[i].self_norm.x);
+      cache.blocks.whole[i].self_norm.x);
   }
-  f(side + "layer." + std::to_string(cache.blocks.size() - 1), cache.final_norm.x);
+  f(side + "layer." + std::to_string(cache.blocks.whole.size() - 1), cache.final_norm.x);
   f(side + "final", last);
 }
 

@@ -7,6 +7,7 @@
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/masked_lm.hpp>
 #include <simgr/encoder/transformer.hpp>
+#include <simgr/nn/relative_stack.hpp>
 
 using namespace simgr;
 
@@ -135,6 +136,35 @@ TEST_CASE("MaskedLm: recomputed blocks have the same states and gradients, bit f
         [&](const auto& p, const auto& g, auto dy, auto, const auto& cache, auto& ctx) {
           E::backward(config, p, g, dy, cache, ctx);
         });
+  };
+  const auto kept = step();
+  config.recompute = true;
+  check_same_step(kept, step());
+}
+
+TEST_CASE_TEMPLATE("stacks of T5: recomputed blocks have the same states and gradients", E,
+                   RelativeStack<Bidirectional, FeedForward<Relu>>,
+                   RelativeStack<Causal, FeedForward<GeluTanh, Gated>>) {
+  typename E::Config config{24, 12, 4, 6, 64, 8, 20, 0.2};
+  const LongHistories histories;
+  const std::vector<float> x = drawn<float>(LongHistories::tokens * 24, 2, 1), memory = x;
+  const std::vector<Index> memory_offsets{0, 100, 101, 112, 400, 512};
+  const auto step = [&] {
+    std::vector<float> dmemory(memory.size());
+    auto outcome = train_once<E, float>(
+        config,
+        [&](const auto& p, auto& cache, auto& ctx) {
+          const Matrix<float> own = ctx.template take<float>(LongHistories::tokens, 24);
+          std::copy(x.begin(), x.end(), own.begin());  // dropout acts on it
+          return E::forward(config, p, own, histories.offsets,
+                            {MatrixArg<float>(memory.data(), own.shape()), memory_offsets}, cache,
+                            ctx);
+        },
+        [&](const auto& p, const auto& g, auto dy, auto, const auto& cache, auto& ctx) {
+          E::backward(config, p, g, dy, Matrix<float>(dmemory.data(), dy.shape()), cache, ctx);
+        });
+    outcome.row_gradients = dmemory;
+    return outcome;
   };
   const auto kept = step();
   config.recompute = true;

@@ -53,6 +53,7 @@ struct EncoderDecoder {
     Index buckets = 32, farthest = 128;
     double epsilon = 1e-6;
     bool scaled_states = true;
+    bool recompute = false;  // blocks in backward, instead of keeping what they computed
     typename Embedding::Config embedding{.deviation = 1};
     CatalogueSizes catalogue{};
 
@@ -74,16 +75,20 @@ struct EncoderDecoder {
       f(Field{"epsilon", 0, 1, "of the norms"}, c.epsilon);
       f(Field{"scaled_states", 0, 1, "states by width^-1/2, because the table is tied"},
         c.scaled_states);
+      f(Field{"recompute", 0, 1, "training in less memory: blocks are computed twice"},
+        c.recompute);
       fields_of("embedding", c.embedding, f);
     }
     typename Embedding::Shape embedding_shape() const {
       return {width, catalogue, embedding, max_length};
     }
     typename Reader::Config reader() const {
-      return {width, layers, heads, head_width, inner, buckets, farthest, dropout, epsilon};
+      return {width,    layers,  heads,   head_width, inner,    buckets,
+              farthest, dropout, epsilon, 1,          recompute};
     }
     typename Speller::Config speller() const {
-      return {width, decoder_layers, heads, head_width, inner, buckets, farthest, dropout, epsilon};
+      return {width,    decoder_layers, heads,   head_width, inner,    buckets,
+              farthest, dropout,        epsilon, 1,          recompute};
     }
     double state_scale() const {
       return scaled_states ? 1 / std::sqrt(static_cast<double>(width)) : 1;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <simgr/core/parameter.hpp>
+#include <simgr/nn/block_stack.hpp>
 #include <simgr/nn/relative_block.hpp>
 #include <simgr/nn/relative_position.hpp>
 #include <simgr/nn/rms_norm.hpp>
@@ -21,7 +22,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      x, y [tokens, width]
 /// Parameters  position.table [buckets, heads] unless isolated, blocks.i, final_norm
-/// Cache       those of the parts;  hidden: what each block wrote
+/// Cache       those of the parts; where config.recompute, of the blocks what each read alone
 /// Cost        those of the blocks
 /// Gradients   parameters and dmemory accumulate, dx is assigned
 /// Source      Raffel et al. 2020, section 2.1
@@ -34,6 +35,7 @@ struct RelativeStack {
     Index buckets = 32, farthest = 128;
     double dropout = 0, epsilon = 1e-6;
     Index tokens_per_position = 1;  // which divides every sequence
+    bool recompute = false;         // blocks in backward, instead of keeping what they computed
 
     typename Block::Config block() const {
       return {width, heads, head_width, inner, dropout, epsilon, tokens_per_position};
@@ -59,8 +61,8 @@ struct RelativeStack {
     Offsets offsets;
     Memory<T, S> memory;
     RelativePosition::Cache<T, S> position;
-    Index distances = 0;
-    std::vector<typename Block::template Cache<T, S>> blocks;
+    Matrix<T, S> relative;  // [heads, distances]
+    BlockCaches<typename Block::template Cache<T, S>, T, S> blocks;
     RmsNorm::Cache<T, S> final_norm;
     std::uint32_t first_stream = 0, last_stream = 0;
   };
@@ -85,19 +87,15 @@ struct RelativeStack {
                               Ctx& ctx) {
     cache.offsets = offsets;
     cache.memory = memory;
-    cache.blocks.resize(p.blocks.size());
-    Matrix<T, S> relative;
+    cache.relative = {};
     if constexpr (!Block::isolated) {
-      relative = RelativePosition::forward(c.position(), p.position, longest_sequence(offsets),
-                                           cache.position, ctx);
+      cache.relative = RelativePosition::forward(c.position(), p.position,
+                                                 longest_sequence(offsets), cache.position, ctx);
     }
-    cache.distances = relative.cols();
     cache.first_stream = ctx.next_stream();
     dropout(ctx, x, static_cast<float>(c.dropout), cache.first_stream);
-    for (std::size_t i = 0; i < p.blocks.size(); ++i) {
-      x = Block::forward(c.block(), p.blocks[i], MatrixArg<T, S>(x), offsets, memory,
-                         MatrixArg<T, S>(relative), cache.blocks[i], ctx);
-    }
+    x = forward_blocks(p.blocks.size(), c.recompute, x, cache.blocks,
+                       block_forward(c, p, cache, ctx), ctx);
     const Matrix<T, S> y = RmsNorm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx);
     cache.last_stream = ctx.next_stream();
     dropout(ctx, y, static_cast<float>(c.dropout), cache.last_stream);
@@ -112,21 +110,34 @@ struct RelativeStack {
     const Matrix<T, S> dnorm = ctx.template take<T>(dy.rows(), dy.cols());
     copy(ctx, dy, dnorm, Write::assign);
     dropout(ctx, dnorm, rate, cache.last_stream);
-    Matrix<T, S> dx =
+    const Matrix<T, S> dlast =
         RmsNorm::backward(c.norm(), p.final_norm, grad.final_norm, dnorm, cache.final_norm, ctx);
-    const Matrix<T, S> drelative = ctx.template take<T>(c.heads, cache.distances);
+    const Matrix<T, S> drelative = ctx.template take<T>(c.heads, cache.relative.cols());
     fill(ctx, drelative, T(0));
-    for (std::size_t i = p.blocks.size(); i-- > 0;) {
-      dx = Block::backward(c.block(), p.blocks[i], grad.blocks[i], MatrixArg<T, S>(dx),
-                           cache.offsets, cache.memory.offsets, dmemory, drelative, cache.blocks[i],
-                           ctx);
-    }
+    const Matrix<T, S> dx = backward_blocks<typename Block::template Cache<T, S>, T, S>(
+        dlast, cache.blocks, block_forward(c, p, cache, ctx),
+        [&](std::size_t i, MatrixArg<T, S> d, const auto& kept) {
+          return Block::backward(c.block(), p.blocks[i], grad.blocks[i], d, cache.offsets,
+                                 cache.memory.offsets, dmemory, drelative, kept, ctx);
+        },
+        ctx);
     if constexpr (!Block::isolated) {
       RelativePosition::backward(c.position(), p.position, grad.position, drelative, cache.position,
                                  ctx);
     }
     dropout(ctx, dx, rate, cache.first_stream);
     return dx;
+  }
+
+private:
+  /// (i, x, cache of block i) -> what block i makes of x
+  template <class T, class S, class Ctx>
+  static auto block_forward(const Config& c, const Params<T, S>& p, const Cache<T, S>& cache,
+                            Ctx& ctx) {
+    return [&](std::size_t i, MatrixArg<T, S> x, auto& kept) {
+      return Block::forward(c.block(), p.blocks[i], x, cache.offsets, cache.memory,
+                            MatrixArg<T, S>(cache.relative), kept, ctx);
+    };
   }
 };
 
