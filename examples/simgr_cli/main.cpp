@@ -324,9 +324,11 @@ void add_embed(CLI::App& app, EmbedOptions& options) {
   CLI::App* command =
       app.add_subcommand("embed", "vectors of the items' texts by a published language model");
   command->footer(
-      "The folder holds config.json, tokenizer.json and model.safetensors of a BERT, such as\n"
-      "all-MiniLM-L6-v2. A run that was stopped goes on: parts lie beside the file until it is "
-      "whole.\n\nExample:\n  simgr embed --backbone all-MiniLM-L6-v2 --data data --out "
+      "The folder holds config.json, tokenizer.json and model.safetensors of a BERT such as\n"
+      "all-MiniLM-L6-v2, of a decoder (Qwen2, Qwen3, Llama, GPT-2) or of T5, and perhaps what\n"
+      "sentence-transformers writes beside them. A run that was stopped goes on: parts lie beside\n"
+      "the file until it is whole.\n\nExample:\n  simgr embed --backbone all-MiniLM-L6-v2 --data "
+      "data --out "
       "vectors.npy\n"
       "  simgr tokenize --data data --text-vectors vectors.npy --out ids.tsv");
   command->add_option("--backbone", options.backbone, "folder of the model")
@@ -340,14 +342,16 @@ void add_embed(CLI::App& app, EmbedOptions& options) {
       ->required();
   one_of(command->add_option("--pooling", options.pooling,
                              "which states stand for a text: the mean of all, the first or the "
-                             "last; default: what 1_Pooling/config.json says, else the mean"),
+                             "last; default: what 1_Pooling/config.json says, else the last of a "
+                             "decoder and the mean of others"),
          {"mean", "first", "last"});
   command->add_flag("--unscaled", options.unscaled, "vectors as they are, not of length 1");
   command->add_flag("--titles", options.titles,
                     "titles alone; default: with brand, categories and description");
   number(command->add_option("--longest", options.longest,
-                             "tokens of a text that are read; default: what tokenizer.json "
-                             "truncates to, else as many as the model has positions"),
+                             "tokens of a text that are read; default: what "
+                             "sentence_bert_config.json says or tokenizer.json truncates to, else "
+                             "as many as the model has positions"),
          Index{1}, Index{1} << 20);
   add_threads(*command, options.threads);
   command->callback([&] { embed(options); });

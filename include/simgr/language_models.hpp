@@ -23,9 +23,12 @@
 #include <simgr/io/model_layout.hpp>
 #include <simgr/io/model_memory.hpp>
 #include <simgr/io/model_weights.hpp>
+#include <simgr/io/named_tensors.hpp>
 #include <simgr/io/sentence_encoder.hpp>
+#include <simgr/io/sentence_folder.hpp>
 #include <simgr/io/tensor_names.hpp>
 #include <simgr/io/tensor_plan.hpp>
+#include <simgr/io/text_backbone.hpp>
 #include <simgr/io/text_tokenizer.hpp>
 #include <simgr/io/tokenizer_steps.hpp>
 #include <simgr/nn/rotary_attention.hpp>

@@ -145,6 +145,21 @@ struct StackEncoder {
     return run(c, p, rows, cache, ctx);
   }
 
+  /// The same without dropout, in the memory of one block.
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> serve(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                            const ItemsView<S>& items, RaggedView<ItemId> history,
+                            Cache<T, S>& cache, Ctx& ctx) {
+    lay_out_tokens(c, items, history, {}, cache, ctx);
+    const Matrix<T, S> x = embed(c, p, rows, cache, ctx);
+    for (const auto& block : p.blocks) {
+      Arena::Scope scope(ctx.arena);
+      const Matrix<T, S> kv = ctx.template take<T>(x.rows(), Block::kept_width(c.block()));
+      copy(ctx, Block::serve_all(c.block(), block, x, cache.offsets, kv, ctx), x, Write::assign);
+    }
+    return normed(c, p, x, cache, ctx);
+  }
+
   /// The states of the last positions alone, for serving: the last block computes nothing else.
   /// -> [sequences, width]
   template <class T, class S, class Ctx>

@@ -13,9 +13,8 @@
 #include <simgr/io/adapter_config.hpp>
 #include <simgr/io/atomic_file.hpp>
 #include <simgr/io/model_export.hpp>
-#include <simgr/io/model_weights.hpp>
-#include <simgr/io/problem_list.hpp>
-#include <simgr/io/safetensors.hpp>
+#include <simgr/io/model_folder.hpp>
+#include <simgr/io/named_tensors.hpp>
 #include <simgr/io/safetensors_writer.hpp>
 
 // Adapters as Python's package peft keeps them, apart from the model below: adapter_config.json, and
@@ -89,7 +88,7 @@ constexpr std::string_view around_adapters = "base_model.model.";
 ///
 /// Errors  one DataError that lists every tensor that is missing, too many, of another shape or of
 ///         another type; DataError with tensor and element: not a finite number; those of
-///         try_read_safetensors; ConfigError: the model has no adapters. The block is as it was
+///         ModelFolder; ConfigError: the model has no adapters. The block is as it was
 template <class T>
 Failure try_load_adapters(const std::string& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<T> block,
@@ -108,7 +107,7 @@ Failure try_load_adapters(const std::string& folder, const LanguageModelFacts& f
                          "convert it to safetensors",
                      {.file = folder});
   }
-  const auto file = try_read_safetensors(path);
+  const auto file = ModelFolder::try_open(path);
   if (!file) {
     return file.error();
   }
@@ -117,56 +116,20 @@ Failure try_load_adapters(const std::string& folder, const LanguageModelFacts& f
   for (const std::string_view of_family : name_map(facts).prefixes) {
     const std::string longer = prefix + std::string(of_family);
     const auto tensors = file.value().tensors();
-    if (std::any_of(tensors.begin(), tensors.end(),
-                    [&](const TensorView& tensor) { return tensor.name.starts_with(longer); })) {
+    if (std::any_of(tensors.begin(), tensors.end(), [&](const ModelFolder::Tensor& tensor) {
+          return tensor.view->name.starts_with(longer);
+        })) {
       prefix = longer;
       break;
     }
   }
-  ProblemList problems;
-  std::vector<std::pair<const TensorView*, T*>> found;
+  std::vector<NamedTensor<T>> wanted;
   for (const detail::AdapterMatrix& matrix : matrices.value()) {
-    const std::string name = prefix + matrix.published;
-    const std::vector<Index>& shape = matrix.ours->shape;
-    const TensorView* view = file.value().find(name);
-    if (view == nullptr) {
-      problems.add(name, "expected " + shape_text(shape) + ", file has none");
-      continue;
-    }
-    found.emplace_back(view, block.data() + matrix.ours->offset);
-    if (view->shape != shape) {
-      problems.add(name, "expected " + shape_text(shape) + ", file has " + shape_text(view->shape));
-    } else if (view->dtype != Dtype::f32 && view->dtype != Dtype::f16 &&
-               view->dtype != Dtype::bf16) {
-      problems.add(name,
-                   "expected F32, F16 or BF16, file has " + std::string(name_of(view->dtype)));
-    }
+    wanted.push_back(
+        {prefix + matrix.published, matrix.ours->shape, block.data() + matrix.ours->offset});
   }
-  std::sort(found.begin(), found.end());
-  for (const TensorView& tensor : file.value().tensors()) {
-    const auto at = std::lower_bound(
-        found.begin(), found.end(), &tensor,
-        [](const auto& pair, const TensorView* view) { return pair.first < view; });
-    if (at == found.end() || at->first != &tensor) {
-      problems.add(data::printable(tensor.name, 120),
-                   "not expected, file has " + shape_text(tensor.shape));
-    }
-  }
-  if (Failure failure = problems.error(path, "not match the adapters of the model")) {
-    return failure;
-  }
-  for (const auto& [view, to] : found) {
-    if (const Index at = detail::first_not_finite(*view); at >= 0) {
-      return DataError("element " + std::to_string(at) + " is not a finite number",
-                       {.file = path, .field = view->name});
-    }
-  }
-  for (const auto& [view, to] : found) {
-    if (Failure failure = convert(*view, to, path)) {
-      return failure;
-    }
-  }
-  return std::nullopt;
+  return try_load_named(file.value(), std::span<const NamedTensor<T>>(wanted), true,
+                        "not match the adapters of the model");
 }
 
 template <class T>

@@ -16,90 +16,34 @@
 #include <simgr/core/ragged.hpp>
 #include <simgr/cpu/cpu.hpp>
 #include <simgr/cpu/packed_matrices.hpp>
-#include <simgr/encoder/masked_lm.hpp>
 #include <simgr/io/crc32c.hpp>
 #include <simgr/io/model_config.hpp>
-#include <simgr/io/model_weights.hpp>
+#include <simgr/io/named_tensors.hpp>
+#include <simgr/io/sentence_folder.hpp>
+#include <simgr/io/text_backbone.hpp>
 #include <simgr/io/text_tokenizer.hpp>
+#include <simgr/nn/linear.hpp>
 #include <simgr/nn/sentence_pooling.hpp>
 #include <simgr/scratch_pool.hpp>
 
 namespace simgr::SIMGR_ABI::io {
 
-/// Numbers of a MaskedLm as config.json says them; without dropout, which it is served without.
-///
-/// Errors  ConfigError: another family or activation
-inline Result<MaskedLm<>::Config> masked_lm_config(const LanguageModelFacts& facts) {
-  if (facts.family != LanguageFamily::bert || facts.activation != LanguageActivation::gelu_erf) {
-    const auto of = [](auto value) {
-      return std::string(names_of(value)[static_cast<std::size_t>(value)]);
-    };
-    return ConfigError("expected a model of the family bert with the activation gelu_erf, found " +
-                       of(facts.family) + " with " + of(facts.activation));
-  }
-  return MaskedLm<>::Config{.vocabulary = facts.vocabulary,
-                            .positions = facts.positions,
-                            .types = facts.token_types,
-                            .width = facts.width,
-                            .layers = facts.layers,
-                            .heads = facts.heads,
-                            .inner = facts.inner,
-                            .dropout = 0,
-                            .attention_dropout = 0,
-                            .epsilon = facts.epsilon};
-}
-
 struct SentenceEncoderOptions {
-  std::optional<Pooling> pooling{};  // none: what 1_Pooling/config.json says, else the mean
+  std::optional<Pooling> pooling{};  // none: what the folder says, else the last of a decoder and
+                                     // the mean of all others
   bool normalised = true;            // vectors of length 1
-  Index longest = 0;  // tokens of a text, longer ones are cut; 0: what tokenizer.json truncates to,
-                      // else the positions of the model
+  Index longest = 0;  // tokens of a text, longer ones are cut; 0: what sentence_bert_config.json
+                      // says, or tokenizer.json truncates to, else the positions of the model
 };
 
-namespace detail {
-
-/// What 1_Pooling/config.json of sentence-transformers asks for; nothing where there is no such file.
-inline Result<std::optional<Pooling>> read_pooling(const std::string& path) {
-  std::error_code error;
-  std::optional<Pooling> found;
-  if (!std::filesystem::exists(path, error)) {
-    return found;
-  }
-  const auto text = try_read_text(path, Index{1} << 20);
-  const auto root = text ? data::try_parse_json(text.value(), {.file = path}) : text.error();
-  if (!root) {
-    return root.error();
-  }
-  const data::JsonValue::Object* members = root.value().as_object();
-  Index asked = 0;
-  for (std::size_t i = 0; members != nullptr && i < members->size(); ++i) {
-    const auto& [key, value] = (*members)[i];
-    if (key.starts_with("pooling_mode_") && value.as_boolean().value_or(false)) {
-      ++asked;
-      found = key == "pooling_mode_mean_tokens" ? std::optional(Pooling::mean)
-              : key == "pooling_mode_cls_token" ? std::optional(Pooling::first)
-              : key == "pooling_mode_lasttoken" ? std::optional(Pooling::last)
-                                                : std::nullopt;
-    }
-  }
-  if (asked != 1 || !found) {
-    return DataError("expected one of pooling_mode_mean_tokens, pooling_mode_cls_token and "
-                     "pooling_mode_lasttoken to be true, and no other",
-                     {.file = path});
-  }
-  return found;
-}
-
-}  // namespace detail
-
-/// Vectors of texts from a published folder: tokenizer.json, config.json and weights of a BERT, such
-/// as all-MiniLM-L6-v2.
+/// Vectors of texts from a published folder: tokenizer.json, config.json and weights of a BERT such as
+/// all-MiniLM-L6-v2, of a decoder such as Qwen3-Embedding, or of T5 such as sentence-t5.
 ///
-///   text ─► tokens ─► MaskedLm ─► SentencePooling ─► vector
+///   text ─► tokens ─► TextBackbone ─► SentencePooling ─► (Linear) ─► vector
 ///
 /// Const functions may run at the same time.
 ///
-/// Cost    the weights twice in memory: products read a packed copy
+/// Cost    the weights in memory, those of a BERT twice: products read a packed copy
 /// Errors  those of the readers of the folder; ConfigError: another kind of model, more tokens in the
 ///         tokenizer than in the table, `longest` above the positions;
 ///         DataError: a text without any token
@@ -116,47 +60,54 @@ public:
     if (!facts) {
       return facts.error();
     }
-    const auto config = masked_lm_config(facts.value());
-    if (!config) {
-      return ConfigError(config.error().what(), {.file = beside("config.json")});
-    }
     auto tokenizer = try_read_text_tokenizer(beside("tokenizer.json"));
     if (!tokenizer) {
       return tokenizer.error();
     }
-    const auto pooling = detail::read_pooling(beside("1_Pooling/config.json"));
-    if (!pooling) {
-      return pooling.error();
+    const auto said = try_read_sentence_folder(path);
+    if (!said) {
+      return said.error();
+    }
+    const LanguageModelFacts& model = facts.value();
+    Index longest = options.longest > 0        ? options.longest
+                    : said.value().longest > 0 ? said.value().longest
+                                               : tokenizer->longest();
+    if (const std::string wrong = check(model, *tokenizer, options.longest); !wrong.empty()) {
+      return ConfigError(wrong, {.file = path});
+    }
+    if (longest == 0) {
+      longest = model.positions > 0 ? model.positions : otherwise_longest;
     }
     const auto folder = ModelFolder::try_open(path);
     if (!folder) {
       return folder.error();
     }
-    SentenceEncoder encoder(config.value(), std::move(tokenizer.value()));
-    encoder.pooling_ = {options.pooling.value_or(pooling.value().value_or(Pooling::mean)),
-                        options.normalised};
-    if (const std::string wrong = encoder.set_longest(options.longest); !wrong.empty()) {
-      return ConfigError(wrong, {.file = path});
+    auto backbone = TextBackbone::try_load(folder.value(), model);
+    if (!backbone) {
+      return backbone.error();
     }
-    const ParameterTable table = describe<MaskedLm<>>(encoder.config_);
-    encoder.weights_.resize(static_cast<std::size_t>(table.block_size));
-    if (Failure failure = try_load_parameters(folder.value(), facts.value(), table,
-                                              std::span<float>(encoder.weights_))) {
+    SentenceEncoder encoder(std::move(*backbone), std::move(*tokenizer));
+    encoder.pooling_ = {options.pooling.value_or(said.value().pooling.value_or(
+                            model.causal ? Pooling::last : Pooling::mean)),
+                        options.normalised};
+    encoder.longest_ = model.positions > 0 ? std::min(longest, model.positions) : longest;
+    if (Failure failure = encoder.read_dense(folder.value(), said.value().dense)) {
       return *std::move(failure);
     }
-    encoder.bind_weights();
+    encoder.backbone_.pack_into(encoder.packed_);
     return encoder;
   }
   static SentenceEncoder open(const std::string& path, const SentenceEncoderOptions& options = {}) {
     return try_open(path, options).value_or_raise();
   }
 
-  Index width() const noexcept { return config_.width; }
+  Index width() const noexcept { return has_dense() ? dense_config_.out : backbone_.width(); }
   Index longest() const noexcept { return longest_; }
   const SentencePooling::Config& pooling() const noexcept { return pooling_; }
   /// Of the weights, to tell models apart.
   std::uint32_t checksum() const noexcept {
-    return crc32c(std::as_bytes(std::span<const float>(weights_)));
+    return crc32c(std::as_bytes(std::span<const float>(dense_)),
+                  crc32c(std::as_bytes(backbone_.weights())));
   }
 
   /// Ids of a text with those that begin and end it, cut to longest().
@@ -168,12 +119,22 @@ public:
   void encode(RaggedView<std::int32_t> texts, Matrix<float> y, Arena& arena) const {
     cpu::Context ctx{arena};
     ctx.packed = &packed_;
-    const Matrix<float> states = MaskedLm<>::serve(config_, params_, texts, {}, ctx);
+    const SentencePooling::Config own{pooling_.pooling, pooling_.normalised && !has_dense()};
     SentencePooling::Cache<float> cache;
-    copy(ctx,
-         SentencePooling::forward<float>(pooling_, MatrixArg<float>(states), texts.offsets, cache,
-                                         ctx),
-         y, Write::assign);
+    Matrix<float> x;
+    if (own.pooling == Pooling::last) {
+      x = pooled(own, backbone_.last_states(texts, ctx), cache, ctx);
+    } else {
+      x = SentencePooling::forward<float>(own, MatrixArg<float>(backbone_.states(texts, ctx)),
+                                          texts.offsets, cache, ctx);
+    }
+    if (has_dense()) {
+      Linear::Cache<float> of_map;
+      x = pooled({Pooling::first, pooling_.normalised},
+                 Linear::forward(dense_config_, dense_map_, MatrixArg<float>(x), of_map, ctx),
+                 cache, ctx);
+    }
+    copy(ctx, x, y, Write::assign);
   }
 
   /// The same of any texts, in packed batches of texts of like length. A vector depends on its own
@@ -229,42 +190,76 @@ private:
     Ragged<std::int32_t> texts;
   };
 
-  SentenceEncoder(const MaskedLm<>::Config& config, text::TextTokenizer tokenizer)
-      : config_(config), tokenizer_(std::move(tokenizer)) {}
+  /// Where a text is longer than nothing says: what T5 was trained on.
+  static constexpr Index otherwise_longest = 512;
+
+  SentenceEncoder(TextBackbone backbone, text::TextTokenizer tokenizer)
+      : backbone_(std::move(backbone)), tokenizer_(std::move(tokenizer)) {}
+
+  bool has_dense() const noexcept { return !dense_.empty(); }
 
   /// -> what is wrong, or empty
-  std::string set_longest(Index asked) {
-    if (tokenizer_.vocabulary_size() > config_.vocabulary) {
-      return "tokenizer.json has ids up to " + std::to_string(tokenizer_.vocabulary_size() - 1) +
-             ", config.json a vocabulary of " + std::to_string(config_.vocabulary);
+  static std::string check(const LanguageModelFacts& model, const text::TextTokenizer& tokenizer,
+                           Index longest) {
+    if (tokenizer.vocabulary_size() > model.vocabulary) {
+      return "tokenizer.json has ids up to " + std::to_string(tokenizer.vocabulary_size() - 1) +
+             ", config.json a vocabulary of " + std::to_string(model.vocabulary);
     }
-    if (asked > config_.positions) {
-      return "expected texts of at most " + std::to_string(config_.positions) +
-             " tokens, which is the positions that the model has, found " + std::to_string(asked);
+    if (model.positions > 0 && longest > model.positions) {
+      return "expected texts of at most " + std::to_string(model.positions) +
+             " tokens, which is the positions that the model has, found " + std::to_string(longest);
     }
-    longest_ = asked > 0 ? asked : tokenizer_.longest();
-    longest_ = longest_ > 0 ? std::min(longest_, config_.positions) : config_.positions;
     return {};
   }
-  void bind_weights() {
-    params_ = bind<MaskedLm<>>(config_, weights_.data());
-    for (const auto& block : params_.blocks) {
-      const MatrixArg<float> qkv = block.attention.qkv.weight;
-      for (const MatrixArg<float> w :
-           {qkv.slice(0, config_.width), qkv.slice(config_.width, 2 * config_.width),
-            MatrixArg<float>(block.attention.out.weight), MatrixArg<float>(block.up.weight),
-            MatrixArg<float>(block.down.weight)}) {
-        packed_.add(w);
+
+  /// The map behind pooling: in a folder of its own, or in the file of the model.
+  Failure read_dense(const ModelFolder& model, const std::string& path) {
+    std::optional<ModelFolder> own;
+    if (!path.empty()) {
+      if (Failure failure = detail::check_dense_config(path)) {
+        return failure;
       }
+      auto opened = ModelFolder::try_open(path);
+      if (!opened) {
+        return opened.error();
+      }
+      own = std::move(*opened);
     }
+    const ModelFolder& folder = own ? *own : model;
+    const TensorView* weight = folder.find("linear.weight");
+    if (weight == nullptr && !own) {
+      return std::nullopt;
+    }
+    const bool matrix = weight != nullptr && weight->shape.size() == 2 && weight->shape[0] > 0;
+    dense_config_ = {backbone_.width(), matrix ? weight->shape[0] : 1,
+                     folder.find("linear.bias") != nullptr};
+    const ParameterTable table = describe<Linear>(dense_config_);
+    dense_.resize(static_cast<std::size_t>(table.block_size));
+    dense_map_ = bind<Linear>(dense_config_, dense_.data());
+    std::vector<NamedTensor<float>> wanted;
+    for (const TensorEntry& tensor : table.tensors) {
+      wanted.push_back({"linear." + tensor.name, tensor.shape, dense_.data() + tensor.offset});
+    }
+    return try_load_named(folder, std::span<const NamedTensor<float>>(wanted), own.has_value(),
+                          "not match a map of the vectors");
   }
 
-  MaskedLm<>::Config config_;
+  /// Vectors as texts of one token: what is left of pooling is the norm.
+  static Matrix<float> pooled(const SentencePooling::Config& c, Matrix<float> x,
+                              SentencePooling::Cache<float>& cache, cpu::Context& ctx) {
+    const Vector<Index> offsets = ctx.take<Index>(x.rows() + 1);
+    std::iota(offsets.begin(), offsets.end(), Index{0});
+    return SentencePooling::forward<float>(c, MatrixArg<float>(x), Offsets(offsets.span()), cache,
+                                           ctx);
+  }
+
+  TextBackbone backbone_;
   text::TextTokenizer tokenizer_;
   SentencePooling::Config pooling_;
   Index longest_ = 0;
-  std::vector<float> weights_;
-  MaskedLm<>::Params<float> params_;
+  Linear::Config dense_config_;
+  std::vector<float> dense_;
+  Linear::Params<float> dense_map_;
   cpu::PackedMatrices packed_;
 };
 
