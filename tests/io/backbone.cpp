@@ -7,7 +7,6 @@
 
 #include <simgr/encoder/prompt_embedding.hpp>
 #include <simgr/io/model_file.hpp>
-#include <simgr/io/sentence_encoder.hpp>
 #include <simgr/loss/cross_entropy.hpp>
 #include <simgr/pooler/sequence.hpp>
 #include <simgr/recommender.hpp>
@@ -86,7 +85,8 @@ TEST_CASE("over a prompt of titles BERT's states are those it has as a reader of
   model.encode({history, offsets}, {query.data(), {1, 32}});
 
   const auto facts = io::read_model_config(path + "/config.json");
-  const auto config = io::masked_lm_config(facts).value_or_raise();
+  MaskedLm<>::Config config;
+  REQUIRE_FALSE(io::BackboneForm<MaskedLm<>>::configure(facts, config));
   const ParameterTable table = describe<MaskedLm<>>(config);
   std::vector<float> weights(static_cast<std::size_t>(table.block_size));
   io::load_parameters(io::ModelFolder::try_open(path).value_or_raise(), facts, table,

@@ -10,6 +10,8 @@
 #include <simgr/pooler/every_digit.hpp>
 #include <simgr/pooler/positions.hpp>
 #include <simgr/pooler/sequence.hpp>
+#include <simgr/ranker/trie_beam.hpp>
+#include <simgr/recommender.hpp>
 #include <simgr/similarity/candidates.hpp>
 #include <simgr/similarity/digit_codebooks.hpp>
 #include <simgr/similarity/inner_product.hpp>
@@ -112,6 +114,58 @@ TEST_CASE("BERT over prompts of titles has the gradients of its loss") {
   check_whole_model<Bert, SequenceMean, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
       {.encoder = small_bert(), .similarity = {.temperature = .5}}, 1e-7,
       ToyWorld::with_prompt(false, true));
+}
+
+TEST_CASE("what is decoded behind a prompt, token by token, are the scores of teacher forcing") {
+  using Speller = Recommender<Decoder, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
+                              DigitCrossEntropy, ranker::TrieBeam>;
+  const ToyWorld world = ToyWorld::with_prompt(true, true);
+  Catalogue catalogue{.items = 7, .prompt = world.prompt};
+  catalogue.ids.codes_per_digit = {4, 4, 3};
+  catalogue.ids.codes = OwnedMatrix<std::int32_t>(7, 3);
+  for (std::size_t i = 0; i < world.rows.size(); ++i) {
+    catalogue.ids.codes.values[i] = world.rows[i] - static_cast<std::int32_t>(world.starts[i % 3]);
+  }
+  Speller::Config config{.encoder = small_decoder(false),
+                         .candidates = {.support = DigitSupport::whole}};
+  config.encoder.deviation = config.encoder.embedding.deviation = 0.5;
+  const Speller model(std::move(catalogue), config, 4);
+  const std::vector<ItemId> history{2, 5};
+  const std::vector<Index> offsets{0, 2};
+  std::vector<float> scores(7);
+  model.score({history, offsets}, {scores.data(), {1, 7}});
+  const auto& encoder = model.params().encoder;
+  const MatrixArg<float> digits = encoder.embedding.table;
+  for (ItemId item = 0; item < 7; ++item) {
+    Arena arena;
+    cpu::Context ctx{arena};
+    Decoder::Cache<float> cache;
+    const std::vector<ItemId> target{item};
+    const Matrix<float> states =
+        Decoder::forward_targets(model.config().encoder, encoder, digits, model.items_view(),
+                                 {history, offsets}, target, cache, ctx);
+    double sum = 0;
+    for (Index l = 0; l < 3; ++l) {
+      std::vector<double> logits(11, 0.0);
+      double total = 0;
+      for (Index row = 0; row < 11; ++row) {
+        double& logit = logits[static_cast<std::size_t>(row)];
+        for (Index x = 0; x < 8; ++x) {
+          logit += static_cast<double>(states(l, x)) * static_cast<double>(digits(row, x));
+        }
+        total += std::exp(logit);
+      }
+      sum += logits[static_cast<std::size_t>(world.rows[static_cast<std::size_t>(item * 3 + l)])] -
+             std::log(total);
+    }
+    CAPTURE(item);
+    CHECK(scores[static_cast<std::size_t>(item)] == doctest::Approx(sum).epsilon(1e-5));
+  }
+  const auto list = model.recommend(history, 5);
+  REQUIRE(list.size() == 5);
+  for (const Recommended& each : list) {
+    CHECK(each.score == doctest::Approx(scores[static_cast<std::size_t>(each.item)]).epsilon(1e-5));
+  }
 }
 
 TEST_CASE("items as vectors of another model are mapped into the prompt") {

@@ -24,6 +24,8 @@ namespace simgr::SIMGR_ABI::baselines {
 /// Qwen2, Qwen2.5, Qwen3, Llama 2 and 3: all weights trained, adapters on a frozen model, or a frozen
 /// model alone, as its Adapters say. Digits of semantic ids are always trained.
 using DecoderLm = CausalLm<PromptEmbedding, Lora<Linear>>;
+/// The same with a frozen model in bfloat16, half the memory; for adapters and for digits alone.
+using NarrowDecoderLm = CausalLm<NarrowPromptEmbedding, Lora<Narrow<Linear>>>;
 using Gpt2 = TransformerEncoder<PromptEmbedding, Causal, PreNorm, GeluTanh>;
 /// BERT and MiniLM. CausalBert is the same weights with tokens that see the past alone, so that it
 /// can spell items.

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 
+#include <simgr/core/float_formats.hpp>
 #include <simgr/encoder/history_tokens.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/nn/linear.hpp>
@@ -132,10 +134,11 @@ struct VectorToken {
 /// longer than `longest`, its oldest items are left out.
 ///
 /// @tparam Items  what an item is: DigitTokens or VectorToken
+/// @tparam kept   how words are stored; as bfloat16 they are frozen, and widened as they are gathered
 ///
 /// Rows        those of the items
 /// Parameters  table [words, width], frozen where the language model is; those of the items
-template <class Items>
+template <class Items, Storage kept = Storage::full>
 struct PromptOf {
   using Config = PromptConfig;
   using Shape = PromptShape;
@@ -148,7 +151,7 @@ struct PromptOf {
 
   template <class T, class S = Host>
   struct Params : Items::template Params<T, S> {
-    Matrix<T, S> words;
+    Matrix<std::conditional_t<kept == Storage::bf16, BFloat16, T>, S> words;
   };
   template <class T, class S = Host>
   using Cache = typename Items::template Cache<T, S>;
@@ -159,7 +162,8 @@ struct PromptOf {
               {shape.catalogue.words, shape.width},
               Init::normal(shape.own.deviation),
               Decay::yes,
-              shape.frozen ? Trained::no : Trained::yes},
+              shape.frozen || kept == Storage::bf16 ? Trained::no : Trained::yes,
+              kept},
       p.words...);
     Items::for_each_parameter(shape, f, p...);
   }
@@ -268,7 +272,7 @@ struct PromptOf {
       runs(
           shape, tokens.rows,
           [&](Index first, std::span<const std::int32_t> words) {
-            gather_rows(ctx, MatrixArg<T, S>(p.words), words, x.slice(first, size_of(words)));
+            gather_rows(ctx, p.words, words, x.slice(first, size_of(words)));
           },
           [&](Index first, Index row) { copy(ctx, rows.row(row), x.row(first), Write::assign); });
       return x;
@@ -280,8 +284,10 @@ struct PromptOf {
       runs(
           shape, tokens.rows,
           [&](Index first, std::span<const std::int32_t> words) {
-            if (!shape.frozen) {
-              scatter_add_rows(ctx, dx.slice(first, size_of(words)), words, factor, grad.words);
+            if constexpr (kept == Storage::full) {
+              if (!shape.frozen) {
+                scatter_add_rows(ctx, dx.slice(first, size_of(words)), words, factor, grad.words);
+              }
             }
           },
           [&](Index first, std::int32_t row) {
@@ -314,6 +320,8 @@ struct PromptOf {
 
 /// Items as the digits of their semantic ids.
 struct PromptEmbedding : PromptOf<DigitTokens> {};
+/// The same over words in bfloat16.
+struct NarrowPromptEmbedding : PromptOf<DigitTokens, Storage::bf16> {};
 /// Items as vectors of a model trained before.
 struct VectorPromptEmbedding : PromptOf<VectorToken> {};
 

@@ -43,7 +43,7 @@ inline Failure require_family(const LanguageModelFacts& facts,
   for (const LanguageFamily family : families) {
     expected += (expected.empty() ? "" : " or ") + of(family);
   }
-  return ConfigError("expected a language model of the family " + expected + " with " +
+  return ConfigError("expected a model of the family " + expected + " with the activation " +
                      of(activation) + ", found " + of(facts.family) + " with " +
                      of(facts.activation));
 }
@@ -118,6 +118,31 @@ void configure_placed(const LanguageModelFacts& facts, Config& c) {
 
 }  // namespace detail
 
+/// BERT and MiniLM as a reader of texts.
+template <>
+struct BackboneForm<MaskedLm<>> {
+  static constexpr LanguageFamily families[] = {LanguageFamily::bert};
+
+  static Failure configure(const LanguageModelFacts& facts, MaskedLm<>::Config& c) {
+    c = {.vocabulary = facts.vocabulary,
+         .positions = facts.positions,
+         .types = facts.token_types,
+         .width = facts.width,
+         .layers = facts.layers,
+         .heads = facts.heads,
+         .inner = facts.inner,
+         .dropout = 0,
+         .attention_dropout = 0,
+         .epsilon = facts.epsilon};
+    return detail::require_family(facts, families, LanguageActivation::gelu_erf);
+  }
+  static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
+                          const ParameterTable& table, std::span<float> block, std::uint64_t seed,
+                          std::string_view prefix) {
+    return detail::load_backbone(folder, facts, table, block, seed, prefix);
+  }
+};
+
 /// GPT-2.
 template <class Embedding>
 struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>> {
@@ -158,13 +183,11 @@ struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>> {
   static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<float> block, std::uint64_t seed,
                           std::string_view prefix) {
-    const ParameterTable published = describe<MaskedLm<>>({.vocabulary = facts.vocabulary,
-                                                           .positions = facts.positions,
-                                                           .types = facts.token_types,
-                                                           .width = facts.width,
-                                                           .layers = facts.layers,
-                                                           .heads = facts.heads,
-                                                           .inner = facts.inner});
+    MaskedLm<>::Config config;
+    if (Failure failure = BackboneForm<MaskedLm<>>::configure(facts, config)) {
+      return failure;
+    }
+    const ParameterTable published = describe<MaskedLm<>>(config);
     std::vector<float> weights(static_cast<std::size_t>(published.block_size));
     if (Failure failure =
             try_load_parameters(folder, facts, published, std::span<float>(weights))) {

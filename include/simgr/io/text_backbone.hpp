@@ -15,6 +15,7 @@
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/masked_lm.hpp>
 #include <simgr/encoder/transformer.hpp>
+#include <simgr/io/backbone_form.hpp>
 #include <simgr/io/model_weights.hpp>
 #include <simgr/nn/relative_stack.hpp>
 #include <simgr/nn/sentence_pooling.hpp>
@@ -55,38 +56,27 @@ using RotaryTexts = CausalLm<ItemEmbedding>;
 using PlacedTexts = TransformerEncoder<ItemEmbedding, Causal>;
 
 /// The numbers of a model as config.json says them; without dropout, which it is served without.
+///
+/// Errors  ConfigError: a family or an activation that M does not compute with
 template <class M>
-typename M::Config text_config(const LanguageModelFacts& facts) {
-  typename M::Config c{};
+Failure text_config(const LanguageModelFacts& facts, typename M::Config& c) {
   if constexpr (requires { c.stack; }) {
+    const bool gated = std::is_same_v<M, RelativeReader<FeedForward<GeluTanh, Gated>>>;
+    constexpr LanguageFamily families[] = {LanguageFamily::t5};
     // No backward will ask for caches: of the blocks, what each read alone is kept.
     c = {facts.vocabulary,
          {facts.width, facts.layers, facts.heads, facts.head_width, facts.inner, facts.buckets,
           facts.farthest, 0, facts.epsilon, 1, true}};
+    return require_family(facts, families,
+                          gated ? LanguageActivation::gelu_tanh : LanguageActivation::relu);
   } else {
-    c.width = facts.width;
-    c.layers = facts.layers;
-    c.heads = facts.heads;
-    c.inner = facts.inner;
-    c.dropout = c.attention_dropout = 0;
-    c.epsilon = facts.epsilon;
+    Failure failure = BackboneForm<M>::configure(facts, c);
+    if constexpr (requires { c.catalogue; }) {
+      c.catalogue.items = facts.vocabulary;
+      c.max_length = facts.positions;
+    }
+    return failure;
   }
-  if constexpr (std::is_same_v<M, MaskedLm<>>) {
-    c.vocabulary = facts.vocabulary;
-    c.positions = facts.positions;
-    c.types = facts.token_types;
-  } else if constexpr (requires { c.catalogue; }) {
-    c.catalogue.items = facts.vocabulary;
-    c.max_length = facts.positions;
-  }
-  if constexpr (std::is_same_v<M, RotaryTexts>) {
-    c.kv_heads = facts.key_value_heads;
-    c.head_width = facts.head_width;
-    c.biased = facts.query_key_value_bias;
-    c.head_norm = facts.query_key_norm;
-    c.angles = facts.angles;
-  }
-  return c;
 }
 
 }  // namespace detail
@@ -98,21 +88,7 @@ public:
   /// Errors  those of try_load_parameters; ConfigError: an activation that the family is not computed
   ///         with here
   static Result<TextBackbone> try_load(const ModelFolder& folder, const LanguageModelFacts& facts) {
-    const auto word = [](auto value) {
-      return std::string(names_of(value)[static_cast<std::size_t>(value)]);
-    };
     using enum LanguageFamily;
-    const LanguageActivation activation =
-        facts.family == bert ? LanguageActivation::gelu_erf
-        : facts.family == gpt2 || (facts.family == t5 && facts.gated)
-            ? LanguageActivation::gelu_tanh
-        : facts.family == t5 ? LanguageActivation::relu
-                             : LanguageActivation::silu;
-    if (facts.activation != activation) {
-      return ConfigError("expected a model of the family " + word(facts.family) +
-                         " with the activation " + word(activation) + ", found " +
-                         word(facts.activation));
-    }
     TextBackbone backbone(facts.width);
     switch (facts.family) {
     case bert:
@@ -177,7 +153,9 @@ private:
   template <class M>
   static Failure load(const ModelFolder& folder, const LanguageModelFacts& facts,
                       detail::ServedModel<M>& model) {
-    model.config = detail::text_config<M>(facts);
+    if (Failure failure = detail::text_config<M>(facts, model.config)) {
+      return failure;
+    }
     ParameterTable table = describe<M>(model.config);
     for (TensorEntry& tensor : table.tensors) {
       if (tensor.name == "embedding.items") {  // items are tokens here
