@@ -16,11 +16,12 @@
 namespace simgr_cli {
 
 struct BackboneOptions {
-  std::string folder;          // empty: no language model
-  std::string prompt = "ids";  // titles, both
-  std::string pattern;         // with {history}; empty: our own wording
-  std::string lora;            // rank=8,alpha=32; empty: all weights are trained
-  Index title_words = 16;      // tokens of a title that are read; 0: all
+  std::string folder;              // empty: no language model
+  std::string prompt = "ids";      // titles, both
+  std::string pattern;             // with {history}; empty: our own wording
+  std::string precision = "fp32";  // of the language model in memory; bf16: it is frozen
+  std::string lora;                // rank=8,alpha=32; empty: all weights are trained
+  Index title_words = 16;          // tokens of a title that are read; 0: all
 
   bool given() const noexcept { return !folder.empty(); }
 };
@@ -30,9 +31,10 @@ using BackbonePointer = std::shared_ptr<const simgr::io::Backbone>;
 /// Errors  those of io::Backbone
 BackbonePointer open_backbone(const BackboneOptions& options);
 
-/// The row of a model over this language model.
+/// The row of a model over this language model, in the precision asked for.
 /// Errors  UsageError: there is none; the message lists those there are
-const ModelKind& kind_over(const std::string& model, const simgr::io::Backbone& backbone);
+const ModelKind& kind_over(const std::string& model, const BackboneOptions& options,
+                           const simgr::io::Backbone& backbone);
 
 /// How histories of these items are put into words.
 /// Errors  UsageError: titles are asked for and the folder has none;  those of Backbone::prompt

@@ -81,10 +81,17 @@ void fit(const FitOptions& options) {
     request.backbone_name =
         std::filesystem::path(options.backbone.folder + "/.").parent_path().filename().string();
   }
-  const ModelKind& kind =
-      request.backbone ? kind_over(options.model, *request.backbone) : kind_named(options.model);
+  const ModelKind& kind = request.backbone
+                              ? kind_over(options.model, options.backbone, *request.backbone)
+                              : kind_named(options.model);
   request.out = options.out;
   if (!options.backbone.lora.empty()) {
+    const auto fields = kind.settings();
+    if (std::none_of(fields.begin(), fields.end(), [](const simgr::FieldText& field) {
+          return field.name == "encoder.lora_rank";
+        })) {
+      throw UsageError("--lora: " + kind.name + " has no adapters; a Qwen or a Llama has");
+    }
     request.settings = settings_of_lora(options.backbone.lora);
   }
   const std::vector<Setting> named = options.training.settings();

@@ -99,7 +99,8 @@ struct ModelKind {
   std::string name;     // the word on the command line
   std::string summary;  // one line
   Needs needs{};
-  std::string over;  // the word it answers to with --backbone; empty: it has none
+  std::string over;     // the word it answers to with --backbone; empty: it has none
+  bool narrow = false;  // keeps that language model in bfloat16
   /// Whether it reads this language model; null: it reads none.
   std::function<bool(const simgr::io::Backbone&)> reads_backbone;
   std::string type, loss, ranker;  // what model files call its types: io::ModelFile

@@ -120,6 +120,9 @@ void add_backbone(CLI::App& command, BackboneOptions& options) {
   command
       .add_option("--title-words", options.title_words, "tokens of a title that are read; 0: all")
       ->type_name("N");
+  one_of(command.add_option("--precision", options.precision,
+                            "of the language model in memory; bf16 keeps it frozen"),
+         {"fp32", "bf16"});
   command
       .add_option("--lora", options.lora,
                   "train adapters and the tokens of ids alone, for instance rank=8,alpha=32; "

@@ -31,6 +31,7 @@ ModelKind kind_over_backbone(int place, std::string name, std::string over, std:
   ModelKind kind = kind_of<Model>(place, std::move(name), std::move(summary),
                                   simgr::baselines::over_language_model<Model>);
   kind.over = std::move(over);
+  kind.narrow = std::is_same_v<typename Model::EncoderType, simgr::baselines::NarrowDecoderLm>;
   kind.reads_backbone = [](const simgr::io::Backbone& backbone) {
     const auto& families = simgr::io::BackboneForm<typename Model::EncoderType>::families;
     return std::find(std::begin(families), std::end(families), backbone.facts().family) !=

@@ -13,10 +13,12 @@ BackbonePointer open_backbone(const BackboneOptions& options) {
   return std::make_shared<const simgr::io::Backbone>(simgr::io::Backbone::open(options.folder));
 }
 
-const ModelKind& kind_over(const std::string& model, const simgr::io::Backbone& backbone) {
+const ModelKind& kind_over(const std::string& model, const BackboneOptions& options,
+                           const simgr::io::Backbone& backbone) {
+  const bool narrow = options.precision == "bf16";
   std::string over_this;
   for (const ModelKind* kind : all_kinds()) {
-    if (kind->reads_backbone && kind->reads_backbone(backbone)) {
+    if (kind->reads_backbone && kind->narrow == narrow && kind->reads_backbone(backbone)) {
       if (kind->over == model || kind->name == model) {
         return *kind;
       }
@@ -25,8 +27,8 @@ const ModelKind& kind_over(const std::string& model, const simgr::io::Backbone& 
   }
   const auto family = static_cast<std::size_t>(backbone.facts().family);
   throw UsageError("no model named \"" + model + "\" reads a language model of the family " +
-                   std::string(names_of(backbone.facts().family)[family]) +
-                   "; there are:" + (over_this.empty() ? " none" : over_this));
+                   std::string(names_of(backbone.facts().family)[family]) + " in " +
+                   options.precision + "; there are:" + (over_this.empty() ? " none" : over_this));
 }
 
 simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptions& options,

@@ -15,7 +15,7 @@ namespace {
 BackbonePointer open_backbone(const BackboneOptions&) {
   refuse();
 }
-const ModelKind& kind_over(const std::string&, const simgr::io::Backbone&) {
+const ModelKind& kind_over(const std::string&, const BackboneOptions&, const simgr::io::Backbone&) {
   refuse();
 }
 simgr::Prompt prompt_of(const simgr::io::Backbone&, const BackboneOptions&, const DataFolder&) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/encoder/causal_lm.hpp>
@@ -68,7 +70,8 @@ inline constexpr Defaults<Model> over_language_model = [] {
     defaults.model.similarity.temperature = 0.07;
   }
   if constexpr (requires { defaults.model.encoder.adapters; }) {
-    defaults.model.encoder.adapters = {.rank = 0, .frozen = false};
+    constexpr bool narrow = std::is_same_v<typename Model::EncoderType, NarrowDecoderLm>;
+    defaults.model.encoder.adapters = {.rank = 0, .frozen = narrow};
   }
   defaults.fit = {.epochs = 4,
                   .batch = 64,

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr_cli/language_models/adaptor.hpp>
+
+// Models over a frozen language model that stays in bfloat16.
+
+namespace simgr_cli {
+namespace {
+
+using namespace simgr::baselines;
+
+const bool simgr_decoder = add_kind(kind_over_backbone<SimGrOver<NarrowDecoderLm>>(
+    140, "simgr-decoder-bf16", "simgr", "SimGR on a frozen Qwen or Llama in bfloat16"));
+
+const bool lc_rec_decoder = add_kind(kind_over_backbone<LcRecOver<NarrowDecoderLm>>(
+    141, "lc-rec-decoder-bf16", "lc-rec", "LC-Rec on a frozen Qwen or Llama in bfloat16"));
+
+}  // namespace
+}  // namespace simgr_cli

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cli/program.hpp>
+
+#include <doctest/doctest.h>
+#include <support/published_decoder.hpp>
+
+namespace {
+
+using simgr_test::PublishedQwen;
+using simgr_test::Run;
+using simgr_test::TemporaryFolder;
+
+/// A run of `simgr fit` of a small data folder over a backbone.
+struct FineTuning {
+  TemporaryFolder folder;
+  std::string data = folder.file("data"), file = folder.file("model.simgr"), backbone;
+
+  explicit FineTuning(std::string path) : backbone(std::move(path)) {
+    simgr_test::write_data_folder(data);
+  }
+  Run fit(const std::string& model, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words = {"fit",   model, "--backbone", backbone, "--data", data,
+                                      "--out", file,  "--epochs",   "2",      "--set",  "batch=16"};
+    words.insert(words.end(), more.begin(), more.end());
+    return simgr_test::run_simgr(folder, words);
+  }
+  Run run(std::vector<std::string> words) const { return simgr_test::run_simgr(folder, words); }
+};
+
+void check_that_it_serves(const FineTuning& made, const std::string& kind) {
+  const Run list = made.run({"recommend", made.file, "--history", "3 7 11", "--json"});
+  CAPTURE(list.err);
+  CHECK(list.code == 0);
+  const Run metrics = made.run({"evaluate", made.file, "--data", made.data, "--json"});
+  CAPTURE(metrics.err);
+  CHECK(metrics.code == 0);
+  CHECK(metrics.out.find("\"model\":\"" + kind + "\"") != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("SimGR is fine-tuned over a BERT, and served without its folder") {
+  for (const char* prompt : {"ids", "titles", "both"}) {
+    CAPTURE(prompt);
+    auto bert = std::make_unique<simgr_test::PublishedBert>();
+    const FineTuning made(bert->folder.path().string());
+    const Run fitted = made.fit("simgr", {"--prompt", prompt, "--prompt-text", "red{history}tea",
+                                          "--title-words", "1", "--set", "encoder.max_length=3"});
+    CAPTURE(fitted.err);
+    REQUIRE(fitted.code == 0);
+    CHECK(fitted.out.starts_with("simgr-bert: 2 epochs, best "));
+    bert.reset();
+    check_that_it_serves(made, "simgr-bert");
+  }
+}
+
+TEST_CASE("models over a Qwen train all weights, adapters, or the tokens of ids alone") {
+  const PublishedQwen qwen;
+  for (const auto& [model, kind] :
+       {std::pair("simgr", "simgr-decoder"), std::pair("lc-rec", "lc-rec-decoder"),
+        std::pair("simgr-encoded", "simgr-encoded-decoder"), std::pair("rpg", "rpg-decoder")}) {
+    CAPTURE(model);
+    const FineTuning made(qwen.path().string());
+    const Run fitted = made.fit(model, {"--lora", "rank=2,alpha=4,targets=query+value"});
+    CAPTURE(fitted.err);
+    REQUIRE(fitted.code == 0);
+    CHECK(fitted.out.starts_with(std::string(kind) + ": 2 epochs, best "));
+    check_that_it_serves(made, kind);
+    const Run inspected = made.run({"inspect", made.file});
+    CHECK(inspected.out.find("encoder.blocks.1.attention.query.a") != std::string::npos);
+    CHECK(inspected.out.find("encoder.blocks.1.attention.key.a") == std::string::npos);
+  }
+  const FineTuning made(qwen.path().string());
+  CHECK(made.fit("simgr").code == 0);
+  CHECK(made.fit("simgr", {"--lora", "rank=0"}).code == 0);
+}
+
+TEST_CASE("a frozen Qwen may stay in bfloat16") {
+  const PublishedQwen qwen;
+  for (const auto& [model, kind] :
+       {std::pair("simgr", "simgr-decoder-bf16"), std::pair("lc-rec", "lc-rec-decoder-bf16")}) {
+    CAPTURE(model);
+    const FineTuning made(qwen.path().string());
+    const Run fitted = made.fit(model, {"--precision", "bf16", "--lora", "rank=2,alpha=4"});
+    CAPTURE(fitted.err);
+    REQUIRE(fitted.code == 0);
+    check_that_it_serves(made, kind);
+  }
+}
+
+TEST_CASE("E4SRec reads the vectors of a SASRec") {
+  const PublishedQwen qwen;
+  const FineTuning made(qwen.path().string());
+  const std::string sasrec = made.folder.file("sasrec.simgr");
+  REQUIRE(made.run({"fit", "sasrec", "--data", made.data, "--out", sasrec, "--epochs", "1"}).code ==
+          0);
+  const Run without = made.fit("e4srec");
+  CHECK(without.code == 1);
+  CHECK(without.err.find("this model reads a vector of each item") != std::string::npos);
+  const Run fitted = made.fit("e4srec", {"--item-vectors", sasrec});
+  CAPTURE(fitted.err);
+  REQUIRE(fitted.code == 0);
+  check_that_it_serves(made, "e4srec-decoder");
+}
+
+TEST_CASE("what cannot be fine-tuned is refused before any work") {
+  const PublishedQwen qwen;
+  const FineTuning made(qwen.path().string());
+  const auto refused = [&](const Run& run, int code, const char* sentence) {
+    CAPTURE(run.err);
+    CHECK(run.code == code);
+    CHECK(run.err.find(sentence) != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(made.file));
+  };
+  refused(
+      made.fit("tiger"), 2,
+      "no model named \"tiger\" reads a language model of the family qwen2 in fp32; there are: ");
+  refused(made.run({"fit", "simgr-bert", "--data", made.data, "--out", made.file}), 2,
+          "simgr-bert is simgr over a language model; give its folder by --backbone");
+  refused(made.fit("simgr", {"--lora", "rank=2,size=3"}), 2, "\"size=3\": expected rank=R");
+  refused(made.fit("simgr", {"--lora", "rank=2,targets=query+head"}), 2,
+          "\"targets=query+head\": expected rank=R");
+  refused(made.fit("simgr", {"--prompt-text", "no slot"}), 1,
+          "a prompt of histories has one slot, {history}: no slot");
+  refused(made.fit("simgr", {"--set", "encoder.embedding.longest=5"}), 1,
+          "encoder.embedding.longest: expected at least ");
+  const simgr_test::PublishedBert bert;
+  const FineTuning over_bert(bert.folder.path().string());
+  refused(over_bert.fit("simgr", {"--lora", "rank=2"}), 2,
+          "--lora: simgr-bert has no adapters; a Qwen or a Llama has");
+  std::filesystem::remove(qwen.file("tokenizer.json"));
+  refused(made.fit("simgr"), 1, "tokenizer.json");
+}
