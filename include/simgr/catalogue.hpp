@@ -59,7 +59,7 @@ inline CatalogueSizes sizes_of(const Catalogue& catalogue) {
           catalogue.text_vectors.cols,
           catalogue.item_vectors.cols,
           prompt.words,
-          static_cast<Index>(prompt.before.size() + prompt.behind.size())};
+          PromptView(prompt).around()};
 }
 
 }  // namespace simgr::SIMGR_ABI

@@ -77,6 +77,7 @@ public:
   using SimilarityType = S;
   using LossType = L;
   using RankerType = R;
+  using TasksType = Tasks;
   /// Whether an item is spelt digit by digit: then a user is no vector, and lists are decoded.
   static constexpr bool autoregressive = Parts::autoregressive;
   static_assert(
@@ -280,48 +281,12 @@ public:
   /// Adds items to a trained model: their vectors follow from their semantic ids, nothing is
   /// retrained, and no other score changes.
   /// codes [new items, digits]; names as many as codes, or none where the catalogue has none;
-  /// text_vectors [new items, width], or none where the model reads none
+  /// text_vectors [new items, width] and words [new items], those of each text in a prompt, or none
+  /// where the model reads none
   /// @throws ShapeError, DataError  other digits, or a code the digit tables have no row for
   void add_items(Matrix<const std::int32_t> codes, std::vector<std::string> names = {},
-                 Matrix<const float> text_vectors = {}) requires extensible {
-    const Index first = items();
-    Catalogue longer = catalogue_;
-    if (codes.cols() != longer.ids.digits() ||
-        names.size() != (longer.keys.empty() ? 0 : static_cast<std::size_t>(codes.rows()))) {
-      SIMGR_THROW(ShapeError(
-          "add_items: expected codes of " + std::to_string(longer.ids.digits()) + " digits" +
-          (longer.keys.empty() ? " and no names" : " and a name for each") + ", found " +
-          std::to_string(codes.cols()) + " digits and " + std::to_string(names.size()) +
-          " names for " + std::to_string(codes.rows()) + " items"));
-    }
-    OwnedMatrix<float>& texts = longer.text_vectors;
-    if (texts.cols != text_vectors.cols() ||
-        text_vectors.rows() != (texts.empty() ? 0 : codes.rows())) {
-      SIMGR_THROW(ShapeError(
-          "add_items: expected text vectors [" + std::to_string(texts.empty() ? 0 : codes.rows()) +
-          ", " + std::to_string(texts.cols) + "], found [" + std::to_string(text_vectors.rows()) +
-          ", " + std::to_string(text_vectors.cols()) + "]"));
-    }
-    for (Index i = 0; i < codes.rows(); ++i) {
-      for (Index l = 0; l < codes.cols(); ++l) {
-        require_code(longer.ids, first + i, l, codes(i, l));
-      }
-    }
-    longer.ids.codes.values.insert(longer.ids.codes.values.end(), codes.begin(), codes.end());
-    longer.items = longer.ids.codes.rows = first + codes.rows();
-    longer.keys.insert(longer.keys.end(), names.begin(), names.end());
-    texts.values.insert(texts.values.end(), text_vectors.begin(), text_vectors.end());
-    texts.rows += text_vectors.rows();
-    if (!longer.popularity.empty()) {
-      longer.popularity.resize(static_cast<std::size_t>(longer.items), 0);
-    }
-    require_vectors(longer);
-    std::swap(catalogue_, longer);
-    complete_catalogue();
-    config_.encoder.catalogue.items = items();
-    compute_bank(first);
-    prepare_ranker();
-  }
+                 Matrix<const float> text_vectors = {},
+                 RaggedView<std::int32_t> words = {}) requires extensible;
 
   // What trainers and files work on.
   std::span<float> weights() noexcept { return weights_.span(); }

@@ -131,6 +131,61 @@ void Recommender<E, P, S, L, R, Tasks>::lay_out() {
   params_ = bind<Parts>(config_, weights_.data());
 }
 
+template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
+void Recommender<E, P, S, L, R, Tasks>::add_items(
+    Matrix<const std::int32_t> codes, std::vector<std::string> names,
+    Matrix<const float> text_vectors, RaggedView<std::int32_t> words) requires extensible {
+  const Index first = items();
+  Catalogue longer = catalogue_;
+  if (codes.cols() != longer.ids.digits() ||
+      names.size() != (longer.keys.empty() ? 0 : static_cast<std::size_t>(codes.rows()))) {
+    SIMGR_THROW(ShapeError(
+        "add_items: expected codes of " + std::to_string(longer.ids.digits()) + " digits" +
+        (longer.keys.empty() ? " and no names" : " and a name for each") + ", found " +
+        std::to_string(codes.cols()) + " digits and " + std::to_string(names.size()) +
+        " names for " + std::to_string(codes.rows()) + " items"));
+  }
+  OwnedMatrix<float>& texts = longer.text_vectors;
+  if (texts.cols != text_vectors.cols() ||
+      text_vectors.rows() != (texts.empty() ? 0 : codes.rows())) {
+    SIMGR_THROW(ShapeError(
+        "add_items: expected text vectors [" + std::to_string(texts.empty() ? 0 : codes.rows()) +
+        ", " + std::to_string(texts.cols) + "], found [" + std::to_string(text_vectors.rows()) +
+        ", " + std::to_string(text_vectors.cols()) + "]"));
+  }
+  for (Index i = 0; i < codes.rows(); ++i) {
+    for (Index l = 0; l < codes.cols(); ++l) {
+      require_code(longer.ids, first + i, l, codes(i, l));
+    }
+  }
+  longer.ids.codes.values.insert(longer.ids.codes.values.end(), codes.begin(), codes.end());
+  longer.items = longer.ids.codes.rows = first + codes.rows();
+  longer.keys.insert(longer.keys.end(), names.begin(), names.end());
+  texts.values.insert(texts.values.end(), text_vectors.begin(), text_vectors.end());
+  texts.rows += text_vectors.rows();
+  if (const Index expected = longer.prompt.read_texts ? codes.rows() : 0;
+      words.sequences() != expected) {
+    SIMGR_THROW(ShapeError("add_items: expected the words of " + std::to_string(expected) +
+                           " texts, found " + std::to_string(words.sequences())));
+  }
+  if (!longer.prompt.read_texts) {
+    longer.prompt.texts = {};  // of training
+  }
+  for (Index i = 0; i < words.sequences(); ++i) { longer.prompt.texts.push_back(words[i]); }
+  if (!longer.popularity.empty()) {
+    longer.popularity.resize(static_cast<std::size_t>(longer.items), 0);
+  }
+  require_vectors(longer);
+  if (Parts::reads_prompts) {
+    require_prompt(longer);
+  }
+  std::swap(catalogue_, longer);
+  complete_catalogue();
+  config_.encoder.catalogue.items = items();
+  compute_bank(first);
+  prepare_ranker();
+}
+
 // Rows and keys of items first …; those before stay as they are, to the bit.
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
 void Recommender<E, P, S, L, R, Tasks>::compute_bank(Index first) {

@@ -57,9 +57,9 @@ TEST_CASE("a prompt is tokens of the backbone, its special ones around all") {
   const Prompt prompt = backbone.prompt(how, std::vector<std::string>{"red cups", "", "tea"});
   CHECK(prompt.words == 9);
   CHECK(prompt.ids);
-  CHECK(prompt.before == Words{2, 8});
-  CHECK(prompt.between == Words{4});
-  CHECK(prompt.behind == Words{7, 3});
+  CHECK(prompt.wording.before == Words{2, 8});
+  CHECK(prompt.wording.between == Words{4});
+  CHECK(prompt.wording.behind == Words{7, 3});
   CHECK(prompt.texts.values == Words{7, 5, 4});
   CHECK(prompt.texts.offsets == std::vector<Index>{0, 2, 2, 3});
 }
@@ -125,11 +125,13 @@ TEST_CASE("a model over a backbone is saved with its prompt and needs no backbon
     const Prompt &before = model.catalogue().prompt, &after = again.catalogue().prompt;
     CHECK(after.words == before.words);
     CHECK(after.ids == before.ids);
-    CHECK(after.before == before.before);
-    CHECK(after.between == before.between);
-    CHECK(after.behind == before.behind);
-    CHECK(after.texts.values == before.texts.values);
-    CHECK(after.texts.offsets == before.texts.offsets);
+    CHECK(after.wording.before == before.wording.before);
+    CHECK(after.wording.between == before.wording.between);
+    CHECK(after.wording.behind == before.wording.behind);
+    CHECK(after.read_texts == texts);
+    CHECK(after.texts.values ==
+          (texts ? before.texts.values : Words()));  // who reads none keeps none
+    CHECK(after.texts.sequences() == (texts ? 3 : 0));
     const std::vector<ItemId> history{1};
     const auto list = model.recommend(history, 2), other = again.recommend(history, 2);
     REQUIRE(list.size() == 2);
@@ -148,7 +150,7 @@ TEST_CASE("a model over prompts refuses a catalogue without one, and one of othe
   CHECK_THROWS_AS(OverBert(small_catalogue(), config), ConfigError);
   Catalogue catalogue = small_catalogue();
   catalogue.prompt = backbone.prompt(wording);
-  catalogue.prompt.between = {9};
+  catalogue.prompt.wording.between = {9};
   CHECK_THROWS_WITH_AS(OverBert(std::move(catalogue), config),
                        "catalogue.prompt: between: expected 0 to 8, found 9", ConfigError);
 }

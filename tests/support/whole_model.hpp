@@ -51,7 +51,10 @@ struct ToyWorld {
   /// The same world for a language model of 9 words; item i has i mod 3 of them.
   static ToyWorld with_prompt(bool ids, bool texts) {
     ToyWorld world;
-    world.prompt = {.words = 9, .ids = ids, .before = {0, 3}, .between = {5}, .behind = {8, 3}};
+    world.prompt = {.words = 9,
+                    .ids = ids,
+                    .read_texts = texts,
+                    .wording = {.before = {0, 3}, .between = {5}, .behind = {8, 3}}};
     for (std::int32_t item = 0; texts && item < 7; ++item) {
       const std::int32_t words[] = {item, 4};
       world.prompt.texts.push_back(std::span(words).first(static_cast<std::size_t>(item % 3)));

@@ -40,14 +40,15 @@ simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptio
     how.pattern = options.pattern;
   }
   std::vector<std::string> titles;
-  if (how.texts) {
-    for (const simgr::data::ItemText& item : folder.texts) {
-      titles.push_back(item.title.empty() ? simgr::data::item_text(item) : item.title);
-    }
-    if (static_cast<Index>(titles.size()) != folder.items() ||
-        std::all_of(titles.begin(), titles.end(), [](const auto& one) { return one.empty(); })) {
+  for (const simgr::data::ItemText& item : folder.texts) {
+    titles.push_back(item.title.empty() ? simgr::data::item_text(item) : item.title);
+  }
+  if (static_cast<Index>(titles.size()) != folder.items() ||
+      std::all_of(titles.begin(), titles.end(), [](const auto& one) { return one.empty(); })) {
+    if (how.texts) {
       throw UsageError("--prompt " + options.prompt + ": the data folder has no titles of items");
     }
+    titles.clear();
   }
   return backbone.prompt(how, titles);
 }

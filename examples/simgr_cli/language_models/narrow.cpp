@@ -11,7 +11,7 @@ using namespace simgr::baselines;
 const bool simgr_decoder = add_kind(kind_over_backbone<SimGrOver<NarrowDecoderLm>>(
     140, "simgr-decoder-bf16", "simgr", "SimGR on a frozen Qwen or Llama in bfloat16"));
 
-const bool lc_rec_decoder = add_kind(kind_over_backbone<LcRecOver<NarrowDecoderLm>>(
+const bool lc_rec_decoder = add_kind(kind_over_backbone<AlignedLcRecOver<NarrowDecoderLm>>(
     141, "lc-rec-decoder-bf16", "lc-rec", "LC-Rec on a frozen Qwen or Llama in bfloat16"));
 
 }  // namespace

@@ -48,6 +48,12 @@ using SimGrOver = Recommender<E, User, ScaledCosine<PooledDigits<Mean>>, ItemCro
 template <Encoder E, Pooler User = LastPosition>
 using SimGrEncodedOver = Recommender<E, User, ScaledCosine<EncodedItems>, ItemCrossEntropy<>>;
 
+/// LC-Rec with its authors' mixture of tasks: besides the next item by its id, ids by texts, texts by ids,
+/// and either for the next item by the other. Trained without them: FitOptions::alignment = 0.
+template <Encoder E>
+using AlignedLcRecOver =
+    with_tasks<LcRecOver<E>, NextItem, ItemToIndex, IndexToItem, HistoryToText, TextsToIndex>;
+
 /// RPG's heads on a language model: all digits at once from the state at the prompt's end.
 template <Encoder E>
 using RpgOver =

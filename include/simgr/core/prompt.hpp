@@ -16,21 +16,36 @@ namespace simgr::SIMGR_ABI {
 ///
 /// An item is the tokens of its semantic id, the words of its text, or both, the id first.
 struct Prompt {
-  Index words = 0;  // rows of the table of words; 0: there is no prompt
-  bool ids = true;  // whether items are read by their ids
-  std::vector<std::int32_t> before{}, between{}, behind{};
-  Ragged<std::int32_t> texts{};  // [items]; of no sequences: items are read without texts
+  /// What stands around the items, and between two.
+  struct Wording {
+    std::vector<std::int32_t> before{}, between{}, behind{};
+  };
+  /// A wording of a task besides the next item (task.hpp); one of several may be drawn.
+  struct OfTask {
+    std::string task;
+    Wording wording;
+  };
+
+  Index words = 0;                      // rows of the table of words; 0: there is no prompt
+  bool ids = true, read_texts = false;  // what is read of an item
+  Wording wording{};
+  Ragged<std::int32_t> texts{};  // [items]; of no sequences: none
+  std::vector<OfTask> tasks{};   // of training alone
 
   bool empty() const noexcept { return words == 0; }
 };
 
 /// The first thing that keeps a model from reading it, or empty.
 inline std::string problem_of(const Prompt& prompt) {
-  if (prompt.before.empty() && prompt.behind.empty()) {
+  const Prompt::Wording& wording = prompt.wording;
+  if (wording.before.empty() && wording.behind.empty()) {
     return "expected words around the items, found none";
   }
-  if (!prompt.ids && prompt.texts.sequences() == 0) {
+  if (!prompt.ids && !prompt.read_texts) {
     return "expected ids, texts, or both, found neither";
+  }
+  if (prompt.read_texts && prompt.texts.sequences() == 0) {
+    return "texts: expected those of all items, found none";
   }
   std::string sentence;
   const auto look_at = [&](const char* name, std::span<const std::int32_t> words) {
@@ -41,10 +56,14 @@ inline std::string problem_of(const Prompt& prompt) {
       }
     }
   };
-  look_at("before", prompt.before);
-  look_at("between", prompt.between);
-  look_at("behind", prompt.behind);
+  const auto look_around = [&](const Prompt::Wording& around) {
+    look_at("before", around.before);
+    look_at("between", around.between);
+    look_at("behind", around.behind);
+  };
+  look_around(wording);
   look_at("texts", prompt.texts.values);
+  for (const Prompt::OfTask& each : prompt.tasks) { look_around(each.wording); }
   return sentence;
 }
 
@@ -55,9 +74,13 @@ struct PromptView {
   RaggedView<std::int32_t> texts{};
 
   PromptView() = default;
+  PromptView(const Prompt::Wording& wording, bool by_ids, RaggedView<std::int32_t> words) noexcept
+      : ids(by_ids), before(wording.before), between(wording.between), behind(wording.behind),
+        texts(words) {}
   PromptView(const Prompt& prompt) noexcept
-      : ids(prompt.ids), before(prompt.before), between(prompt.between), behind(prompt.behind),
-        texts(prompt.texts.view()) {}
+      : PromptView(prompt.wording, prompt.ids,
+                   prompt.read_texts ? prompt.texts.view() : RaggedView<std::int32_t>()) {}
+  Index around() const noexcept { return static_cast<Index>(before.size() + behind.size()); }
 };
 
 }  // namespace simgr::SIMGR_ABI

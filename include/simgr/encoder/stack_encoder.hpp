@@ -139,9 +139,17 @@ struct StackEncoder {
       tokens[i] = static_cast<std::int32_t>(reads_prompts ? c.catalogue.words : 0) +
                   items.digit_rows(item, i % digits);
     }
+    return forward_tokens(c, p, rows,
+                          {std::span<const std::int32_t>(tokens.span()), Offsets(offsets.span())},
+                          cache, ctx);
+  }
+  /// Any tokens.   -> [tokens, width];  backward() goes back
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward_tokens(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                                     const HistoryTokens& tokens, Cache<T, S>& cache, Ctx& ctx) {
     cache.history = {};
-    cache.token_rows = std::span<const std::int32_t>(tokens.span());
-    cache.offsets = Offsets(offsets.span());
+    cache.token_rows = tokens.rows;
+    cache.offsets = tokens.offsets;
     return run(c, p, rows, cache, ctx);
   }
 

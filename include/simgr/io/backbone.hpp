@@ -15,6 +15,7 @@
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_folder.hpp>
 #include <simgr/io/text_tokenizer.hpp>
+#include <simgr/task.hpp>
 #include <simgr/text/prompt_template.hpp>
 
 namespace simgr::SIMGR_ABI::io {
@@ -22,9 +23,26 @@ namespace simgr::SIMGR_ABI::io {
 /// How a history is put into words.
 struct PromptOptions {
   std::string pattern = "A customer bought, the oldest first:{history}. What comes next:";
-  std::string between = ",";  // two items
-  bool ids = true, texts = false;
-  Index longest_text = 16;  // words of an item's text that are read; 0: all
+  std::string between = ",";       // two items
+  bool ids = true, texts = false;  // what is read of an item
+  Index longest_text = 16;         // words of an item's text that are read; 0: all
+};
+
+/// Wordings of the tasks that align ids and texts: a task of task.hpp, and a pattern with a slot {item}
+/// or {history}.
+struct TaskWording {
+  std::string_view task, pattern;
+};
+inline constexpr TaskWording task_wordings[] = {
+    {ItemToIndex::name, "Which code stands for{item}? Code:"},
+    {ItemToIndex::name, "The product is called{item}. Its code is"},
+    {IndexToItem::name, "What is the product with the code{item} called? Name:"},
+    {IndexToItem::name, "The code{item} belongs to the product named"},
+    {HistoryToText::name,
+     "A customer bought, the oldest first:{history}. The next product is named"},
+    {HistoryToText::name, "After{history} comes a product. Its name:"},
+    {TextsToIndex::name, "A customer bought, the oldest first:{history}. The code of the next is"},
+    {TextsToIndex::name, "After the products{history} comes one with the code"},
 };
 
 /// A published language model in its folder, from which recommenders are fine-tuned.
@@ -72,32 +90,23 @@ public:
   const LanguageModelFacts& facts() const noexcept { return facts_; }
   const text::TextTokenizer& tokenizer() const noexcept { return tokenizer_; }
 
-  /// @param texts  [items], read where the options say so
+  /// @param texts  [items]; read where the options say so, and by tasks of training. None: neither
   ///
   /// Errors  ConfigError: a pattern that is broken or has not one slot {history}; neither ids nor texts
   Prompt prompt(const PromptOptions& options = {}, std::span<const std::string> texts = {}) const {
-    const text::PromptTemplate pattern(options.pattern);
-    if (pattern.slots() != std::vector<std::string>{"history"}) {
-      raise(ConfigError("a prompt of histories has one slot, {history}: " + options.pattern));
+    Prompt prompt{.words = facts_.vocabulary,
+                  .ids = options.ids,
+                  .read_texts = options.texts,
+                  .wording = wording(options.pattern, "history", options.between)};
+    for (const std::string& each : texts) {
+      const auto words =
+          tokenizer_.encode(" " + each, {.longest = std::max<Index>(options.longest_text, 0)}).ids;
+      prompt.texts.push_back(std::vector<std::int32_t>(words.begin(), words.end()));
     }
-    Prompt prompt{.words = facts_.vocabulary, .ids = options.ids};
-    const auto special = tokenizer_.around();
-    prompt.before.assign(special.before.begin(), special.before.end());
-    const auto append = [&](std::string_view words, std::vector<std::int32_t>& to) {
-      const auto tokens = tokenizer_.encode(words).ids;
-      to.insert(to.end(), tokens.begin(), tokens.end());
-    };
-    append(pattern.prefix(), prompt.before);
-    append(options.between, prompt.between);
-    append(pattern.suffix(), prompt.behind);
-    prompt.behind.insert(prompt.behind.end(), special.behind.begin(), special.behind.end());
-    if (options.texts) {
-      for (const std::string& each : texts) {
-        const auto words =
-            tokenizer_.encode(" " + each, {.longest = std::max<Index>(options.longest_text, 0)})
-                .ids;
-        prompt.texts.push_back(std::vector<std::int32_t>(words.begin(), words.end()));
-      }
+    for (const TaskWording& each : task_wordings) {
+      const bool one = each.pattern.find("{item}") != std::string_view::npos;
+      prompt.tasks.push_back({std::string(each.task),
+                              wording(each.pattern, one ? "item" : "history", options.between)});
     }
     if (const std::string sentence = problem_of(prompt); !sentence.empty()) {
       raise(ConfigError("prompt: " + sentence));
@@ -131,6 +140,27 @@ public:
   }
 
 private:
+  Prompt::Wording wording(std::string_view sentence, const std::string& slot,
+                          std::string_view between) const {
+    const text::PromptTemplate pattern(sentence);
+    if (pattern.slots() != std::vector<std::string>{slot}) {
+      raise(ConfigError("a prompt of histories has one slot, {" + slot +
+                        "}: " + std::string(sentence)));
+    }
+    const auto special = tokenizer_.around();
+    Prompt::Wording wording;
+    wording.before.assign(special.before.begin(), special.before.end());
+    const auto append = [&](std::string_view words, std::vector<std::int32_t>& to) {
+      const auto tokens = tokenizer_.encode(words).ids;
+      to.insert(to.end(), tokens.begin(), tokens.end());
+    };
+    append(pattern.prefix(), wording.before);
+    append(between, wording.between);
+    append(pattern.suffix(), wording.behind);
+    wording.behind.insert(wording.behind.end(), special.behind.begin(), special.behind.end());
+    return wording;
+  }
+
   Backbone(std::string path, LanguageModelFacts facts, text::TextTokenizer tokenizer,
            ModelFolder folder)
       : path_(std::move(path)), facts_(std::move(facts)), tokenizer_(std::move(tokenizer)),

@@ -25,7 +25,8 @@
 //   catalogue/prompt.sizes     [2] I64: words, and whether items are read by their ids; of a model
 //                              that reads prompts, as those below
 //   catalogue/prompt.before, .between, .behind  [words of each] I32
-//   catalogue/prompt.texts, .texts.offsets      [words of all items] I32, [items + 1] I64
+//   catalogue/prompt.texts, .texts.offsets      [words of all items] I32, [items + 1] I64, where
+//                                               texts are read
 
 namespace simgr::SIMGR_ABI::io {
 
@@ -39,10 +40,10 @@ inline void add_prompt(CheckpointWriter& writer, const Prompt& prompt) {
       writer.add_copy(name, {std::ssize(words)}, std::span<const std::int32_t>(words));
     }
   };
-  add_words("catalogue/prompt.before", prompt.before);
-  add_words("catalogue/prompt.between", prompt.between);
-  add_words("catalogue/prompt.behind", prompt.behind);
-  if (prompt.texts.sequences() > 0) {
+  add_words("catalogue/prompt.before", prompt.wording.before);
+  add_words("catalogue/prompt.between", prompt.wording.between);
+  add_words("catalogue/prompt.behind", prompt.wording.behind);
+  if (prompt.read_texts) {
     add_words("catalogue/prompt.texts", prompt.texts.values);
     const std::vector<std::int64_t> offsets(prompt.texts.offsets.begin(),
                                             prompt.texts.offsets.end());
@@ -79,9 +80,9 @@ inline Failure read_prompt(const Checkpoint& checkpoint, Index items, Prompt& pr
     into = std::move(*words);
     return std::nullopt;
   };
-  for (const auto& [name, into] : {std::pair("catalogue/prompt.before", &prompt.before),
-                                   std::pair("catalogue/prompt.between", &prompt.between),
-                                   std::pair("catalogue/prompt.behind", &prompt.behind),
+  for (const auto& [name, into] : {std::pair("catalogue/prompt.before", &prompt.wording.before),
+                                   std::pair("catalogue/prompt.between", &prompt.wording.between),
+                                   std::pair("catalogue/prompt.behind", &prompt.wording.behind),
                                    std::pair("catalogue/prompt.texts", &prompt.texts.values)}) {
     if (Failure failure = read_words(name, *into)) {
       return failure;
@@ -101,6 +102,7 @@ inline Failure read_prompt(const Checkpoint& checkpoint, Index items, Prompt& pr
                        {.file = checkpoint.file(), .field = offsets_name});
     }
     prompt.texts.offsets.assign(offsets->begin(), offsets->end());
+    prompt.read_texts = true;
   } else if (!prompt.texts.values.empty()) {
     return DataError("expected offsets of the texts, the file has none",
                      {.file = checkpoint.file(), .field = offsets_name});

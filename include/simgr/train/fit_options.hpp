@@ -19,9 +19,10 @@ struct FitOptions {
   Index per_user = 0;  // prefixes of a user that an epoch draws; 0: all. Users stay whole elsewhere
   Index accumulate = 1;  // batches whose gradients make one step
   Index shards = 2;      // parts of a batch that may run at once; results depend on their number
-  Index evaluate_every = 1;   // epochs between evaluations on split.validation; 0: never
-  Index patience = 0;         // evaluations without a better NDCG@10 before the end; 0: all epochs
-  double clip = 0;            // largest norm of a gradient; 0: no limit
+  Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never
+  Index patience = 0;        // evaluations without a better NDCG@10 before the end; 0: all epochs
+  double alignment = 1;  // weight of tasks besides the next item, where a model has them; 0: none
+  double clip = 0;       // largest norm of a gradient; 0: no limit
   double moving_average = 0;  // decay of the average of the weights that is evaluated and kept
   OptimizerConfig optimizer{.rate = 1e-3};
   ScheduleConfig schedule{};
@@ -39,6 +40,8 @@ struct FitOptions {
     f(Field{"evaluate_every", 0, 1e6, "epochs between validations; 0: never"}, c.evaluate_every);
     f(Field{"patience", 0, 1e6, "validations without improvement before the end; 0: all epochs"},
       c.patience);
+    f(Field{"alignment", 0, 1e6, "weight of tasks besides the next item, where a model has them"},
+      c.alignment);
     f(Field{"clip", 0, 1e9, "largest norm of a gradient; 0: no limit"}, c.clip);
     f(Field{"moving_average", 0, 0.999999, "decay of the averaged weights; 0: none"},
       c.moving_average);

@@ -14,6 +14,7 @@
 #include <simgr/eval/model.hpp>
 #include <simgr/loss/negatives.hpp>
 #include <simgr/recommender.hpp>
+#include <simgr/train/alignment.hpp>
 #include <simgr/train/clip.hpp>
 #include <simgr/train/early_stopping.hpp>
 #include <simgr/train/fit_options.hpp>
@@ -64,6 +65,11 @@ public:
       shard.grads = bind_trained<Parts>(model.config(), shard.gradient.data());
     }
     count_popularity();
+    if constexpr (aligns) {
+      if (options.alignment > 0) {
+        alignment_.emplace(model, split.train, options.seed);
+      }
+    }
   }
 
   const FitOptions& options() const noexcept { return options_; }
@@ -91,6 +97,11 @@ public:
     }
     if (progress_.step == 0 || !epoch_begun_) {
       batcher_.begin_epoch(progress_.epoch);
+      if constexpr (aligns) {
+        if (alignment_) {
+          alignment_->begin_epoch(progress_.epoch);
+        }
+      }
       epoch_begun_ = true;
     }
     const auto start = std::chrono::steady_clock::now();
@@ -180,8 +191,10 @@ private:
     typename Parts::template Cache<float> cache;
     typename Parts::template SharedGradient<float> shared;
     data::Batch batch;
+    [[no_unique_address]] typename AlignmentFor<Model>::Cache alignment;
     double loss = 0;
   };
+  static constexpr bool aligns = !std::is_same_v<AlignmentFor<Model>, NoAlignment>;
 
   std::span<float> trained_weights() noexcept {
     return model_.weights().first(static_cast<std::size_t>(model_.table().trained_size));
@@ -250,6 +263,15 @@ private:
       shard.loss =
           Parts::shard(model_.config(), model_.params(), shard.grads, shared_, shard.shared,
                        model_.items_view(), batch, weight, shard.cache, shard_ctx);
+      if constexpr (aligns) {
+        if (alignment_) {
+          shard.loss += alignment_->template add<Parts>(
+              model_.config(), model_.params(), shard.grads, shared_, shard.shared,
+              begin + count * s / shards, begin + count * (s + 1) / shards, batcher_.examples(),
+              static_cast<float>(options_.alignment / static_cast<double>(shards)), shard.alignment,
+              shard_ctx);
+        }
+      }
     });
     reduce(executor);
     const double own = Parts::finish(model_.config(), model_.params(), shards_.front().grads,
@@ -379,6 +401,7 @@ private:
   const data::Split& split_;
   FitOptions options_;
   data::Batcher batcher_;
+  std::optional<AlignmentFor<Model>> alignment_;
   OptimizerState<float> optimizer_;
   EarlyStopping stopping_;
   std::optional<MovingAverage<float>> average_;
