@@ -4,6 +4,7 @@
 // Language models as encoders, and their published folders: what simgr/simgr.hpp leaves out, because
 // a recommender without one should not pay for it.
 
+#include <simgr/baselines/backbones.hpp>
 #include <simgr/baselines/over_language_models.hpp>
 #include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/frozen_tokens.hpp>
