@@ -18,6 +18,7 @@
 #include <simgr/io/json_fields.hpp>
 #include <simgr/io/language_model_facts.hpp>
 #include <simgr/io/mapped_file.hpp>
+#include <simgr/io/mapped_weights.hpp>
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_export.hpp>
 #include <simgr/io/model_folder.hpp>

@@ -11,7 +11,11 @@
 
 #include <doctest/doctest.h>
 
+#include <simgr/cpu/cpu.hpp>
+#include <simgr/encoder/causal_lm.hpp>
+#include <simgr/encoder/frozen_tokens.hpp>
 #include <simgr/io/checkpoint.hpp>
+#include <simgr/io/mapped_weights.hpp>
 #include <simgr/io/model_export.hpp>
 #include <simgr/io/model_layout.hpp>
 #include <simgr/nn/narrow.hpp>
@@ -212,4 +216,98 @@ TEST_CASE("a published number that is not finite is refused before anything is w
   REQUIRE(failure);
   CHECK(std::string(failure->what()).find("down_proj.weight: element 95") != std::string::npos);
   CHECK(std::all_of(block.begin(), block.end(), [](float value) { return value == 0.5f; }));
+}
+
+namespace {
+
+template <class Projection>
+using FileModel = CausalLm<FrozenTokens, Projection>;
+
+template <class Model>
+typename Model::Config file_config() {
+  const auto facts = narrow_facts();
+  typename Model::Config config;
+  config.width = facts.width;
+  config.layers = facts.layers;
+  config.heads = facts.heads;
+  config.kv_heads = facts.key_value_heads;
+  config.inner = facts.inner;
+  config.biased = true;
+  config.catalogue.items = facts.vocabulary;
+  return config;
+}
+
+template <class Model>
+std::vector<float> states_of(const typename Model::template Params<float>& params) {
+  const std::vector<ItemId> ids{1, 4, 2, 0, 3};
+  const Index offsets[] = {0, 2, 5};
+  Arena arena;
+  cpu::Context ctx{arena};
+  typename Model::template Cache<float> cache;
+  const auto states = Model::forward(
+      file_config<Model>(), params, Matrix<const float>{}, ItemsView<>{5, {}},
+      RaggedView<ItemId>{std::span<const ItemId>(ids), Offsets(offsets)}, cache, ctx);
+  return {states.begin(), states.end()};
+}
+
+}  // namespace
+
+TEST_CASE("a model serves from its files as from a copy, with or without adapters") {
+  using Model = FileModel<Narrow<Linear>>;
+  using Adapted = FileModel<Lora<Narrow<Linear>>>;
+  const TemporaryFolder folder;
+  const auto facts = narrow_facts();
+  const std::string path = write_published(folder, io::Dtype::bf16);
+  const ParameterTable table = describe<Model>(file_config<Model>());
+  std::vector<float> block(static_cast<std::size_t>(table.block_size));
+  io::load_parameters(io::ModelFolder::open(path), facts, table, std::span<float>(block));
+  const auto expected = states_of<Model>(bind<Model>(file_config<Model>(), block.data()));
+  for (const auto residence : {io::Residence::mapped, io::Residence::copied}) {
+    auto mapped = io::try_map_weights<Model>(io::ModelFolder::open(path, residence), facts,
+                                             file_config<Model>())
+                      .value_or_raise();
+    const auto moved = std::move(mapped);
+    CHECK(states_of<Model>(moved.params) == expected);
+    CHECK(static_cast<const void*>(moved.params.embedding.table.data()) ==
+          moved.folder.find("model.embed_tokens.weight")->bytes.data());
+    CHECK(moved.table.parameters() == 3 * 8 + 3 * 8);  // norms and biases
+    const auto adapted = io::try_map_weights<Adapted>(io::ModelFolder::open(path, residence), facts,
+                                                      file_config<Adapted>())
+                             .value_or_raise();
+    CHECK(states_of<Adapted>(adapted.params) == expected);
+    CHECK(adapted.table.trained_size == describe<Adapted>(file_config<Adapted>()).trained_size);
+  }
+}
+
+TEST_CASE("what cannot be read where it lies is told, all of it, and numbers are looked at") {
+  using Model = FileModel<Narrow<Linear>>;
+  const auto facts = narrow_facts();
+  const TemporaryFolder wide, odd;
+  const auto refusal = [&](const std::string& path) {
+    const auto result =
+        io::try_map_weights<Model>(io::ModelFolder::open(path), facts, file_config<Model>());
+    return result ? std::string("accepted") : std::string(result.error().what());
+  };
+  const std::string of_floats = refusal(write_published(wide, io::Dtype::f32));
+  CHECK(of_floats.find("8 tensors do not lie in the file as in memory") != std::string::npos);
+  CHECK(of_floats.find("model.embed_tokens.weight: expected BF16 in the order of ours, file has "
+                       "F32") != std::string::npos);
+  const std::string of_infinity =
+      refusal(write_published(odd, io::Dtype::bf16, std::numeric_limits<float>::infinity()));
+  CHECK(of_infinity.find("down_proj.weight: element 95 is not a finite") != std::string::npos);
+}
+
+TEST_CASE("what is given back of a mapped file is there again, and of a copy stays") {
+  const TemporaryFolder folder;
+  const std::string path = write_published(folder, io::Dtype::bf16);
+  for (const auto residence : {io::Residence::mapped, io::Residence::copied}) {
+    const auto files = io::ModelFolder::open(path, residence);
+    const io::TensorView* const tensor = files.find("model.norm.weight");
+    std::vector<float> before(8), after(8);
+    CHECK_FALSE(io::convert(*tensor, before.data()));
+    files.release(tensor->bytes);
+    CHECK_FALSE(io::convert(*tensor, after.data()));
+    CHECK(before == after);
+    CHECK(before.front() > 1);
+  }
 }

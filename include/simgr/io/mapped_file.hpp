@@ -4,11 +4,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <functional>  // std::less_equal of pointers
 #include <span>
 #include <string>
 #include <utility>
 
 #include <sys/mman.h>
+#include <unistd.h>  // sysconf
 
 #include <simgr/core/error.hpp>
 #include <simgr/io/input_file.hpp>
@@ -50,6 +52,19 @@ public:
   }
 
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+  /// Gives the memory of a part back, where it is one of this file; touched again, it is read again.
+  void release(std::span<const std::byte> part) const noexcept {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::less_equal<> before;
+    if (!before(bytes_.data(), part.data()) ||
+        !before(part.data() + part.size(), bytes_.data() + bytes_.size())) {
+      return;
+    }
+    const auto from = static_cast<std::size_t>(part.data() - bytes_.data()) / page * page;
+    const auto to = static_cast<std::size_t>(part.data() + part.size() - bytes_.data());
+    ::madvise(const_cast<std::byte*>(bytes_.data()) + from, to - from, MADV_DONTNEED);
+  }
 
 private:
   std::span<const std::byte> bytes_;

@@ -152,6 +152,11 @@ public:
     return at != tensors_.end() && at->view->name == name ? at->view : nullptr;
   }
 
+  /// Gives memory of mapped files back that is not read again soon.
+  void release(std::span<const std::byte> part) const noexcept {
+    for (const Safetensors& file : files_) { file.release(part); }
+  }
+
   static constexpr const char* single_name = "model.safetensors";
   static constexpr const char* index_name = "model.safetensors.index.json";
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <simgr/io/tensor_plan.hpp>
@@ -27,6 +28,43 @@ void transpose(const T* from, Index rows, Index cols, T* to) noexcept {
   }
 }
 
+/// Errors  DataError with tensor and element: not a finite number
+inline Failure check_finite(const ModelFolder& folder, const TensorView& tensor) {
+  const Index at = first_not_finite(tensor);
+  return at < 0 ? Failure{}
+                : DataError("element " + std::to_string(at) + " is not a finite number",
+                            {.file = folder.name(), .field = tensor.name});
+}
+
+/// What `tensor` holds of our tensor that begins at `ours`.
+template <class T>
+Failure fill(const ModelFolder& folder, const PlannedTensor& tensor, T* ours) {
+  if constexpr (!std::is_same_v<T, BFloat16>) {
+    if (tensor.storage == Storage::bf16) {
+      return fill(folder, tensor, reinterpret_cast<BFloat16*>(ours));
+    }
+  }
+  const TensorView& view = *tensor.published;
+  const bool turns = tensor.form == TensorForm::transposed;
+  std::vector<T> scratch(static_cast<std::size_t>(turns ? tensor.size : 0));
+  T* const out = turns ? scratch.data() : ours + tensor.first;
+  // What was copied of a mapped file is given back, so that it and its copy are not in memory at once.
+  constexpr std::size_t together = std::size_t{1} << 21;  // bytes
+  TensorView piece{view.name, view.dtype, {}, {}};
+  for (std::size_t at = 0; at < view.bytes.size(); at += together) {
+    piece.bytes = view.bytes.subspan(at, std::min(together, view.bytes.size() - at));
+    const Index first = static_cast<Index>(at) / bytes_of(view.dtype);
+    if (Failure failure = convert(piece, out + first, folder.name())) {
+      return failure;
+    }
+    folder.release(piece.bytes);
+  }
+  if (turns) {
+    transpose(out, view.shape[0], view.shape[1], ours + tensor.first);
+  }
+  return std::nullopt;
+}
+
 }  // namespace detail
 
 /// Fills a flat block (parameter.hpp) with the weights of a checkpoint, widened to T, or as BFloat16
@@ -35,7 +73,8 @@ void transpose(const T* from, Index rows, Index cols, T* to) noexcept {
 ///
 /// @param block  float or double, [table.block_size]
 ///
-/// Cost    two passes over the file, and memory of the largest transposed tensor (GPT-2)
+/// Cost    two passes over the file, and memory of the largest transposed tensor (GPT-2); of a mapped file
+///         what is not copied yet
 /// Errors  those of try_plan_tensors; DataError with tensor and element: not a finite number. The
 ///         block is as it was
 template <class T>
@@ -48,28 +87,12 @@ Failure try_load_parameters(const ModelFolder& folder, const LanguageModelFacts&
     return plan.error();
   }
   for (const PlannedTensor& tensor : plan.value()) {
-    if (const Index at = first_not_finite(*tensor.published); at >= 0) {
-      return DataError("element " + std::to_string(at) + " is not a finite number",
-                       {.file = folder.name(), .field = tensor.published->name});
+    if (Failure failure = detail::check_finite(folder, *tensor.published)) {
+      return failure;
     }
   }
-  const auto fill = [&]<class Element>(const PlannedTensor& tensor, Element* to) -> Failure {
-    const TensorView& view = *tensor.published;
-    if (tensor.form != TensorForm::transposed) {
-      return convert(view, to, folder.name());
-    }
-    std::vector<Element> scratch(static_cast<std::size_t>(tensor.size));
-    Failure failure = convert(view, scratch.data(), folder.name());
-    if (!failure) {
-      detail::transpose(scratch.data(), view.shape[0], view.shape[1], to);
-    }
-    return failure;
-  };
   for (const PlannedTensor& tensor : plan.value()) {
-    T* const ours = block.data() + tensor.offset;
-    if (Failure failure = tensor.storage == Storage::full
-                              ? fill(tensor, ours + tensor.first)
-                              : fill(tensor, reinterpret_cast<BFloat16*>(ours) + tensor.first)) {
+    if (Failure failure = detail::fill(folder, tensor, block.data() + tensor.offset)) {
       return failure;
     }
   }

@@ -92,6 +92,9 @@ public:
     return try_read<T>(name, shape).value_or_raise();
   }
 
+  /// Gives memory of a mapped file back that is not read again soon; elsewhere nothing.
+  void release(std::span<const std::byte> part) const noexcept { mapped_.release(part); }
+
 private:
   friend Result<Safetensors> try_read_safetensors(const std::string& path, Residence residence);
 
