@@ -5,7 +5,8 @@
 //
 // Every measurement is a process of its own; the median of its rounds is printed, once with the files in the
 // page cache and once after they were dropped from it. Loaded is: opened, checked against the model tensor by
-// tensor, and every number looked at.
+// tensor, every number looked at, and ready to serve: with the matrices in the files (mapped, or read whole) or in a
+// block of ours, as they are (copied) or as floats.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,16 +14,18 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <bench/published_model.hpp>
 #include <bench/timing.hpp>
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <simgr/io/mapped_weights.hpp>
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_layout.hpp>
-#include <simgr/io/model_weights.hpp>
 
 namespace {
 
@@ -89,25 +92,20 @@ void read_blocks(const std::vector<std::string>& files) {
   }
 }
 
-/// Weights as they are in the file.
-void load(const std::string& path, io::Residence residence) {
-  const auto folder = io::ModelFolder::open(path, residence);
+/// A model that serves from its files.
+void serve(const std::string& path, io::Residence residence) {
+  using Model = bench::PublishedModel<>;
+  auto folder = io::ModelFolder::open(path, residence);
   const auto facts = io::read_model_config(folder.beside("config.json"));
-  const auto plan = io::try_plan_tensors(folder, facts, io::model_layout(facts)).value_or_raise();
-  for (const io::PlannedTensor& tensor : plan) {
-    if (io::first_not_finite(*tensor.published) >= 0) {
-      std::puts("not finite");
-    }
-  }
+  const auto config = bench::config_of<Model>(facts);
+  (void)io::try_map_weights<Model>(std::move(folder), facts, config).value_or_raise();
 }
 
-/// Weights as floats.
-void widen(const std::string& path) {
-  const auto folder = io::ModelFolder::open(path);
-  const auto facts = io::read_model_config(folder.beside("config.json"));
-  const ParameterTable table = io::model_layout(facts);
+/// Weights in a block of ours.
+void load(const std::string& path, const io::LanguageModelFacts& facts,
+          const ParameterTable& table) {
   const std::unique_ptr<float[]> block(new float[static_cast<std::size_t>(table.block_size)]);
-  io::load_parameters(folder, facts, table,
+  io::load_parameters(io::ModelFolder::open(path), facts, table,
                       std::span(block.get(), static_cast<std::size_t>(table.block_size)));
 }
 
@@ -132,11 +130,15 @@ int main(int argc, char** argv) {
     }
   }
   std::printf("%zu files, %.0f MB\n", files.size(), bytes / 1e6);
+  const auto facts = io::read_model_config(io::ModelFolder::open(path).beside("config.json"));
+  const auto narrow =
+      describe<bench::PublishedModel<>>(bench::config_of<bench::PublishedModel<>>(facts));
   const std::pair<const char*, std::function<void()>> ways[] = {
       {"read", [&] { read_blocks(files); }},
-      {"mapped", [&] { load(path, io::Residence::mapped); }},
-      {"copied", [&] { load(path, io::Residence::copied); }},
-      {"widened to float", [&] { widen(path); }},
+      {"mapped", [&] { serve(path, io::Residence::mapped); }},
+      {"read whole", [&] { serve(path, io::Residence::copied); }},
+      {"copied", [&] { load(path, facts, narrow); }},
+      {"widened to float", [&] { load(path, facts, io::model_layout(facts)); }},
   };
   for (const bool cold : {false, true}) {
     double reading = 0;
