@@ -112,11 +112,12 @@ void print_memory(const LanguageModelFacts& facts, const simgr::ParameterTable& 
   std::printf("\nto train on %td texts of %td tokens:\n", options.texts, options.tokens);
   std::printf("  all weights: %s of weights, gradients and two moments, and about %s of states\n",
               bytes_text(4 * number * weights).c_str(), bytes_text(states).c_str());
-  std::printf(
-      "  adapters of rank %td beside all maps: %s of weights as floats, %s for %.3g million "
-      "weights of adapters, and about %s of states\n",
-      options.rank, bytes_text(number * weights).c_str(), bytes_text(4 * number * adapters).c_str(),
-      adapters / 1e6, bytes_text(states).c_str());
+  std::printf("  adapters of rank %td beside all maps: %s of weights as floats or %s with "
+              "--precision bf16, "
+              "%s for %.3g million weights of adapters, and about %s of states\n",
+              options.rank, bytes_text(number * weights).c_str(),
+              bytes_text(number / 2 * weights).c_str(), bytes_text(4 * number * adapters).c_str(),
+              adapters / 1e6, bytes_text(states).c_str());
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ TEST_CASE("inspect says what a checkpoint is and what memory it needs, and reads
         "values\n",
         "  all weights: 9.60 kB of weights, gradients and two moments, and about ",
         // 4 * (16 + 12 + 12 + 16 + 3 * 20) weights
-        "  adapters of rank 4 beside all maps: 2.40 kB of weights as floats, 7.42 kB for 0.000464 "
+        "  adapters of rank 4 beside all maps: 2.40 kB of weights as floats or 1.20 kB with "
+        "--precision bf16, 7.42 kB for 0.000464 "
         "million weights of adapters, and about "}) {
     CAPTURE(line);
     CHECK(run.out.find(line) != std::string::npos);
