@@ -318,7 +318,8 @@ public:
     if constexpr (autoregressive) {
       packed_.clear();
       for (const TensorEntry& tensor : table_.tensors) {
-        if (tensor.name.ends_with(".weight") && tensor.shape.size() == 2) {
+        if (tensor.name.ends_with(".weight") && tensor.shape.size() == 2 &&
+            tensor.storage == Storage::full) {
           packed_.add({weights_.data() + tensor.offset, {tensor.shape[0], tensor.shape[1]}});
         }
       }

@@ -28,8 +28,9 @@ namespace {
 using Decoder = CausalLm<PromptEmbedding, Lora<Linear>>;
 using Bert = TransformerEncoder<PromptEmbedding, Bidirectional, PostNorm, GeluErf>;
 
-Decoder::Config small_decoder(bool frozen) {
-  Decoder::Config c;
+template <class D = Decoder>
+typename D::Config small_decoder(bool frozen) {
+  typename D::Config c;
   c.width = 8;
   c.layers = 2;
   c.heads = 2;
@@ -189,6 +190,17 @@ TEST_CASE("items as vectors of another model are mapped into the prompt") {
   CHECK(Reader::check(c) ==
         "catalogue.item_vectors: this model reads a vector of each item and the "
         "catalogue has none");
+}
+
+TEST_CASE("over a frozen decoder, also one kept as bf16, digits and adapters have the gradients") {
+  using NarrowDecoder = CausalLm<NarrowPromptEmbedding, Lora<Narrow<Linear>>>;
+  check_whole_model<Decoder, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
+      {.encoder = small_decoder(true), .similarity = {.temperature = .5}}, 1e-7,
+      ToyWorld::with_prompt(true, true));
+  check_whole_model<NarrowDecoder, LastPosition, ScaledCosine<PooledDigits<Mean>>,
+                    ItemCrossEntropy<>>(
+      {.encoder = small_decoder<NarrowDecoder>(true), .similarity = {.temperature = .5}}, 1e-7,
+      ToyWorld::with_prompt(true, true));
 }
 
 TEST_CASE("where the decoder is frozen, digits and adapters alone have gradients") {

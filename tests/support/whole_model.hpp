@@ -69,7 +69,8 @@ struct ToyWorld {
   }
 };
 
-/// Finite differences over every weight of a composition, through prepare, one shard and finish.
+/// Finite differences over every trained weight of a composition, through prepare, one shard and
+/// finish.
 template <class E, class P, class S, class L>
 double check_whole_model(typename Composition<E, P, S, L>::Config config, double tolerance = 1e-7,
                          const ToyWorld& world = ToyWorld()) {
@@ -77,11 +78,11 @@ double check_whole_model(typename Composition<E, P, S, L>::Config config, double
   config.encoder.catalogue = world.sizes;
   REQUIRE(Model::check(config).empty());
   const ParameterTable table = describe<Model>(config);
-  std::vector<double> weights = random_values(table.block_size, 5, 0.4);
-  std::vector<double> gradients(weights.size(), 0.0);
+  std::vector<double> weights = random_block(table, 5, 0.4);
+  std::vector<double> gradients(static_cast<std::size_t>(table.trained_size), 0.0);
   const std::vector<double> bank = random_values(world.sizes.items * config.encoder.width, 6);
   const auto params = bind<Model>(config, weights.data());
-  const auto grads = bind<Model>(config, gradients.data());
+  const auto grads = bind_trained<Model>(config, gradients.data());
   const LossBatch batch = world.batch(P::examples);
   Arena arena;
   const auto step = [&](const auto& into) {
@@ -100,7 +101,7 @@ double check_whole_model(typename Composition<E, P, S, L>::Config config, double
   step(grads);
   const std::vector<double> claimed = gradients;
   std::vector<Block> blocks;
-  for (const TensorEntry& tensor : table.tensors) {
+  for (const TensorEntry& tensor : table.trained_tensors()) {
     const auto at = static_cast<std::size_t>(tensor.offset),
                size = static_cast<std::size_t>(tensor.size);
     blocks.push_back(
