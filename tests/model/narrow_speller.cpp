@@ -16,6 +16,7 @@
 #include <simgr/similarity/digit_codebooks.hpp>
 #include <simgr/similarity/inner_product.hpp>
 #include <simgr/train/trainer.hpp>
+#include <simgr/train/training_state.hpp>
 
 #include <support/learnt_world.hpp>
 
@@ -105,4 +106,26 @@ TEST_CASE("a beam over narrow maps lists what one over the widened maps lists, a
                     before.size() * sizeof(float)) == 0);
   const auto list = list_of(narrow), loaded = list_of(again);
   for (std::size_t i = 0; i < list.size(); ++i) { CHECK(list[i].score == loaded[i].score); }
+}
+
+TEST_CASE("training over narrow maps goes on from its file with the same bits") {
+  const simgr_test::TemporaryFolder folder;
+  const auto split = simgr_test::walks(12);
+  const train::FitOptions options{
+      .epochs = 2, .batch = 8, .shards = 2, .moving_average = .9, .optimizer = {.rate = 3e-3}};
+  Silent silent;
+  NarrowSpeller model = adapted_speller<NarrowSpeller>(), other = adapted_speller<NarrowSpeller>();
+  // Another frozen map, which the file puts right.
+  reinterpret_cast<BFloat16*>(other.weights().data() + other.table().tensors.back().offset)->bits ^=
+      1u;
+  train::Trainer<NarrowSpeller> trainer(model, split, options), goes_on(other, split, options);
+  for (int step = 0; step < 7; ++step) { trainer.step(silent, Serial{}); }
+  train::save_training_state(trainer, folder.file("state"));
+  train::load_training_state(goes_on, folder.file("state"));
+  while (trainer.step(silent, Serial{})) {}
+  while (goes_on.step(silent, Serial{})) {}
+  trainer.finish();
+  goes_on.finish();
+  CHECK(std::memcmp(model.weights().data(), other.weights().data(), model.weights().size_bytes()) ==
+        0);
 }
