@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A decoder-only model in PyTorch fp32, one thread: the peer of bench/language_model.cpp.
 
-    taskset -c 0 python bench/peers/language_model_pytorch.py FOLDER path/to/bench_language_model [ROUNDS]
+    python3.11 -m venv DIR && DIR/bin/pip install torch==2.8.0 transformers==4.57.1
+    taskset -c 0 DIR/bin/python bench/peers/language_model_pytorch.py FOLDER path/to/bench_language_model [ROUNDS]
 
 FOLDER is what bench/make_checkpoint.py makes. Each measurement is a process of its own, both sides in turn in each round;
 tokens a second of processor time, medians of the rounds, and the most memory that a process had. Adapters of rank 8 stand
