@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <simgr/core/fields.hpp>
 #include <simgr/core/type_name.hpp>
@@ -113,15 +112,13 @@ struct ModelFile {
     if (const std::string sentence = Parts::check(sized); !sentence.empty()) {
       return ConfigError(sentence, {.file = checkpoint.file()});
     }
-    const ParameterTable table = describe<Parts>(sized);
-    if (Failure failure = match_parameters(checkpoint, table)) {
+    if (Failure failure = match_parameters(checkpoint, describe<Parts>(sized))) {
       return *std::move(failure);
     }
-    std::vector<float> weights(static_cast<std::size_t>(table.block_size));
-    if (Failure failure = try_load_parameters(checkpoint, table, weights)) {
-      return *std::move(failure);
-    }
-    return Model(std::move(catalogue).value(), config.value(), std::span<const float>(weights));
+    return Model(std::move(catalogue).value(), config.value(),
+                 [&](const ParameterTable& table, std::span<float> block) {
+                   load_parameters(checkpoint, table, block);
+                 });
   }
 
   static std::string type() {
