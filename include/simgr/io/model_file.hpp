@@ -115,10 +115,15 @@ struct ModelFile {
     if (Failure failure = match_parameters(checkpoint, describe<Parts>(sized))) {
       return *std::move(failure);
     }
-    return Model(std::move(catalogue).value(), config.value(),
-                 [&](const ParameterTable& table, std::span<float> block) {
-                   load_parameters(checkpoint, table, block);
-                 });
+    Failure failure;
+    Model model(std::move(catalogue).value(), config.value(),
+                [&](const ParameterTable& table, std::span<float> block) {
+                  failure = try_load_parameters(checkpoint, table, block);
+                });
+    if (failure) {
+      return *std::move(failure);
+    }
+    return model;
   }
 
   static std::string type() {
