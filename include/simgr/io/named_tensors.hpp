@@ -59,9 +59,8 @@ Failure try_load_named(const ModelFolder& folder, std::span<const NamedTensor<T>
     return failure;
   }
   for (const TensorView* view : found) {
-    if (const Index at = detail::first_not_finite(*view); at >= 0) {
-      return DataError("element " + std::to_string(at) + " is not a finite number",
-                       {.file = folder.name(), .field = view->name});
+    if (Failure failure = detail::check_finite(folder, *view)) {
+      return failure;
     }
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
