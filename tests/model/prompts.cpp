@@ -94,6 +94,16 @@ TEST_CASE("of a history too long for a prompt the oldest items are left out") {
         "of one, found 6");
 }
 
+TEST_CASE("words and rows of items together have numbers of 32 bits") {
+  ToyWorld world = ToyWorld::with_prompt(true, false);
+  world.sizes.words = INT32_MAX - 11;
+  CHECK(PromptEmbedding::check({8, world.sizes, {.longest = 64}}).empty());
+  ++world.sizes.words;
+  CHECK(PromptEmbedding::check({8, world.sizes, {.longest = 64}}) ==
+        "catalogue.prompt.words: expected at most 2147483636 beside the rows of items, found "
+        "2147483637");
+}
+
 TEST_CASE("a decoder over prompts that ranks by similarity has the gradients of its loss") {
   check_whole_model<Decoder, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
       {.encoder = small_decoder(false), .similarity = {.temperature = .5}}, 1e-7,

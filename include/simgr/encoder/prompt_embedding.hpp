@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -187,6 +188,11 @@ struct PromptOf {
   static std::string check(const Shape& shape) {
     if (shape.catalogue.words == 0) {  // of no catalogue yet
       return {};
+    }
+    if (const Index rows = std::max(shape.catalogue.items, shape.catalogue.table_rows);
+        shape.catalogue.words > INT32_MAX - rows) {  // tokens are named by 32 bits
+      return "catalogue.prompt.words: expected at most " + std::to_string(INT32_MAX - rows) +
+             " beside the rows of items, found " + std::to_string(shape.catalogue.words);
     }
     const Index least = shape.catalogue.around + tokens_per_item(shape);
     return shape.own.longest >= least

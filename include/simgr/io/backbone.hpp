@@ -114,8 +114,7 @@ public:
     return prompt;
   }
 
-  /// The numbers that the folder decides; dropout none, where the language model's own is training's
-  /// affair.
+  /// The numbers that the folder decides. Dropout is zero: how much there is, training says.
   ///
   /// Errors  ConfigError: encoders of type E read no such model
   template <class E>
