@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <support/published_bert.hpp>
+#include <support/published_decoder.hpp>
 
 #include <simgr/data/npy.hpp>
 
@@ -63,6 +64,25 @@ TEST_CASE("simgr embed makes a vector of each item's text") {
                                      "--pooling", "last", "--unscaled"});
   REQUIRE(other.code == 0);
   CHECK(simgr::data::read_npy(out).values != vectors.values);
+}
+
+TEST_CASE("simgr embed reads a decoder, whose last token stands for a text") {
+  const simgr_test::PublishedQwen decoder;
+  const TemporaryFolder folder;
+  const std::string data = items_in(folder, 30), out = folder.file("v.npy");
+  const auto vectors = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{
+        "embed", "--backbone", decoder.path().string(), "--data", data, "--out", out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = simgr_test::run_simgr(folder, arguments);
+    CAPTURE(run.err);
+    REQUIRE(run.code == 0);
+    CHECK(run.out == "saved " + out + ": 30 vectors of 16 numbers\n");
+    return simgr::data::read_npy(out, {.rows = 30, .cols = 16}).values;
+  };
+  const auto last = vectors({});
+  CHECK(last == vectors({"--pooling", "last"}));
+  CHECK(last != vectors({"--pooling", "mean"}));
 }
 
 TEST_CASE("simgr embed goes on where it was killed, and believes no damaged part") {
