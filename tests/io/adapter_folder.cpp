@@ -15,6 +15,7 @@
 
 #include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/item_embedding.hpp>
+#include <simgr/io/mapped_weights.hpp>
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_layout.hpp>
 
@@ -49,8 +50,9 @@ const Adapters some_adapters{.rank = 3,
                              .gate = false,
                              .up = false};
 
+template <class E = AdaptedLm>
 ParameterTable adapted_table(const Adapters& adapters = some_adapters) {
-  AdaptedLm::Config config;
+  typename E::Config config{};
   config.width = 8;
   config.heads = 2;
   config.kv_heads = 1;
@@ -58,7 +60,7 @@ ParameterTable adapted_table(const Adapters& adapters = some_adapters) {
   config.biased = true;
   config.catalogue.items = 5;
   config.adapters = adapters;
-  return describe<AdaptedLm>(config);
+  return describe<E>(config);
 }
 
 std::vector<float> counted_block(const ParameterTable& table) {
@@ -77,7 +79,7 @@ void check_loaded(const ParameterTable& table, const std::vector<float>& block,
                   const std::vector<float>& expected, float untouched) {
   for (const TensorEntry& tensor : table.tensors) {
     INFO(tensor.name);
-    for (Index i = tensor.offset; i < tensor.offset + tensor.size; ++i) {
+    for (Index i = tensor.offset; i < tensor.offset + tensor.room(); ++i) {
       const auto at = static_cast<std::size_t>(i);
       REQUIRE(block[at] == (of_adapter(tensor) ? expected[at] : untouched));
     }
@@ -104,10 +106,11 @@ std::string adapter_config(const std::string& members) {
 
 }  // namespace
 
-TEST_CASE("adapters that are written read back, with their config") {
+TEST_CASE_TEMPLATE("adapters that are written read back, with their config", E, AdaptedLm,
+                   CausalLm<ItemEmbedding, Lora<Narrow<Linear>>>) {
   const TemporaryFolder folder;
   const io::LanguageModelFacts facts = adapted_facts();
-  const ParameterTable table = adapted_table();
+  const ParameterTable table = adapted_table<E>();
   const std::vector<float> block = counted_block(table);
   const std::string path = folder.file("new/adapter");
   io::save_adapters(path, "some/base", some_adapters, facts, table, block);
@@ -115,7 +118,7 @@ TEST_CASE("adapters that are written read back, with their config") {
   const io::AdapterFacts read = io::read_adapter_config(path + "/adapter_config.json");
   CHECK(read == io::AdapterFacts{3, 4.5, 0.25, {"q_proj", "down_proj"}, "some/base", "CAUSAL_LM"});
   const Adapters adapters = io::adapters_of(read, facts);
-  const ParameterTable again = adapted_table(adapters);
+  const ParameterTable again = adapted_table<E>(adapters);
   REQUIRE(again.tensors.size() == table.tensors.size());
   std::vector<float> loaded(block.size(), -1);
   io::load_adapters(path, facts, again, std::span<float>(loaded));
@@ -151,6 +154,21 @@ TEST_CASE("adapters of a model without a head, under a prefix, rounded") {
       io::try_save_adapters(folder.path().string(), "", {.rank = 4}, facts, table, block, options);
   REQUIRE(other);
   CHECK(mentions(other->what(), "expected the rank 4 of the adapters, found [8, 8]"));
+}
+
+TEST_CASE("adapters of a model whose base lies in mapped files") {
+  using E = CausalLm<ItemEmbedding, Lora<Narrow<Linear>>>;
+  const TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  const io::LanguageModelFacts facts = adapted_facts();
+  const ParameterTable whole = adapted_table<E>(),
+                       kept = adapted_table<io::detail::WithoutNarrow<E>>();
+  REQUIRE(kept.tensors.size() < whole.tensors.size());
+  const std::vector<float> block = counted_block(whole);
+  io::save_adapters(path, "", some_adapters, facts, whole, block);
+  std::vector<float> loaded(static_cast<std::size_t>(kept.block_size), -1);
+  io::load_adapters(path, facts, kept, std::span<float>(loaded));
+  check_loaded(kept, loaded, block, -1);  // what is trained stands first in both
 }
 
 TEST_CASE("everything that is wrong with an adapter's tensors is one error") {

@@ -50,25 +50,21 @@ inline Result<std::vector<AdapterMatrix>> adapter_matrices(const LanguageModelFa
     if (!tensor.name.starts_with(prefix) || !(is_a || tensor.name.ends_with(".b"))) {
       continue;
     }
-    const std::string own = tensor.name.substr(0, tensor.name.size() - 1);
-    if (std::none_of(table.tensors.begin(), table.tensors.end(),
-                     [&](const TensorEntry& other) { return other.name == own + "base.weight"; })) {
-      continue;  // a tensor of that name, and no adapter
-    }
-    const std::string weight = own.substr(prefix.size()) + "weight";
-    AdapterMatrix matrix{&tensor, nullptr, {}};
+    const std::string weight =
+        tensor.name.substr(prefix.size(), tensor.name.size() - prefix.size() - 1) + "weight";
     for (const AdaptedMap& candidate : adapted_maps) {
       std::string_view block;
-      if (matches_pattern(candidate.weight, weight, &block)) {
-        matrix.map = candidate.wanted;
-        matrix.published = with_block(published_map(map, candidate.weight), block);
+      if (!matches_pattern(candidate.weight, weight, &block)) {
+        continue;
       }
+      const std::string_view published = published_map(map, candidate.weight);
+      if (published.empty()) {
+        return ConfigError("the family has no such map", {.field = tensor.name});
+      }
+      matrices.push_back(
+          {&tensor, candidate.wanted,
+           with_block(published, block) + (is_a ? ".lora_A.weight" : ".lora_B.weight")});
     }
-    if (matrix.published.empty()) {
-      return ConfigError("the family has no such map", {.field = tensor.name});
-    }
-    matrix.published += is_a ? ".lora_A.weight" : ".lora_B.weight";
-    matrices.push_back(std::move(matrix));
   }
   if (matrices.empty()) {
     return ConfigError("the model has no adapters under this prefix", {.field = prefix});
