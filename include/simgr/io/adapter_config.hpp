@@ -103,12 +103,9 @@ inline void read_targets(ConfigFields& fields, std::vector<std::string>& targets
 ///         values that change the base. Members that are not known are passed over
 inline Result<AdapterFacts> try_parse_adapter_config(std::string_view text,
                                                      const std::string& file = {}) {
-  auto root = data::try_parse_json(text, {.file = file}, {.depth = 16, .values = 1 << 16});
+  auto root = try_parse_config(text, file);
   if (!root) {
     return root.error();
-  }
-  if (root->as_object() == nullptr) {
-    return DataError("expected an object, found " + std::string(root->kind_name()), {.file = file});
   }
   Failure failure;
   ConfigFields fields(*root, file, failure);

@@ -102,19 +102,28 @@ struct BackboneForm<CausalLm<Embedding, Projection>> {
 
 namespace detail {
 
-template <class Config>
-void configure_placed(const LanguageModelFacts& facts, Config& c) {
-  c.width = facts.width;
-  c.layers = facts.layers;
-  c.heads = facts.heads;
-  c.inner = facts.inner;
-  c.epsilon = facts.epsilon;
-  c.places = facts.positions;
-  c.dropout = c.attention_dropout = 0;
-  if constexpr (requires { c.embedding.longest; }) {
-    c.embedding.longest = std::min(c.embedding.longest, facts.positions);
+/// Of encoders with a table of positions.
+template <class E, LanguageFamily family, LanguageActivation activation>
+struct PlacedBackbone {
+  static constexpr LanguageFamily families[] = {family};
+
+  static Failure configure(const LanguageModelFacts& facts, typename E::Config& c) {
+    if (Failure failure = require_family(facts, families, activation)) {
+      return failure;
+    }
+    c.width = facts.width;
+    c.layers = facts.layers;
+    c.heads = facts.heads;
+    c.inner = facts.inner;
+    c.epsilon = facts.epsilon;
+    c.places = facts.positions;
+    c.dropout = c.attention_dropout = 0;
+    if constexpr (requires { c.embedding.longest; }) {
+      c.embedding.longest = std::min(c.embedding.longest, facts.positions);
+    }
+    return std::nullopt;
   }
-}
+};
 
 }  // namespace detail
 
@@ -145,18 +154,9 @@ struct BackboneForm<MaskedLm<>> {
 
 /// GPT-2.
 template <class Embedding>
-struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>> {
-  static constexpr LanguageFamily families[] = {LanguageFamily::gpt2};
-
-  static Failure
-  configure(const LanguageModelFacts& facts,
-            typename TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>::Config& c) {
-    Failure failure = detail::require_family(facts, families, LanguageActivation::gelu_tanh);
-    if (!failure) {
-      detail::configure_placed(facts, c);
-    }
-    return failure;
-  }
+struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>>
+    : detail::PlacedBackbone<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>,
+                             LanguageFamily::gpt2, LanguageActivation::gelu_tanh> {
   static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<float> block, std::uint64_t seed,
                           std::string_view prefix) {
@@ -167,18 +167,9 @@ struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>> {
 /// BERT and MiniLM; under Causal, with tokens that see the past alone. All tokens are of one type,
 /// whose vector becomes a part of the positions.
 template <class Embedding, class Mask>
-struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>> {
-  static constexpr LanguageFamily families[] = {LanguageFamily::bert};
-
-  static Failure
-  configure(const LanguageModelFacts& facts,
-            typename TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>::Config& c) {
-    Failure failure = detail::require_family(facts, families, LanguageActivation::gelu_erf);
-    if (!failure) {
-      detail::configure_placed(facts, c);
-    }
-    return failure;
-  }
+struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>>
+    : detail::PlacedBackbone<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>,
+                             LanguageFamily::bert, LanguageActivation::gelu_erf> {
   /// Cost  the weights once more in memory while it runs
   static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<float> block, std::uint64_t seed,

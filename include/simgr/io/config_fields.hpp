@@ -112,4 +112,15 @@ private:
   std::string prefix_;
 };
 
+/// The object that a published config file is.
+///
+/// Errors  DataError: not JSON, no object, or larger than such files are
+inline Result<data::JsonValue> try_parse_config(std::string_view text, const std::string& file) {
+  auto root = data::try_parse_json(text, {.file = file}, {.depth = 16, .values = 1 << 16});
+  if (root && root->as_object() == nullptr) {
+    return DataError("expected an object, found " + std::string(root->kind_name()), {.file = file});
+  }
+  return root;
+}
+
 }  // namespace simgr::SIMGR_ABI::io

@@ -263,12 +263,9 @@ inline void read_t5(ConfigFields& fields, LanguageModelFacts& facts) {
 ///         contradict each other, and what would be another model than those computed here
 inline Result<LanguageModelFacts> try_parse_model_config(std::string_view text,
                                                          const std::string& file = {}) {
-  auto root = data::try_parse_json(text, {.file = file}, {.depth = 16, .values = 1 << 16});
+  auto root = try_parse_config(text, file);
   if (!root) {
     return root.error();
-  }
-  if (root->as_object() == nullptr) {
-    return DataError("expected an object, found " + std::string(root->kind_name()), {.file = file});
   }
   Failure failure;
   ConfigFields fields(*root, file, failure);
