@@ -225,3 +225,77 @@ TEST_CASE("where the decoder is frozen, digits and adapters alone have gradients
     CHECK((tensor.trained == Trained::yes) == ours);
   }
 }
+
+namespace {
+
+/// States and gradients of three prompts, together and each alone.
+template <class E>
+void check_shared_beginning(typename E::Config config) {
+  const ToyWorld world = ToyWorld::with_prompt(true, true);
+  config.catalogue = world.sizes;
+  const ParameterTable table = describe<E>(config);
+  std::vector<double> weights = simgr_test::random_values(table.block_size, 5, 0.4);
+  const auto params = bind<E>(config, weights.data());
+  const RaggedView<ItemId> histories{world.history, world.offsets};
+  Arena arena;
+  cpu::Context ctx{arena, true, 3, 0};
+  std::vector<double> together(weights.size()), apart(weights.size());
+  const auto run = [&](RaggedView<ItemId> read, std::vector<double>& gradient) {
+    typename E::template Cache<double> cache;
+    const auto grads = bind<E>(config, gradient.data());
+    const Matrix<double> states =
+        E::forward(config, params, params.embedding.table, world.items(), read, cache, ctx);
+    const Matrix<double> ends = ctx.take<double>(read.sequences(), config.width),
+                         dstates = ctx.take<double>(states.rows(), states.cols());
+    fill(ctx, dstates, 0.0);
+    for (Index s = 0; s < read.sequences(); ++s) {
+      const Index end = cache.offsets[static_cast<std::size_t>(s) + 1] - 1;
+      copy(ctx, states.row(end), ends.row(s), Write::assign);
+      for (Index x = 0; x < config.width; ++x) {
+        dstates(end, x) = 0.1 * static_cast<double>(x + 1);
+      }
+    }
+    CHECK(states.rows() == cache.offsets.back());
+    E::backward(config, params, grads, dstates, grads.embedding.table, cache, ctx);
+    return std::pair(ends, cache.packing.shared);
+  };
+  const auto [all, shared] = run(histories, together);
+  CHECK(shared);
+  typename E::template Cache<double> serving;
+  ctx.training = false;
+  const Matrix<double> last = E::forward_last(config, params, params.embedding.table, world.items(),
+                                              histories, serving, ctx);
+  CHECK(serving.packing.shared);
+  ctx.training = true;
+  for (Index s = 0; s < 3; ++s) {
+    const std::vector<Index> ends{0, static_cast<Index>(histories[s].size())};
+    const auto [one, alone] = run({histories[s], ends}, apart);
+    CHECK_FALSE(alone);
+    for (Index x = 0; x < config.width; ++x) {
+      CHECK(std::abs(all(s, x) - one(0, x)) < 1e-12);
+      CHECK(std::abs(last(s, x) - one(0, x)) < 1e-12);
+    }
+  }
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    CHECK(std::abs(together[i] - apart[i]) < 1e-11);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what all prompts begin with is computed once, and changes neither states nor gradients") {
+  check_shared_beginning<Decoder>(small_decoder(false));
+  check_shared_beginning<Decoder>(small_decoder(true));
+  using Placed = TransformerEncoder<PromptEmbedding, Causal>;
+  Placed::Config placed;
+  placed.width = 8;
+  placed.layers = 2;
+  placed.heads = 2;
+  placed.inner = 12;
+  placed.places = 70;
+  placed.dropout = placed.attention_dropout = 0;
+  placed.embedding.longest = 64;
+  check_shared_beginning<Placed>(placed);
+  placed.recompute = true;
+  check_shared_beginning<Placed>(placed);
+}

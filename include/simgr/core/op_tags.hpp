@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include <simgr/core/view.hpp>
+#include <simgr/core/ragged.hpp>
 
 // What layers tell the ops of a backend, beyond matrices.
 
@@ -51,8 +51,12 @@ inline Index probability_count(Offsets queries, Offsets keys, Index heads) noexc
   return count;
 }
 /// The same where both are one: Σ heads · t².
-inline Index probability_count(Offsets offsets, Index heads) noexcept {
-  return probability_count(offsets, offsets, heads);
+inline Index probability_count(const Packing& packing, Index heads) noexcept {
+  Index count = 0;
+  for (std::size_t s = 0; s < packing.sequences(); ++s) {
+    count += packing.length(s) * (packing.before(s) + packing.length(s));
+  }
+  return count * heads;
 }
 
 /// The rows of the longest sequence.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <concepts>
 #include <span>
 #include <vector>
 
@@ -48,6 +49,24 @@ struct Ragged {
     values.clear();
     offsets.resize(1);
   }
+};
+
+/// How packed sequences lie: where each begins, and whether all but the first go on where the first one
+/// ends. Then the first is computed once for all: a prompt's beginning.
+struct Packing {
+  Offsets offsets;  // [sequences + 1]
+  bool shared = false;
+
+  Packing() = default;
+  template <std::convertible_to<Offsets> O>
+  Packing(const O& all, bool first_is_shared = false) : offsets(all), shared(first_is_shared) {}
+
+  std::size_t sequences() const noexcept { return offsets.empty() ? 0 : offsets.size() - 1; }
+  Index length(std::size_t s) const noexcept { return offsets[s + 1] - offsets[s]; }
+  /// Tokens of the first sequence that stand before those of sequence s.
+  Index before(std::size_t s) const noexcept { return shared && s > 0 ? offsets[1] : 0; }
+  /// Those that stand there for all, or 0.
+  Index shared_tokens() const noexcept { return shared ? offsets[1] : 0; }
 };
 
 }  // namespace simgr::SIMGR_ABI

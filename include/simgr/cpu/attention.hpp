@@ -96,7 +96,7 @@ void scores_of_head(Context& ctx, Columns<const T> q, Columns<const T> k,
 ///
 /// Shapes  q, y [query tokens, heads · width];  k, v [key tokens, kv_heads · width];  heads stand in
 ///         consecutive column blocks; a sequence of queries reads the sequence of keys of its place,
-///         which is not empty
+///         which is not empty; under a causal mask queries are as many as the last keys
 ///         relative [heads, 2 longest - 1], whose middle column is distance 0, key minus query; or
 ///         empty; where tokens share positions, longest counts those, and every column is repeated
 ///         probabilities [Σ heads · queries · keys], keeps P before dropout
@@ -109,12 +109,13 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
   const T temperature = detail::temperature<T>(shape);
   detail::for_each_attention_block(
       queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
-        SIMGR_ASSERT((!std::is_same_v<Mask, Causal> || block.queries == block.keys),
+        SIMGR_ASSERT((!std::is_same_v<Mask, Causal> || block.queries <= block.keys),
                      "attention: a causal mask needs as many keys as queries");
+        const Index before = block.keys - block.queries;  // keys that stand before all queries
         const Matrix<T> p(probabilities.data() + block.at, {block.queries, block.keys});
         detail::scores_of_head(ctx, q, k, block, shape, p);
         for (Index i = 0; i < block.queries; ++i) {
-          const Index visible = std::is_same_v<Mask, Causal> ? i + 1 : block.keys;
+          const Index visible = std::is_same_v<Mask, Causal> ? before + i + 1 : block.keys;
           EigenRow<T> row(p.row(i).data(), visible);
           if (relative.empty()) {
             const T largest = row.maxCoeff();
@@ -154,13 +155,60 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
       });
 }
 
-/// The same within each sequence, by products alone.
+namespace detail {
+
+/// Where the keys of each sequence begin, those of a shared beginning counted again for each.
+inline Vector<Index> continued_offsets(Context& ctx, const Packing& packing) {
+  const Vector<Index> offsets = ctx.take<Index>(static_cast<Index>(packing.offsets.size()));
+  offsets[0] = 0;
+  for (std::size_t s = 0; s < packing.sequences(); ++s) {
+    const auto place = static_cast<Index>(s);
+    offsets[place + 1] = offsets[place] + packing.before(s) + packing.length(s);
+  }
+  return offsets;
+}
+/// visit(row of x, row of y, rows that stand together), where y has the shared beginning before each.
+template <class Visit>
+void for_continued_rows(const Packing& packing, Visit&& visit) {
+  Index row = 0;
+  for (std::size_t s = 0; s < packing.sequences(); ++s) {
+    visit(0, row, packing.before(s));
+    visit(packing.offsets[s], row + packing.before(s), packing.length(s));
+    row += packing.before(s) + packing.length(s);
+  }
+}
+/// Rows of x with those of the shared beginning before each sequence.   -> [rows, cols]
+template <class T>
+Matrix<T> continued(Context& ctx, Columns<const T> x, Index cols, Index rows,
+                    const Packing& packing) {
+  const Matrix<T> y = ctx.take<T>(rows, cols);
+  for_continued_rows(packing, [&](Index from, Index to, Index count) {
+    as_eigen(y.slice(to, count)) = panel(x, from, count, 0, cols);
+  });
+  return y;
+}
+
+}  // namespace detail
+
+/// The same within each sequence, by products alone; where a beginning is shared, its keys and values
+/// stand before those of each.
 template <class Mask, class T>
 void attention(Context& ctx, Mask mask, Columns<const T> q, Columns<const T> k, Columns<const T> v,
-               Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
+               const Packing& packing, HeadShape shape, float rate, std::uint32_t stream,
                Vector<T> probabilities, Matrix<T> y) noexcept {
-  attention(ctx, mask, q, k, v, offsets, offsets, shape, MatrixArg<T>{}, rate, stream,
-            probabilities, y);
+  if (!packing.shared) {
+    attention(ctx, mask, q, k, v, packing.offsets, packing.offsets, shape, MatrixArg<T>{}, rate,
+              stream, probabilities, y);
+    return;
+  }
+  Arena::Scope scope(ctx.arena);
+  const Index cols = shape.kv_heads * shape.width;
+  const Vector<Index> keys = detail::continued_offsets(ctx, packing);
+  const auto all = [&](Columns<const T> x) -> Columns<const T> {
+    return {detail::continued(ctx, x, cols, keys[keys.size() - 1], packing)};
+  };
+  attention(ctx, mask, q, all(k), all(v), packing.offsets, Offsets(keys.span()), shape,
+            MatrixArg<T>{}, rate, stream, probabilities, y);
 }
 
 /// What attention() gives within each sequence, with nothing kept for a backward pass and no dropout:
@@ -170,7 +218,15 @@ void attention(Context& ctx, Mask mask, Columns<const T> q, Columns<const T> k, 
 /// Shapes  q, y [tokens, heads · width];  k, v [tokens, kv_heads · width];  no sequence is empty
 template <class Mask, class T>
 void attention_of_all(Context& ctx, Mask, Columns<const T> q, Columns<const T> k,
-                      Columns<const T> v, Offsets offsets, HeadShape shape, Matrix<T> y) noexcept {
+                      Columns<const T> v, const Packing& packing, HeadShape shape,
+                      Matrix<T> y) noexcept {
+  if (packing.shared) {
+    Arena::Scope scope(ctx.arena);
+    attention(ctx, Mask{}, q, k, v, packing, shape, 0.0f, 0,
+              ctx.take<T>(probability_count(packing, shape.heads)), y);
+    return;
+  }
+  const Offsets offsets = packing.offsets;
   using Products = detail::HeadProducts<T>;
   constexpr Index lanes = detail::PacketProducts<T>::lanes;
   const T temperature = detail::temperature<T>(shape);
@@ -219,10 +275,22 @@ void attention_of_all(Context& ctx, Mask, Columns<const T> q, Columns<const T> k
 /// What the last position of each sequence gets from attention(), without the others: serving needs
 /// no more. No dropout.
 ///
-/// Shapes  q, y [sequences, heads · width];  k, v [tokens, kv_heads · width];  no sequence is empty
+/// Shapes  q, y [sequences, heads · width], without a shared beginning;  k, v [tokens, kv_heads ·
+///         width];  no sequence is empty
 template <class T>
 void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns<const T> v,
-                       Offsets offsets, HeadShape shape, Matrix<T> y) noexcept {
+                       const Packing& packing, HeadShape shape, Matrix<T> y) noexcept {
+  if (packing.shared) {
+    Arena::Scope scope(ctx.arena);
+    const Index cols = shape.kv_heads * shape.width;
+    const Vector<Index> keys = detail::continued_offsets(ctx, packing);
+    const auto all = [&](Columns<const T> x) -> Columns<const T> {
+      return {detail::continued(ctx, x, cols, keys[keys.size() - 1], packing)};
+    };
+    attention_of_last(ctx, q, all(k), all(v), Packing(Offsets(keys.span()).subspan(1)), shape, y);
+    return;
+  }
+  const Offsets offsets = packing.offsets;
   const T temperature = detail::temperature<T>(shape);
   for (Index s = 0; s < y.rows(); ++s) {
     const Index first = offsets[static_cast<std::size_t>(s)];
@@ -312,14 +380,41 @@ void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Co
       });
 }
 
-/// The same within each sequence, by products alone.
+/// The same within each sequence, by products alone; a shared beginning sums the gradients of all.
 template <class T>
 void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Columns<const T> v,
-                        Offsets offsets, HeadShape shape, float rate, std::uint32_t stream,
+                        const Packing& packing, HeadShape shape, float rate, std::uint32_t stream,
                         VectorArg<T> probabilities, MatrixArg<T> dy, Columns<T> dq, Columns<T> dk,
                         Columns<T> dv) noexcept {
-  attention_backward(ctx, q, k, v, offsets, offsets, shape, rate, stream, probabilities, dy, dq, dk,
-                     dv, Matrix<T>{});
+  if (!packing.shared) {
+    attention_backward(ctx, q, k, v, packing.offsets, packing.offsets, shape, rate, stream,
+                       probabilities, dy, dq, dk, dv, Matrix<T>{});
+    return;
+  }
+  Arena::Scope scope(ctx.arena);
+  const Index cols = shape.kv_heads * shape.width;
+  const Vector<Index> keys = detail::continued_offsets(ctx, packing);
+  const Index rows = keys[keys.size() - 1];
+  const auto all = [&](Columns<const T> x) -> Columns<const T> {
+    return {detail::continued(ctx, x, cols, rows, packing)};
+  };
+  const Matrix<T> dkeys = ctx.take<T>(rows, cols), dvalues = ctx.take<T>(rows, cols);
+  attention_backward(ctx, q, all(k), all(v), packing.offsets, Offsets(keys.span()), shape, rate,
+                     stream, probabilities, dy, dq, Columns<T>{dkeys}, Columns<T>{dvalues},
+                     Matrix<T>{});
+  const auto gather = [&](Matrix<T> from, Columns<T> into) {
+    detail::for_continued_rows(packing, [&](Index to, Index row, Index count) {
+      detail::Strided<T> place = detail::panel(into, to, count, 0, cols);
+      const bool again = to == 0 && row > 0;  // of the shared beginning
+      if (again) {
+        place += as_eigen(from.slice(row, count));
+      } else {
+        place = as_eigen(from.slice(row, count));
+      }
+    });
+  };
+  gather(dkeys, dk);
+  gather(dvalues, dv);
 }
 
 }  // namespace simgr::SIMGR_ABI::cpu

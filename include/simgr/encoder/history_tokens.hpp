@@ -13,19 +13,32 @@ namespace simgr::SIMGR_ABI {
 struct HistoryTokens {
   std::span<const std::int32_t> rows;  // [tokens]
   Offsets offsets;                     // [sequences + 1], in tokens
+  bool shared = false;                 // the first sequence is the beginning of all others
 };
+
+/// Where sequences begin among the tokens without a shared beginning.
+template <class S, class Ctx>
+Offsets offsets_of_own_tokens(const HistoryTokens& tokens, Ctx& ctx) {
+  const Vector<Index, S> own =
+      ctx.template take<Index>(static_cast<Index>(tokens.offsets.size()) - 1);
+  for (Index s = 0; s < own.size(); ++s) {
+    own[s] = tokens.offsets[static_cast<std::size_t>(s) + 1] - tokens.offsets[1];
+  }
+  return Offsets(own.span());
+}
 
 /// One token an item, one a digit, or one a vector of its set, as the embedding says.
 ///
 /// @param targets  empty; or of every item of the histories the next one (of prompts, one for each),
 ///                 for a decoder in the same sequence: all digits but the last of a history's last
 ///                 target follow it
+/// @param share    whether words that all prompts begin with may stand once, before all
 template <class Embedding, class S, class Ctx>
 HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const ItemsView<S>& items,
                                   RaggedView<ItemId> history, std::span<const ItemId> targets,
-                                  Ctx& ctx) {
+                                  Ctx& ctx, [[maybe_unused]] bool share = false) {
   if constexpr (requires { Embedding::reads_prompt; }) {
-    return Embedding::lay_out(shape, items, history, targets, ctx);
+    return Embedding::lay_out(shape, items, history, targets, ctx, share);
   } else if constexpr (Embedding::row_per_item) {
     return {history.values, history.offsets};
   } else {

@@ -206,11 +206,14 @@ struct PromptOf {
   /// targets. Tokens count words first, then rows of items.
   ///
   /// @param targets  empty, or [sequences]
+  /// @param share    words that all of several prompts begin with are a sequence of their own, the first
   template <class S, class Ctx>
   static HistoryTokens lay_out(const Shape& shape, const ItemsView<S>& items,
                                RaggedView<ItemId> history, std::span<const ItemId> targets,
-                               Ctx& ctx) {
+                               Ctx& ctx, bool share = false) {
     const PromptView& prompt = items.prompt;
+    share = share && history.sequences() > 1 && !prompt.before.empty();
+    const Index once = share ? static_cast<Index>(prompt.before.size()) : 0;
     const Index own = tokens_per_item(shape), sequences = history.sequences(),
                 spelt = targets.empty() ? 0 : own - 1;
     const auto between = static_cast<Index>(prompt.between.size());
@@ -221,8 +224,10 @@ struct PromptOf {
       return (prompt.ids ? own : 0) + static_cast<Index>(words_of(item).size());
     };
     const Vector<Index, S> first = ctx.template take<Index>(sequences);  // item that is read
-    const Vector<Index, S> offsets = ctx.template take<Index>(sequences + 1);
-    Index total = 0;
+    const Vector<Index, S> all = ctx.template take<Index>(sequences + 1 + (share ? 1 : 0));
+    const Vector<Index, S> offsets = all.slice(share ? 1 : 0, sequences + 1);
+    all[0] = 0;
+    Index total = once;
     for (Index s = 0; s < sequences; ++s) {
       offsets[s] = total;
       const std::span<const ItemId> read = history[s];
@@ -237,7 +242,7 @@ struct PromptOf {
         --begin;
       }
       first[s] = begin;
-      total += length + spelt;
+      total += length - once + spelt;
     }
     offsets[sequences] = total;
     const Vector<std::int32_t, S> rows = ctx.template take<std::int32_t>(total);
@@ -248,8 +253,11 @@ struct PromptOf {
     const auto say = [&](std::span<const std::int32_t> words) {
       for (const std::int32_t word : words) { rows[next++] = word; }
     };
-    for (Index s = 0; s < sequences; ++s) {
+    if (share) {
       say(prompt.before);
+    }
+    for (Index s = 0; s < sequences; ++s) {
+      say(share ? std::span<const std::int32_t>() : prompt.before);
       const std::span<const ItemId> read = history[s].subspan(static_cast<std::size_t>(first[s]));
       for (std::size_t i = 0; i < read.size(); ++i) {
         say(i > 0 ? prompt.between : std::span<const std::int32_t>());
@@ -261,7 +269,7 @@ struct PromptOf {
         rows[next++] = token(targets[static_cast<std::size_t>(s)], l);
       }
     }
-    return {std::span<const std::int32_t>(rows.span()), Offsets(offsets.span())};
+    return {std::span<const std::int32_t>(rows.span()), Offsets(all.span()), share};
   }
 
   /// Rows of both tables.

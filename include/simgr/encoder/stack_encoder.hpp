@@ -80,7 +80,8 @@ struct StackEncoder {
   struct Cache {
     RaggedView<ItemId> history;
     std::span<const std::int32_t> token_rows;  // [tokens]: what each token reads
-    Offsets offsets;                           // [sequences + 1], in tokens
+    Packing packing;                           // of the tokens
+    Offsets offsets;  // [sequences + 1], in states: those of tokens but a shared beginning
     typename Tokens::template Cache<T, S> tokens;
     std::uint32_t stream = 0;
     typename Norm::template Cache<T, S> embedding_norm, final_norm;
@@ -149,7 +150,7 @@ struct StackEncoder {
                                      const HistoryTokens& tokens, Cache<T, S>& cache, Ctx& ctx) {
     cache.history = {};
     cache.token_rows = tokens.rows;
-    cache.offsets = tokens.offsets;
+    cache.packing = cache.offsets = tokens.offsets;
     return run(c, p, rows, cache, ctx);
   }
 
@@ -163,9 +164,9 @@ struct StackEncoder {
     for (const auto& block : p.blocks) {
       Arena::Scope scope(ctx.arena);
       const Matrix<T, S> kv = ctx.template take<T>(x.rows(), Block::kept_width(c.block()));
-      copy(ctx, Block::serve_all(c.block(), block, x, cache.offsets, kv, ctx), x, Write::assign);
+      copy(ctx, Block::serve_all(c.block(), block, x, cache.packing, kv, ctx), x, Write::assign);
     }
-    return normed(c, p, x, cache, ctx);
+    return own(normed(c, p, x, cache, ctx), cache.packing);
   }
 
   /// The states of the last positions alone, for serving: the last block computes nothing else.
@@ -178,7 +179,7 @@ struct StackEncoder {
     return serve_last(
         c, p, rows, cache,
         [&](std::size_t) {
-          return ctx.template take<T>(cache.offsets.back(), Block::kept_width(c.block()));
+          return ctx.template take<T>(cache.packing.offsets.back(), Block::kept_width(c.block()));
         },
         ctx);
   }
@@ -223,7 +224,7 @@ struct StackEncoder {
   static Matrix<T, S> begin(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                             const ItemsView<S>& items, RaggedView<ItemId> histories,
                             State<T, S>& state, Ctx& ctx) requires(Form::causal) {
-    lay_out_tokens(c, items, histories, {}, state.cache, ctx);
+    lay_out_tokens(c, items, histories, {}, state.cache, ctx, false);
     state.tree.begin(state.cache.offsets);
     state.blocks.resize(p.blocks.size());
     for (auto& kept : state.blocks) {
@@ -296,13 +297,19 @@ struct StackEncoder {
                        MatrixArg<T, S> dstates, Matrix<T, S> drows, const Cache<T, S>& cache,
                        Ctx& ctx) {
     MatrixArg<T, S> dx = dstates;
+    if (const Index before = cache.packing.shared_tokens(); before > 0) {
+      const Matrix<T, S> all = ctx.template take<T>(before + dstates.rows(), c.width);
+      fill(ctx, all.slice(0, before), T(0));
+      copy(ctx, dstates, all.slice(before, dstates.rows()), Write::assign);
+      dx = all;
+    }
     if (c.final_norm) {
       dx = Norm::backward(c.norm(), p.final_norm, grad.final_norm, dx, cache.final_norm, ctx);
     }
     dx = backward_blocks<typename Block::template Cache<T, S>, T, S>(
-        dx, cache.blocks, block_forward(c, p, cache.offsets, ctx),
+        dx, cache.blocks, block_forward(c, p, cache.packing, ctx),
         [&](std::size_t i, MatrixArg<T, S> dy, const auto& kept) {
-          return Block::backward(c.block(), p.blocks[i], grad.blocks[i], dy, cache.offsets, kept,
+          return Block::backward(c.block(), p.blocks[i], grad.blocks[i], dy, cache.packing, kept,
                                  ctx);
         },
         ctx);
@@ -314,32 +321,39 @@ struct StackEncoder {
                               cache.embedding_norm, ctx);
     }
     if constexpr (Form::places) {
-      for (std::size_t s = 0; s + 1 < cache.offsets.size(); ++s) {
-        const Index first = cache.offsets[s], length = cache.offsets[s + 1] - first;
-        copy(ctx, dinput.slice(first, length), grad.position.slice(0, length), Write::add);
+      const Packing& packing = cache.packing;
+      for (std::size_t s = 0; s < packing.sequences(); ++s) {
+        copy(ctx, dinput.slice(packing.offsets[s], packing.length(s)),
+             grad.position.slice(packing.before(s), packing.length(s)), Write::add);
       }
     }
     Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput,
                      c.scale_embedding ? std::sqrt(static_cast<T>(c.width)) : T(1), drows,
-                     {cache.token_rows, cache.offsets}, cache.tokens, ctx);
+                     {cache.token_rows, cache.packing.offsets}, cache.tokens, ctx);
   }
 
 private:
-  /// All tokens of cache.token_rows.   -> [tokens, width]
+  /// The states without those of a shared beginning.
+  template <class T, class S>
+  static Matrix<T, S> own(Matrix<T, S> states, const Packing& packing) {
+    const Index before = packing.shared_tokens();
+    return states.slice(before, states.rows() - before);
+  }
+  /// All tokens of cache.token_rows.   -> [tokens but those of a shared beginning, width]
   template <class T, class S, class Ctx>
   static Matrix<T, S> run(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                           Cache<T, S>& cache, Ctx& ctx) {
     const Matrix<T, S> x = embed(c, p, rows, cache, ctx);
-    return normed(c, p,
-                  forward_blocks(p.blocks.size(), c.recompute, x, cache.blocks,
-                                 block_forward(c, p, cache.offsets, ctx), ctx),
-                  cache, ctx);
+    const Matrix<T, S> y = forward_blocks(p.blocks.size(), c.recompute, x, cache.blocks,
+                                          block_forward(c, p, cache.packing, ctx), ctx);
+    return own(normed(c, p, y, cache, ctx), cache.packing);
   }
   /// (i, x, cache of block i) -> what block i makes of x
   template <class T, class S, class Ctx>
-  static auto block_forward(const Config& c, const Params<T, S>& p, Offsets offsets, Ctx& ctx) {
-    return [&c, &p, offsets, &ctx](std::size_t i, MatrixArg<T, S> x, auto& kept) {
-      return Block::forward(c.block(), p.blocks[i], x, offsets, kept, ctx);
+  static auto block_forward(const Config& c, const Params<T, S>& p, const Packing& packing,
+                            Ctx& ctx) {
+    return [&c, &p, packing, &ctx](std::size_t i, MatrixArg<T, S> x, auto& kept) {
+      return Block::forward(c.block(), p.blocks[i], x, packing, kept, ctx);
     };
   }
   /// The states of the last of them, without dropout. Keys and values of block i go to kv(i).
@@ -351,20 +365,21 @@ private:
     Arena::Scope scope(ctx.arena);
     const Vector<std::int32_t, S> ends = ctx.template take<std::int32_t>(sequences);
     for (Index s = 0; s < sequences; ++s) {
-      ends[s] = static_cast<std::int32_t>(cache.offsets[static_cast<std::size_t>(s) + 1] - 1);
+      ends[s] = static_cast<std::int32_t>(cache.packing.shared_tokens() +
+                                          cache.offsets[static_cast<std::size_t>(s) + 1] - 1);
     }
     const std::span<const std::int32_t> last(ends.span());
     const Matrix<T, S> x = embed(c, p, rows, cache, ctx);
     for (std::size_t i = 0; i + 1 < p.blocks.size(); ++i) {
       Arena::Scope of_block(ctx.arena);
-      copy(ctx, Block::serve_all(c.block(), p.blocks[i], x, cache.offsets, kv(i), ctx), x,
+      copy(ctx, Block::serve_all(c.block(), p.blocks[i], x, cache.packing, kv(i), ctx), x,
            Write::assign);
     }
     if (p.blocks.empty()) {
       gather_rows(ctx, x, last, y);
     } else {
       const std::size_t i = p.blocks.size() - 1;
-      copy(ctx, Block::serve_last(c.block(), p.blocks[i], x, cache.offsets, last, kv(i), ctx), y,
+      copy(ctx, Block::serve_last(c.block(), p.blocks[i], x, cache.packing, last, kv(i), ctx), y,
            Write::assign);
     }
     copy(ctx, normed(c, p, y, cache, ctx), y, Write::assign);
@@ -396,15 +411,16 @@ private:
                             Cache<T, S>& cache, Ctx& ctx) {
     Matrix<T, S> x =
         Tokens::forward(c.embedding_shape(), p.embedding, rows, cache.history,
-                        HistoryTokens{cache.token_rows, cache.offsets}, cache.tokens, ctx);
+                        HistoryTokens{cache.token_rows, cache.packing.offsets}, cache.tokens, ctx);
     if (c.scale_embedding) {
       scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
     }
-    for (std::size_t s = 0; s + 1 < cache.offsets.size(); ++s) {
-      const Index first = cache.offsets[s], length = cache.offsets[s + 1] - first;
-      SIMGR_ASSERT(length <= c.positions(), "history longer than max_length");
+    for (std::size_t s = 0; s < cache.packing.sequences(); ++s) {
+      const Index before = cache.packing.before(s), length = cache.packing.length(s);
+      SIMGR_ASSERT(before + length <= c.positions(), "history longer than max_length");
       if constexpr (Form::places) {
-        copy(ctx, p.position.slice(0, length), x.slice(first, length), Write::add);
+        copy(ctx, p.position.slice(before, length), x.slice(cache.packing.offsets[s], length),
+             Write::add);
       }
     }
     if (c.embedding_norm) {
@@ -416,12 +432,14 @@ private:
   }
   template <class T, class S, class Ctx>
   static void lay_out_tokens(const Config& c, const ItemsView<S>& items, RaggedView<ItemId> history,
-                             std::span<const ItemId> targets, Cache<T, S>& cache, Ctx& ctx) {
+                             std::span<const ItemId> targets, Cache<T, S>& cache, Ctx& ctx,
+                             bool share = Form::causal) {
     const HistoryTokens tokens =
-        tokens_of_histories<Embedding>(c.embedding_shape(), items, history, targets, ctx);
+        tokens_of_histories<Embedding>(c.embedding_shape(), items, history, targets, ctx, share);
     cache.history = history;
     cache.token_rows = tokens.rows;
-    cache.offsets = tokens.offsets;
+    cache.packing = {tokens.offsets, tokens.shared};
+    cache.offsets = tokens.shared ? offsets_of_own_tokens<S>(tokens, ctx) : tokens.offsets;
   }
 };
 

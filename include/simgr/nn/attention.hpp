@@ -17,12 +17,12 @@ namespace simgr::SIMGR_ABI {
 ///   [q | k | v] = [x_q | x | x] W' + b;   P = dropout(softmax(mask(q k' / sqrt(width / heads))))
 ///   y = (P v) O' + o,  or P v where not `projected`
 ///
-/// Rows of different sequences never see each other; `offsets` says where each begins. Usually x_q
+/// Rows of different sequences never see each other; `packing` says where each begins. Usually x_q
 /// is x, but queries may be read from other rows (SASRec normalises the query alone).
 ///
 /// @tparam Mask  which positions a query may see: Causal or Bidirectional
 ///
-/// Shapes      x_q, x, y [tokens, width];  offsets [sequences + 1]
+/// Shapes      x_q, x, y [tokens, width];  packing [sequences + 1]
 /// Parameters  qkv.weight [3 width, width], qkv.bias [3 width];
 ///             out.weight [width, width], out.bias [width] where `projected`
 /// Cache       q, k, v [tokens, 3 width];  probabilities, one [t, t] block per sequence and head
@@ -69,7 +69,8 @@ struct SelfAttention {
   /// `x_q` and `x` [tokens, width]; pass the same view twice for plain self-attention.
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                              MatrixArg<T, S> x, Offsets offsets, Cache<T, S>& cache, Ctx& ctx) {
+                              MatrixArg<T, S> x, const Packing& packing, Cache<T, S>& cache,
+                              Ctx& ctx) {
     const Index width = c.width, tokens = x.rows();
     cache.queries_from = x_q;
     cache.x = x;
@@ -85,10 +86,10 @@ struct SelfAttention {
                   cache.kv);
     }
     const Index key = cache.first_key(width);
-    cache.probabilities = ctx.template take<T>(probability_count(offsets, c.heads));
+    cache.probabilities = ctx.template take<T>(probability_count(packing, c.heads));
     Matrix<T, S> mixed = ctx.template take<T>(tokens, width);
     attention(ctx, Mask{}, Columns<const T, S>{cache.q, 0}, Columns<const T, S>{cache.kv, key},
-              Columns<const T, S>{cache.kv, key + width}, offsets, c.shape(),
+              Columns<const T, S>{cache.kv, key + width}, packing, c.shape(),
               static_cast<float>(c.dropout), cache.stream, cache.probabilities, mixed);
     return c.projected ? Linear::forward(c.out(), p.out, mixed, cache.out, ctx) : mixed;
   }
@@ -99,12 +100,13 @@ struct SelfAttention {
   /// All positions.   x_q, x, y [tokens, width]
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                                MatrixArg<T, S> x, Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+                                MatrixArg<T, S> x, const Packing& packing, Matrix<T, S> kv,
+                                Ctx& ctx) {
     const Matrix<T, S> q = queries(c, p, x_q, ctx);
     keys_and_values(c, p, x, kv, ctx);
     const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.width);
     attention_of_all(ctx, Mask{}, Columns<const T, S>{q, 0}, Columns<const T, S>{kv, 0},
-                     Columns<const T, S>{kv, c.width}, offsets, c.shape(), mixed);
+                     Columns<const T, S>{kv, c.width}, packing, c.shape(), mixed);
     return project(c, p, mixed, ctx);
   }
   /// The last position of each sequence alone.
@@ -112,11 +114,12 @@ struct SelfAttention {
   /// Shapes  x_q, y [sequences, width];  x [tokens, width];  no sequence is empty
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                                 MatrixArg<T, S> x, Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+                                 MatrixArg<T, S> x, const Packing& packing, Matrix<T, S> kv,
+                                 Ctx& ctx) {
     const Matrix<T, S> q = queries(c, p, x_q, ctx);
     keys_and_values(c, p, x, kv, ctx);
     const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.width);
-    attention_of_last(ctx, q, Columns<const T, S>{kv, 0}, Columns<const T, S>{kv, c.width}, offsets,
+    attention_of_last(ctx, q, Columns<const T, S>{kv, 0}, Columns<const T, S>{kv, c.width}, packing,
                       c.shape(), mixed);
     return project(c, p, mixed, ctx);
   }
@@ -149,8 +152,8 @@ struct SelfAttention {
   // forward: see above.  The projections are one product, so dW of all three is one product, too.
   template <class T, class S, class Ctx>
   static InputGradient<T, S> backward(const Config& c, const Params<T, S>& p,
-                                      const Params<T, S>& grad, MatrixArg<T, S> dy, Offsets offsets,
-                                      const Cache<T, S>& cache, Ctx& ctx) {
+                                      const Params<T, S>& grad, MatrixArg<T, S> dy,
+                                      const Packing& packing, const Cache<T, S>& cache, Ctx& ctx) {
     const Index width = c.width, tokens = dy.rows();
     const MatrixArg<T, S> dmixed =
         c.projected
@@ -165,7 +168,7 @@ struct SelfAttention {
       dkv = ctx.template take<T>(tokens, 2 * width);
     }
     attention_backward(ctx, Columns<const T, S>{cache.q, 0}, Columns<const T, S>{cache.kv, key},
-                       Columns<const T, S>{cache.kv, key + width}, offsets, c.shape(),
+                       Columns<const T, S>{cache.kv, key + width}, packing, c.shape(),
                        static_cast<float>(c.dropout), cache.stream, cache.probabilities, dmixed,
                        Columns<T, S>{dq, 0}, Columns<T, S>{dkv, key},
                        Columns<T, S>{dkv, key + width});

@@ -30,7 +30,7 @@ struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u        
 /// @tparam Placement  PreNorm, PostNorm or QueryNorm
 /// @tparam F          activation tag f: Relu, GeluErf, GeluTanh, Silu
 ///
-/// Shapes      x, y [tokens, width];  offsets [sequences + 1]
+/// Shapes      x, y [tokens, width];  packing [sequences + 1]
 /// Parameters  norm1, attention, norm2;  up [inner, width], down [width, inner], with biases
 /// Cache       those of the parts, and the inner states [tokens, inner] before the activation
 /// Cost        O(tokens · (4 width² + 2 width · inner)) + attention
@@ -82,20 +82,20 @@ struct TransformerBlock {
 
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                              Offsets offsets, Cache<T, S>& cache, Ctx& ctx) {
+                              const Packing& packing, Cache<T, S>& cache, Ctx& ctx) {
     if constexpr (std::is_same_v<Placement, PreNorm>) {
       const Matrix<T, S> n = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
-      const Matrix<T, S> u = attend(c, p, n, n, x, offsets, cache, ctx);
+      const Matrix<T, S> u = attend(c, p, n, n, x, packing, cache, ctx);
       const Matrix<T, S> m = LayerNorm::forward(c.norm(), p.norm2, u, cache.norm2, ctx);
       return feed_forward(c, p, m, u, cache, ctx);
     } else if constexpr (std::is_same_v<Placement, PostNorm>) {
-      const Matrix<T, S> sum = attend(c, p, x, x, x, offsets, cache, ctx);
+      const Matrix<T, S> sum = attend(c, p, x, x, x, packing, cache, ctx);
       const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm1, sum, cache.norm1, ctx);
       const Matrix<T, S> out = feed_forward(c, p, u, u, cache, ctx);
       return LayerNorm::forward(c.norm(), p.norm2, out, cache.norm2, ctx);
     } else {
       const Matrix<T, S> q = LayerNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
-      const Matrix<T, S> sum = attend(c, p, q, x, q, offsets, cache, ctx);
+      const Matrix<T, S> sum = attend(c, p, q, x, q, packing, cache, ctx);
       const Matrix<T, S> u = LayerNorm::forward(c.norm(), p.norm2, sum, cache.norm2, ctx);
       return feed_forward(c, p, u, u, cache, ctx);
     }
@@ -114,11 +114,11 @@ struct TransformerBlock {
   /// All positions.   x, y [tokens, width];  kv [tokens, kept_width] is written
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                                Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+                                const Packing& packing, Matrix<T, S> kv, Ctx& ctx) {
     return serve(
         c, p, x, [](MatrixArg<T, S> rows) { return rows; },
         [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
-          return Attention::serve_all(c.attention(), p.attention, x_q, all, offsets, kv, ctx);
+          return Attention::serve_all(c.attention(), p.attention, x_q, all, packing, kv, ctx);
         },
         ctx);
   }
@@ -129,7 +129,7 @@ struct TransformerBlock {
   ///         kv [tokens, kept_width] is written
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                                 Offsets offsets, std::span<const std::int32_t> last,
+                                 const Packing& packing, std::span<const std::int32_t> last,
                                  Matrix<T, S> kv, Ctx& ctx) {
     return serve(
         c, p, x,
@@ -139,7 +139,7 @@ struct TransformerBlock {
           return y;
         },
         [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
-          return Attention::serve_last(c.attention(), p.attention, x_q, all, offsets, kv, ctx);
+          return Attention::serve_last(c.attention(), p.attention, x_q, all, packing, kv, ctx);
         },
         ctx);
   }
@@ -159,14 +159,14 @@ struct TransformerBlock {
   // forward: as the placement says.  A residual path adds its gradient to that of its branch.
   template <class T, class S, class Ctx>
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                               MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,
+                               MatrixArg<T, S> dy, const Packing& packing, const Cache<T, S>& cache,
                                Ctx& ctx) {
     if constexpr (std::is_same_v<Placement, PreNorm>) {
       const Matrix<T, S> dm = feed_forward_backward(c, p, grad, dy, cache, ctx);
       const Matrix<T, S> du =
           LayerNorm::backward(c.norm(), p.norm2, grad.norm2, dm, cache.norm2, ctx);
       copy(ctx, dy, du, Write::add);
-      const auto dn = attend_backward(c, p, grad, du, offsets, cache, ctx);
+      const auto dn = attend_backward(c, p, grad, du, packing, cache, ctx);
       const Matrix<T, S> dx =
           LayerNorm::backward(c.norm(), p.norm1, grad.norm1, dn.x, cache.norm1, ctx);
       copy(ctx, du, dx, Write::add);
@@ -178,7 +178,7 @@ struct TransformerBlock {
       copy(ctx, dout, du, Write::add);
       const Matrix<T, S> dsum =
           LayerNorm::backward(c.norm(), p.norm1, grad.norm1, du, cache.norm1, ctx);
-      const Matrix<T, S> dx = attend_backward(c, p, grad, dsum, offsets, cache, ctx).x;
+      const Matrix<T, S> dx = attend_backward(c, p, grad, dsum, packing, cache, ctx).x;
       copy(ctx, dsum, dx, Write::add);
       return dx;
     } else {
@@ -186,7 +186,7 @@ struct TransformerBlock {
       copy(ctx, dy, du, Write::add);
       const Matrix<T, S> dsum =
           LayerNorm::backward(c.norm(), p.norm2, grad.norm2, du, cache.norm2, ctx);
-      const auto branch = attend_backward(c, p, grad, dsum, offsets, cache, ctx);
+      const auto branch = attend_backward(c, p, grad, dsum, packing, cache, ctx);
       copy(ctx, dsum, branch.queries_from, Write::add);
       const Matrix<T, S> dx =
           LayerNorm::backward(c.norm(), p.norm1, grad.norm1, branch.queries_from, cache.norm1, ctx);
@@ -227,10 +227,10 @@ private:
   /// residual + dropout(attention)
   template <class T, class S, class Ctx>
   static Matrix<T, S> attend(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                             MatrixArg<T, S> x, MatrixArg<T, S> residual, Offsets offsets,
+                             MatrixArg<T, S> x, MatrixArg<T, S> residual, const Packing& packing,
                              Cache<T, S>& cache, Ctx& ctx) {
     const Matrix<T, S> y =
-        Attention::forward(c.attention(), p.attention, x_q, x, offsets, cache.attention, ctx);
+        Attention::forward(c.attention(), p.attention, x_q, x, packing, cache.attention, ctx);
     cache.attention_stream = ctx.next_stream();
     dropout(ctx, y, static_cast<float>(c.dropout), cache.attention_stream);
     copy(ctx, residual, y, Write::add);
@@ -238,12 +238,12 @@ private:
   }
   template <class T, class S, class Ctx>
   static auto attend_backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                              MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,
+                              MatrixArg<T, S> dy, const Packing& packing, const Cache<T, S>& cache,
                               Ctx& ctx) {
     const Matrix<T, S> dbranch = ctx.template take<T>(dy.rows(), dy.cols());
     copy(ctx, dy, dbranch, Write::assign);
     dropout(ctx, dbranch, static_cast<float>(c.dropout), cache.attention_stream);
-    return Attention::backward(c.attention(), p.attention, grad.attention, dbranch, offsets,
+    return Attention::backward(c.attention(), p.attention, grad.attention, dbranch, packing,
                                cache.attention, ctx);
   }
 

@@ -26,7 +26,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
 ///
-/// Shapes      x, y [tokens, width];  offsets [sequences + 1]
+/// Shapes      x, y [tokens, width];  packing [sequences + 1]
 /// Parameters  query.weight [heads · head_width, width], key.weight and value.weight
 ///             [kv_heads · head_width, width], with biases where biased;  query_norm, key_norm
 ///             [head_width] where normed;  out.weight [width, heads · head_width]
@@ -94,16 +94,16 @@ struct RotaryAttention {
 
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                              Offsets offsets, Cache<T, S>& cache, Ctx& ctx) {
-    cache.positions = positions_of<T, S>(offsets, ctx);
+                              const Packing& packing, Cache<T, S>& cache, Ctx& ctx) {
+    cache.positions = positions_of<T, S>(packing, ctx);
     cache.q = queries(c, p, x, cache.positions, cache, ctx);
     cache.k = keys(c, p, x, cache.positions, cache, ctx);
     cache.v = Projection::forward(c.value(), p.value, x, cache.value, ctx);
     cache.stream = ctx.next_stream();
-    cache.probabilities = ctx.template take<T>(probability_count(offsets, c.heads));
+    cache.probabilities = ctx.template take<T>(probability_count(packing, c.heads));
     const Matrix<T, S> mixed = ctx.template take<T>(x.rows(), c.inner());
     attention(ctx, Causal{}, Columns<const T, S>{cache.q}, Columns<const T, S>{cache.k},
-              Columns<const T, S>{cache.v}, offsets, c.shape(), static_cast<float>(c.dropout),
+              Columns<const T, S>{cache.v}, packing, c.shape(), static_cast<float>(c.dropout),
               cache.stream, cache.probabilities, mixed);
     return Projection::forward(c.out(), p.out, mixed, cache.out, ctx);
   }
@@ -111,7 +111,7 @@ struct RotaryAttention {
   // forward: see above.  What was turned is turned back.
   template <class T, class S, class Ctx>
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                               MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,
+                               MatrixArg<T, S> dy, const Packing& packing, const Cache<T, S>& cache,
                                Ctx& ctx) {
     const Index tokens = dy.rows();
     const Matrix<T, S> dmixed = Projection::backward(c.out(), p.out, grad.out, dy, cache.out, ctx);
@@ -119,7 +119,7 @@ struct RotaryAttention {
     const Matrix<T, S> dk = ctx.template take<T>(tokens, c.kv_inner());
     const Matrix<T, S> dv = ctx.template take<T>(tokens, c.kv_inner());
     attention_backward(ctx, Columns<const T, S>{cache.q}, Columns<const T, S>{cache.k},
-                       Columns<const T, S>{cache.v}, offsets, c.shape(),
+                       Columns<const T, S>{cache.v}, packing, c.shape(),
                        static_cast<float>(c.dropout), cache.stream, cache.probabilities, dmixed,
                        Columns<T, S>{dq}, Columns<T, S>{dk}, Columns<T, S>{dv});
     const Matrix<T, S> dx =
@@ -150,14 +150,14 @@ struct RotaryAttention {
   /// All positions.   x, y [tokens, width]
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                                Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
-    const auto positions = positions_of<T, S>(offsets, ctx);
+                                const Packing& packing, Matrix<T, S> kv, Ctx& ctx) {
+    const auto positions = positions_of<T, S>(packing, ctx);
     Cache<T, S> cache;
     const Matrix<T, S> q = queries(c, p, x, positions, cache, ctx);
     keep(c, p, x, positions, kv, ctx);
     const Matrix<T, S> mixed = ctx.template take<T>(x.rows(), c.inner());
     attention_of_all(ctx, Causal{}, Columns<const T, S>{q}, Columns<const T, S>{kv},
-                     Columns<const T, S>{kv, c.kv_inner()}, offsets, c.shape(), mixed);
+                     Columns<const T, S>{kv, c.kv_inner()}, packing, c.shape(), mixed);
     return Projection::forward(c.out(), p.out, mixed, cache.out, ctx);
   }
   /// The last position of each sequence alone.
@@ -165,18 +165,19 @@ struct RotaryAttention {
   /// Shapes  x_q, y [sequences, width];  x [tokens, width];  no sequence is empty
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                                 MatrixArg<T, S> x, Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+                                 MatrixArg<T, S> x, const Packing& packing, Matrix<T, S> kv,
+                                 Ctx& ctx) {
     const Vector<std::int32_t, S> ends = ctx.template take<std::int32_t>(x_q.rows());
     for (Index s = 0; s < x_q.rows(); ++s) {
-      const auto place = static_cast<std::size_t>(s);
-      ends[s] = static_cast<std::int32_t>(offsets[place + 1] - offsets[place] - 1);
+      const auto place = static_cast<std::size_t>(s) + (packing.shared ? 1 : 0);
+      ends[s] = static_cast<std::int32_t>(packing.before(place) + packing.length(place) - 1);
     }
     Cache<T, S> cache;
     const Matrix<T, S> q = queries(c, p, x_q, ends.span(), cache, ctx);
-    keep(c, p, x, positions_of<T, S>(offsets, ctx), kv, ctx);
+    keep(c, p, x, positions_of<T, S>(packing, ctx), kv, ctx);
     const Matrix<T, S> mixed = ctx.template take<T>(x_q.rows(), c.inner());
     attention_of_last(ctx, q, Columns<const T, S>{kv}, Columns<const T, S>{kv, c.kv_inner()},
-                      offsets, c.shape(), mixed);
+                      packing, c.shape(), mixed);
     return Projection::forward(c.out(), p.out, mixed, cache.out, ctx);
   }
   /// The last level of a token tree: each node as the last position of its history and path.
@@ -212,11 +213,12 @@ private:
   using Positions = std::span<const std::int32_t>;
 
   template <class T, class S, class Ctx>
-  static Positions positions_of(Offsets offsets, Ctx& ctx) {
-    const Vector<std::int32_t, S> positions = ctx.template take<std::int32_t>(offsets.back());
-    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-      for (Index t = offsets[s]; t < offsets[s + 1]; ++t) {
-        positions[t] = static_cast<std::int32_t>(t - offsets[s]);
+  static Positions positions_of(const Packing& packing, Ctx& ctx) {
+    const Vector<std::int32_t, S> positions =
+        ctx.template take<std::int32_t>(packing.offsets.back());
+    for (std::size_t s = 0; s < packing.sequences(); ++s) {
+      for (Index t = 0; t < packing.length(s); ++t) {
+        positions[packing.offsets[s] + t] = static_cast<std::int32_t>(packing.before(s) + t);
       }
     }
     return positions.span();

@@ -21,7 +21,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
 ///
-/// Shapes      x, y [tokens, width];  offsets [sequences + 1]
+/// Shapes      x, y [tokens, width];  packing [sequences + 1]
 /// Parameters  norm1, attention, norm2, net
 /// Cache       those of the parts
 /// Cost        those of the parts
@@ -75,10 +75,10 @@ struct RotaryBlock {
 
   template <class T, class S, class Ctx>
   static Matrix<T, S> forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                              Offsets offsets, Cache<T, S>& cache, Ctx& ctx) {
+                              const Packing& packing, Cache<T, S>& cache, Ctx& ctx) {
     const Matrix<T, S> n = RmsNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
     const Matrix<T, S> u =
-        Attention::forward(c.attention, p.attention, n, offsets, cache.attention, ctx);
+        Attention::forward(c.attention, p.attention, n, packing, cache.attention, ctx);
     cache.attention_stream = ctx.next_stream();
     dropout(ctx, u, static_cast<float>(c.dropout), cache.attention_stream);
     copy(ctx, x, u, Write::add);
@@ -90,10 +90,10 @@ struct RotaryBlock {
   /// All positions.   x, y [tokens, width];  kv [tokens, kept_width] is written
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_all(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                                Offsets offsets, Matrix<T, S> kv, Ctx& ctx) {
+                                const Packing& packing, Matrix<T, S> kv, Ctx& ctx) {
     Cache<T, S> cache;
     const Matrix<T, S> n = RmsNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
-    const Matrix<T, S> u = Attention::serve_all(c.attention, p.attention, n, offsets, kv, ctx);
+    const Matrix<T, S> u = Attention::serve_all(c.attention, p.attention, n, packing, kv, ctx);
     copy(ctx, x, u, Write::add);
     return feed_forward(c, p, u, cache, ctx);
   }
@@ -103,7 +103,7 @@ struct RotaryBlock {
   ///         kv [tokens, kept_width] is written
   template <class T, class S, class Ctx>
   static Matrix<T, S> serve_last(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
-                                 Offsets offsets, std::span<const std::int32_t> last,
+                                 const Packing& packing, std::span<const std::int32_t> last,
                                  Matrix<T, S> kv, Ctx& ctx) {
     const auto picked = [&](MatrixArg<T, S> rows) {
       const Matrix<T, S> y =
@@ -114,7 +114,7 @@ struct RotaryBlock {
     Cache<T, S> cache;
     const Matrix<T, S> n = RmsNorm::forward(c.norm(), p.norm1, x, cache.norm1, ctx);
     const Matrix<T, S> u = Attention::serve_last(c.attention, p.attention,
-                                                 MatrixArg<T, S>(picked(n)), n, offsets, kv, ctx);
+                                                 MatrixArg<T, S>(picked(n)), n, packing, kv, ctx);
     copy(ctx, picked(x), u, Write::add);
     return feed_forward(c, p, u, cache, ctx);
   }
@@ -134,7 +134,7 @@ struct RotaryBlock {
   // forward: see above.  x' = x + D f(N x):  dx = dx' + N'(f'(D dx'))
   template <class T, class S, class Ctx>
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
-                               MatrixArg<T, S> dy, Offsets offsets, const Cache<T, S>& cache,
+                               MatrixArg<T, S> dy, const Packing& packing, const Cache<T, S>& cache,
                                Ctx& ctx) {
     const auto dropped = [&](MatrixArg<T, S> d, std::uint32_t stream) -> MatrixArg<T, S> {
       if (c.dropout == 0) {
@@ -151,7 +151,7 @@ struct RotaryBlock {
     copy(ctx, dy, du, Write::add);
     const Matrix<T, S> dn =
         Attention::backward(c.attention, p.attention, grad.attention,
-                            dropped(du, cache.attention_stream), offsets, cache.attention, ctx);
+                            dropped(du, cache.attention_stream), packing, cache.attention, ctx);
     const Matrix<T, S> dx = RmsNorm::backward(c.norm(), p.norm1, grad.norm1, dn, cache.norm1, ctx);
     copy(ctx, du, dx, Write::add);
     return dx;
