@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # reader, the decomposition and a whole model at -O3; the tool's models are compiled several at once, tests four files (Unity).
 BUDGETS = [
     (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 30, 2000),
-    (r"examples/simgr_cli/(models/|tokenize)", 40, 1600),
+    (r"examples/simgr_cli/(models/|language_models/|tokenize)", 40, 1600),
     (r"examples/", 20, 1100),
     (r"bench/(beam|embed|recommend|train_minilm)", 20, 1100),  # whole models: an encoder-decoder and its beam; MiniLM and its files, and its training; SASRec, its file and its lists
     (r"bench/", 10, 700),
