@@ -10,10 +10,10 @@
 #include <simgr/encoder/frozen_tokens.hpp>
 #include <simgr/encoder/masked_lm.hpp>
 #include <simgr/encoder/prompt_embedding.hpp>
-#include <simgr/io/backbone.hpp>
-#include <simgr/io/backbone_form.hpp>
 #include <simgr/io/adapter_config.hpp>
 #include <simgr/io/adapter_folder.hpp>
+#include <simgr/io/backbone.hpp>
+#include <simgr/io/backbone_form.hpp>
 #include <simgr/io/config_fields.hpp>
 #include <simgr/io/json_fields.hpp>
 #include <simgr/io/language_model_facts.hpp>

@@ -283,7 +283,8 @@ void check_shared_beginning(typename E::Config config) {
 
 }  // namespace
 
-TEST_CASE("what all prompts begin with is computed once, and changes neither states nor gradients") {
+TEST_CASE(
+    "what all prompts begin with is computed once, and changes neither states nor gradients") {
   check_shared_beginning<Decoder>(small_decoder(false));
   check_shared_beginning<Decoder>(small_decoder(true));
   using Placed = TransformerEncoder<PromptEmbedding, Causal>;
