@@ -5,4 +5,5 @@
 
 using namespace simgr;
 
-baselines::LcRecOver<EncoderDecoder<SemanticEmbedding>>::Config config;
+Recommender<EncoderDecoder<SemanticEmbedding>, EveryDigit, InnerProduct<DigitCodebooks>,
+            DigitCrossEntropy, ranker::TrieBeam>::Config config;

@@ -51,7 +51,7 @@ public:
   Result<std::vector<PlannedTensor>> plan(const ParameterTable& table) {
     for (const TensorEntry& tensor : table.tensors) {
       if (tensor.name.starts_with(options_.prefix) && !is_adapter(table, tensor.name) &&
-          !tensor.name.ends_with(digits_of_items)) {
+          !is_of_items(tensor.name)) {
         place(tensor);
       }
     }
@@ -87,8 +87,11 @@ public:
   }
 
 private:
-  // The tokens of semantic ids, beside the table of words: ours alone.
-  static constexpr std::string_view digits_of_items = "embedding.digits";
+  // What items are beside the table of words: ours alone.
+  static bool is_of_items(std::string_view name) noexcept {
+    return name.ends_with("embedding.digits") || name.ends_with("embedding.map.weight") ||
+           name.ends_with("embedding.map.bias");
+  }
 
   /// A matrix of low rank beside a map: ours alone.
   bool is_adapter(const ParameterTable& table, std::string_view name) const {
