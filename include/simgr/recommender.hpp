@@ -286,7 +286,9 @@ public:
   /// @throws ShapeError, DataError  other digits, or a code the digit tables have no row for
   void add_items(Matrix<const std::int32_t> codes, std::vector<std::string> names = {},
                  Matrix<const float> text_vectors = {},
-                 RaggedView<std::int32_t> words = {}) requires extensible;
+                 RaggedView<std::int32_t> words = {}) requires extensible {
+    extend(codes, std::move(names), text_vectors, words);
+  }
 
   // What trainers and files work on.
   std::span<float> weights() noexcept { return weights_.span(); }
@@ -356,6 +358,8 @@ private:
   static void require_code(const SemanticIds& ids, Index item, Index digit, std::int32_t code);
   static void require_vectors(const Catalogue& catalogue);
   static void require_prompt(const Catalogue& catalogue);
+  void extend(Matrix<const std::int32_t> codes, std::vector<std::string> names,
+              Matrix<const float> text_vectors, RaggedView<std::int32_t> words);
   void complete_catalogue();
   void lay_out();
   void compute_bank(Index first);

@@ -132,9 +132,10 @@ void Recommender<E, P, S, L, R, Tasks>::lay_out() {
 }
 
 template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R, class Tasks>
-void Recommender<E, P, S, L, R, Tasks>::add_items(
-    Matrix<const std::int32_t> codes, std::vector<std::string> names,
-    Matrix<const float> text_vectors, RaggedView<std::int32_t> words) requires extensible {
+void Recommender<E, P, S, L, R, Tasks>::extend(Matrix<const std::int32_t> codes,
+                                               std::vector<std::string> names,
+                                               Matrix<const float> text_vectors,
+                                               RaggedView<std::int32_t> words) {
   const Index first = items();
   Catalogue longer = catalogue_;
   if (codes.cols() != longer.ids.digits() ||
