@@ -50,7 +50,7 @@ inline Index probability_count(Offsets queries, Offsets keys, Index heads) noexc
   }
   return count;
 }
-/// The same where both are one: Σ heads · t².
+/// The same within each sequence, behind a shared beginning where there is one.
 inline Index probability_count(const Packing& packing, Index heads) noexcept {
   Index count = 0;
   for (std::size_t s = 0; s < packing.sequences(); ++s) {

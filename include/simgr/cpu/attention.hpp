@@ -177,16 +177,26 @@ void for_continued_rows(const Packing& packing, Visit&& visit) {
     row += packing.before(s) + packing.length(s);
   }
 }
-/// Rows of x with those of the shared beginning before each sequence.   -> [rows, cols]
+/// Keys and values with those of the shared beginning before each sequence.
 template <class T>
-Matrix<T> continued(Context& ctx, Columns<const T> x, Index cols, Index rows,
-                    const Packing& packing) {
-  const Matrix<T> y = ctx.take<T>(rows, cols);
-  for_continued_rows(packing, [&](Index from, Index to, Index count) {
-    as_eigen(y.slice(to, count)) = panel(x, from, count, 0, cols);
-  });
-  return y;
-}
+struct ContinuedKeys {
+  Vector<Index> offsets;  // [sequences + 1]
+  Matrix<T> k, v;         // [rows, kv_heads · width]
+
+  ContinuedKeys(Context& ctx, Columns<const T> keys, Columns<const T> values,
+                const Packing& packing, HeadShape shape)
+      : offsets(continued_offsets(ctx, packing)) {
+    const Index rows = offsets[offsets.size() - 1], cols = shape.kv_heads * shape.width;
+    k = ctx.take<T>(rows, cols);
+    v = ctx.take<T>(rows, cols);
+    for_continued_rows(packing, [&](Index from, Index to, Index count) {
+      as_eigen(k.slice(to, count)) = panel(keys, from, count, 0, cols);
+      as_eigen(v.slice(to, count)) = panel(values, from, count, 0, cols);
+    });
+  }
+  Columns<const T> keys() const noexcept { return {k}; }
+  Columns<const T> values() const noexcept { return {v}; }
+};
 
 }  // namespace detail
 
@@ -202,13 +212,9 @@ void attention(Context& ctx, Mask mask, Columns<const T> q, Columns<const T> k, 
     return;
   }
   Arena::Scope scope(ctx.arena);
-  const Index cols = shape.kv_heads * shape.width;
-  const Vector<Index> keys = detail::continued_offsets(ctx, packing);
-  const auto all = [&](Columns<const T> x) -> Columns<const T> {
-    return {detail::continued(ctx, x, cols, keys[keys.size() - 1], packing)};
-  };
-  attention(ctx, mask, q, all(k), all(v), packing.offsets, Offsets(keys.span()), shape,
-            MatrixArg<T>{}, rate, stream, probabilities, y);
+  const detail::ContinuedKeys<T> all(ctx, k, v, packing, shape);
+  attention(ctx, mask, q, all.keys(), all.values(), packing.offsets, Offsets(all.offsets.span()),
+            shape, MatrixArg<T>{}, rate, stream, probabilities, y);
 }
 
 /// What attention() gives within each sequence, with nothing kept for a backward pass and no dropout:
@@ -282,12 +288,9 @@ void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns
                        const Packing& packing, HeadShape shape, Matrix<T> y) noexcept {
   if (packing.shared) {
     Arena::Scope scope(ctx.arena);
-    const Index cols = shape.kv_heads * shape.width;
-    const Vector<Index> keys = detail::continued_offsets(ctx, packing);
-    const auto all = [&](Columns<const T> x) -> Columns<const T> {
-      return {detail::continued(ctx, x, cols, keys[keys.size() - 1], packing)};
-    };
-    attention_of_last(ctx, q, all(k), all(v), Packing(Offsets(keys.span()).subspan(1)), shape, y);
+    const detail::ContinuedKeys<T> all(ctx, k, v, packing, shape);
+    const Offsets own = Offsets(all.offsets.span()).subspan(1);  // of those that ask
+    attention_of_last(ctx, q, all.keys(), all.values(), own, shape, y);
     return;
   }
   const Offsets offsets = packing.offsets;
@@ -392,16 +395,12 @@ void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Co
     return;
   }
   Arena::Scope scope(ctx.arena);
-  const Index cols = shape.kv_heads * shape.width;
-  const Vector<Index> keys = detail::continued_offsets(ctx, packing);
-  const Index rows = keys[keys.size() - 1];
-  const auto all = [&](Columns<const T> x) -> Columns<const T> {
-    return {detail::continued(ctx, x, cols, rows, packing)};
-  };
+  const detail::ContinuedKeys<T> all(ctx, k, v, packing, shape);
+  const Index rows = all.k.rows(), cols = all.k.cols();
   const Matrix<T> dkeys = ctx.take<T>(rows, cols), dvalues = ctx.take<T>(rows, cols);
-  attention_backward(ctx, q, all(k), all(v), packing.offsets, Offsets(keys.span()), shape, rate,
-                     stream, probabilities, dy, dq, Columns<T>{dkeys}, Columns<T>{dvalues},
-                     Matrix<T>{});
+  attention_backward(ctx, q, all.keys(), all.values(), packing.offsets, Offsets(all.offsets.span()),
+                     shape, rate, stream, probabilities, dy, dq, Columns<T>{dkeys},
+                     Columns<T>{dvalues}, Matrix<T>{});
   const auto gather = [&](Matrix<T> from, Columns<T> into) {
     detail::for_continued_rows(packing, [&](Index to, Index row, Index count) {
       detail::Strided<T> place = detail::panel(into, to, count, 0, cols);

@@ -22,7 +22,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// @tparam Mask  which positions a query may see: Causal or Bidirectional
 ///
-/// Shapes      x_q, x, y [tokens, width];  packing [sequences + 1]
+/// Shapes      x_q, x, y [tokens, width];  packing of their sequences
 /// Parameters  qkv.weight [3 width, width], qkv.bias [3 width];
 ///             out.weight [width, width], out.bias [width] where `projected`
 /// Cache       q, k, v [tokens, 3 width];  probabilities, one [t, t] block per sequence and head

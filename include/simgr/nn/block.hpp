@@ -30,7 +30,7 @@ struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u        
 /// @tparam Placement  PreNorm, PostNorm or QueryNorm
 /// @tparam F          activation tag f: Relu, GeluErf, GeluTanh, Silu
 ///
-/// Shapes      x, y [tokens, width];  packing [sequences + 1]
+/// Shapes      x, y [tokens, width];  packing of their sequences
 /// Parameters  norm1, attention, norm2;  up [inner, width], down [width, inner], with biases
 /// Cache       those of the parts, and the inner states [tokens, inner] before the activation
 /// Cost        O(tokens · (4 width² + 2 width · inner)) + attention

@@ -26,7 +26,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
 ///
-/// Shapes      x, y [tokens, width];  packing [sequences + 1]
+/// Shapes      x, y [tokens, width];  packing of their sequences
 /// Parameters  query.weight [heads · head_width, width], key.weight and value.weight
 ///             [kv_heads · head_width, width], with biases where biased;  query_norm, key_norm
 ///             [head_width] where normed;  out.weight [width, heads · head_width]

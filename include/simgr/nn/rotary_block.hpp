@@ -21,7 +21,7 @@ namespace simgr::SIMGR_ABI {
 ///
 /// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
 ///
-/// Shapes      x, y [tokens, width];  packing [sequences + 1]
+/// Shapes      x, y [tokens, width];  packing of their sequences
 /// Parameters  norm1, attention, norm2, net
 /// Cache       those of the parts
 /// Cost        those of the parts
