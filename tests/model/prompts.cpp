@@ -40,8 +40,9 @@ typename D::Config small_decoder(bool frozen) {
   c.adapters = {.rank = frozen ? 2 : 0, .alpha = 4, .frozen = frozen};
   return c;
 }
-Bert::Config small_bert() {
-  Bert::Config c;
+template <class E>
+typename E::Config small_placed() {
+  typename E::Config c;
   c.width = 8;
   c.layers = 2;
   c.heads = 2;
@@ -123,7 +124,7 @@ TEST_CASE("items that the decoder reads stand without a prompt, and train it") {
 
 TEST_CASE("BERT over prompts of titles has the gradients of its loss") {
   check_whole_model<Bert, SequenceMean, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
-      {.encoder = small_bert(), .similarity = {.temperature = .5}}, 1e-7,
+      {.encoder = small_placed<Bert>(), .similarity = {.temperature = .5}}, 1e-7,
       ToyWorld::with_prompt(false, true));
 }
 
@@ -288,14 +289,7 @@ TEST_CASE(
   check_shared_beginning<Decoder>(small_decoder(false));
   check_shared_beginning<Decoder>(small_decoder(true));
   using Placed = TransformerEncoder<PromptEmbedding, Causal>;
-  Placed::Config placed;
-  placed.width = 8;
-  placed.layers = 2;
-  placed.heads = 2;
-  placed.inner = 12;
-  placed.places = 70;
-  placed.dropout = placed.attention_dropout = 0;
-  placed.embedding.longest = 64;
+  Placed::Config placed = small_placed<Placed>();
   check_shared_beginning<Placed>(placed);
   placed.recompute = true;
   check_shared_beginning<Placed>(placed);

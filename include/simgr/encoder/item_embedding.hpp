@@ -64,7 +64,8 @@ struct TableEmbedding {
   using Shape = EmbeddingShape<Config>;
   using DigitPooler = void;
   static constexpr bool row_per_item = kind == TableRows::items, needs_ids = !row_per_item;
-  static Index tokens_per_item(const Shape& shape) noexcept {
+  template <class Sizes>
+  static Index tokens_per_item(const Sizes& shape) noexcept {
     return row_per_item ? 1 : shape.catalogue.digits;
   }
 
@@ -75,25 +76,26 @@ struct TableEmbedding {
   template <class T, class S = Host>
   struct Cache {};
 
-  template <class F, class... P>
-  static void for_each_parameter(const Shape& shape, F&& f, P&... p) {
+  // `Sizes` is Shape, or that of an embedding that has such a table as a part.
+  template <class Sizes, class F, class... P>
+  static void for_each_parameter(const Sizes& shape, F&& f, P&... p) {
     const Index rows = row_per_item ? shape.catalogue.items : shape.catalogue.table_rows;
     f(Spec<2>{row_per_item ? "items" : "digits",
               {rows, shape.width},
               Init::normal(shape.own.deviation)},
       p.table...);
   }
-  template <class T, class S, class Ctx>
-  static Matrix<const T, S> rows(const Shape&, const Params<T, S>& p, const ItemsView<S>&,
+  template <class T, class S, class Sizes, class Ctx>
+  static Matrix<const T, S> rows(const Sizes&, const Params<T, S>& p, const ItemsView<S>&,
                                  Cache<T, S>&, Ctx&) {
     return p.table;
   }
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> rows_gradient(const Shape&, const Params<T, S>& grad, Ctx&) {
+  template <class T, class S, class Sizes, class Ctx>
+  static Matrix<T, S> rows_gradient(const Sizes&, const Params<T, S>& grad, Ctx&) {
     return grad.table;
   }
-  template <class T, class S, class Ctx>
-  static void rows_backward(const Shape&, const Params<T, S>&, const Params<T, S>&,
+  template <class T, class S, class Sizes, class Ctx>
+  static void rows_backward(const Sizes&, const Params<T, S>&, const Params<T, S>&,
                             const ItemsView<S>&, MatrixArg<T, S>, const Cache<T, S>&, Ctx&) {}
 };
 

@@ -40,35 +40,9 @@ using PromptShape = EmbeddingShape<PromptConfig>;
 ///
 /// Parameters  digits [Σ codes, width]
 /// Source      Zheng et al. 2024 (LC-Rec), section III-C
-struct DigitTokens {
-  static constexpr bool needs_ids = true, reads_item_vectors = false;
-  static Index tokens_per_item(const PromptShape& shape) noexcept { return shape.catalogue.digits; }
+struct DigitTokens : TableEmbedding<TableRows::codes> {
+  static constexpr bool reads_item_vectors = false;
 
-  template <class T, class S = Host>
-  struct Params {
-    Matrix<T, S> table;
-  };
-  template <class T, class S = Host>
-  struct Cache {};
-  template <class F, class... P>
-  static void for_each_parameter(const PromptShape& shape, F&& f, P&... p) {
-    f(Spec<2>{"digits",
-              {shape.catalogue.table_rows, shape.width},
-              Init::normal(shape.own.deviation)},
-      p.table...);
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<const T, S> rows(const PromptShape&, const Params<T, S>& p, const ItemsView<S>&,
-                                 Cache<T, S>&, Ctx&) {
-    return p.table;
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> rows_gradient(const PromptShape&, const Params<T, S>& grad, Ctx&) {
-    return grad.table;
-  }
-  template <class T, class S, class Ctx>
-  static void rows_backward(const PromptShape&, const Params<T, S>&, const Params<T, S>&,
-                            const ItemsView<S>&, MatrixArg<T, S>, const Cache<T, S>&, Ctx&) {}
   template <class S>
   static Index row_of(const ItemsView<S>& items, ItemId item, Index token) noexcept {
     return items.digit_rows(item, token);
