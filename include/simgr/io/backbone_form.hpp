@@ -48,6 +48,14 @@ inline Failure require_family(const LanguageModelFacts& facts,
                      of(facts.activation));
 }
 
+/// No prompt is longer than texts of the language model were.
+template <class Config>
+void limit_prompts(const LanguageModelFacts& facts, Config& c) {
+  if constexpr (requires { c.embedding.longest; }) {
+    c.embedding.longest = std::min(c.embedding.longest, facts.positions);
+  }
+}
+
 /// Loads what a checkpoint has of the tensors with the prefix.
 inline Failure load_backbone(const ModelFolder& folder, const LanguageModelFacts& facts,
                              const ParameterTable& table, std::span<float> block,
@@ -91,6 +99,7 @@ struct BackboneForm<CausalLm<Embedding, Projection>> {
     c.biased = facts.query_key_value_bias;
     c.head_norm = facts.query_key_norm;
     c.angles = facts.angles;
+    detail::limit_prompts(facts, c);
     return std::nullopt;
   }
   static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
@@ -118,16 +127,14 @@ struct PlacedBackbone {
     c.epsilon = facts.epsilon;
     c.places = facts.positions;
     c.dropout = c.attention_dropout = 0;
-    if constexpr (requires { c.embedding.longest; }) {
-      c.embedding.longest = std::min(c.embedding.longest, facts.positions);
-    }
+    limit_prompts(facts, c);
     return std::nullopt;
   }
 };
 
 }  // namespace detail
 
-/// BERT and MiniLM as a reader of texts.
+/// BERT and MiniLM as a reader of texts, whose tensors are the folder's.
 template <>
 struct BackboneForm<MaskedLm<>> {
   static constexpr LanguageFamily families[] = {LanguageFamily::bert};
@@ -144,11 +151,6 @@ struct BackboneForm<MaskedLm<>> {
          .attention_dropout = 0,
          .epsilon = facts.epsilon};
     return detail::require_family(facts, families, LanguageActivation::gelu_erf);
-  }
-  static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
-                          const ParameterTable& table, std::span<float> block, std::uint64_t seed,
-                          std::string_view prefix) {
-    return detail::load_backbone(folder, facts, table, block, seed, prefix);
   }
 };
 
