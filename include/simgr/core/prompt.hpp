@@ -19,6 +19,7 @@ struct Prompt {
   /// What stands around the items, and between two.
   struct Wording {
     std::vector<std::int32_t> before{}, between{}, behind{};
+    bool operator==(const Wording&) const = default;
   };
   /// A wording of a task besides the next item (task.hpp); one of several may be drawn.
   struct OfTask {
@@ -65,6 +66,14 @@ inline std::string problem_of(const Prompt& prompt) {
   look_at("texts", prompt.texts.values);
   for (const Prompt::OfTask& each : prompt.tasks) { look_around(each.wording); }
   return sentence;
+}
+
+/// Whether a model reads the same of both; tasks are no part of that.
+inline bool read_alike(const Prompt& a, const Prompt& b) {
+  return a.words == b.words && a.ids == b.ids && a.read_texts == b.read_texts &&
+         a.wording == b.wording &&
+         (!a.read_texts ||
+          (a.texts.values == b.texts.values && a.texts.offsets == b.texts.offsets));
 }
 
 /// The same as the stages see it. Owns nothing.

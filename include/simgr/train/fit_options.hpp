@@ -15,8 +15,9 @@ namespace simgr::SIMGR_ABI::train {
 struct FitOptions {
   Index epochs = 20;
   std::uint64_t seed = 1;
-  Index batch = 256;   // examples a step: users, or prefixes
-  Index per_user = 0;  // prefixes of a user that an epoch draws; 0: all. Users stay whole elsewhere
+  Index batch = 256;  // examples a step: users, or prefixes
+  Index per_user =
+      0;  // of models that learn from prefixes, those of a user that an epoch draws; 0: all
   Index accumulate = 1;  // batches whose gradients make one step
   Index shards = 2;      // parts of a batch that may run at once; results depend on their number
   Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never

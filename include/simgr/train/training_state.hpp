@@ -167,6 +167,9 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   if (catalogue->item_vectors.values != model.catalogue().item_vectors.values) {
     differences += std::string(differences.empty() ? "" : "; ") + "the item vectors are others";
   }
+  if (!read_alike(catalogue->prompt, model.catalogue().prompt)) {
+    differences += std::string(differences.empty() ? "" : "; ") + "the prompt is another";
+  }
   const std::string* data = state.find_text(detail::data_key);
   if (data == nullptr || *data != detail::fingerprint(trainer.split())) {
     differences += std::string(differences.empty() ? "" : "; ") + "the data are others";
