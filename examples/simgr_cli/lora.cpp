@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -18,6 +19,7 @@ std::vector<Setting> settings_of_lora(const std::string& text) {
                       "key, value, out, gate, up and down");
   };
   std::vector<Setting> settings = {{"encoder.frozen", "true"}};
+  bool ranked = false;  // without a rank there would be no adapter
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string part = text.substr(begin, end - begin);
@@ -43,10 +45,14 @@ std::vector<Setting> settings_of_lora(const std::string& text) {
       }
     } else if (name == "rank" || name == "alpha" || name == "dropout") {
       settings.push_back({"encoder.lora_" + name, value});
+      ranked = ranked || name == "rank";
     } else {
       throw refuse(part);
     }
     begin = end + 1;
+  }
+  if (!ranked) {
+    throw refuse("rank");
   }
   return settings;
 }

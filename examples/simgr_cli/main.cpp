@@ -131,10 +131,12 @@ void add_backbone(CLI::App& command, BackboneOptions& options) {
 }
 std::string list_of_models() {
   std::string models = "Models:";
+  bool over_language_models = false;  // they come last
   for (const ModelKind* kind : all_kinds()) {
-    models += kind->place == 100
-                  ? "\nModels over a language model, by the name before the hyphen and --backbone:"
-                  : "";
+    if (kind->reads_backbone && !over_language_models) {
+      over_language_models = true;
+      models += "\nModels over a language model, by the name before the hyphen and --backbone:";
+    }
     models += "\n  " + kind->name +
               std::string(18 - std::min<std::size_t>(17, kind->name.size()), ' ') + kind->summary;
   }

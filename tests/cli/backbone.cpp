@@ -73,6 +73,9 @@ TEST_CASE("models over a Qwen train all weights, adapters, or the tokens of ids 
   const FineTuning made(qwen.path().string());
   CHECK(made.fit("simgr").code == 0);
   CHECK(made.fit("simgr", {"--lora", "rank=0"}).code == 0);
+  const Run resumed = made.fit("simgr", {"--lora", "rank=0", "--prompt", "titles", "--resume"});
+  CHECK(resumed.code == 1);
+  CHECK(resumed.err.find("differs from this one: the prompt is another") != std::string::npos);
 }
 
 TEST_CASE("a frozen Qwen may stay in bfloat16") {
@@ -118,6 +121,7 @@ TEST_CASE("what cannot be fine-tuned is refused before any work") {
   refused(made.run({"fit", "simgr-bert", "--data", made.data, "--out", made.file}), 2,
           "simgr-bert is simgr over a language model; give its folder by --backbone");
   refused(made.fit("simgr", {"--lora", "rank=2,size=3"}), 2, "\"size=3\": expected rank=R");
+  refused(made.fit("simgr", {"--lora", "alpha=32"}), 2, "\"rank\": expected rank=R");
   refused(made.fit("simgr", {"--lora", "rank=2,targets=query+head"}), 2,
           "\"targets=query+head\": expected rank=R");
   refused(made.fit("simgr", {"--prompt-text", "no slot"}), 1,
