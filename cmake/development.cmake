@@ -32,3 +32,11 @@ if(PROJECT_IS_TOP_LEVEL)
   set_property(GLOBAL PROPERTY JOB_POOLS compile=${jobs})
   set(CMAKE_JOB_POOL_COMPILE compile)
 endif()
+
+# simgr_share_kernels(LIBRARY TARGET…): the kernels that every model instantiates are compiled once, as an object library
+# with what the targets bring, for the executables that link LIBRARY (include/simgr/cpu/compiled.hpp).
+function(simgr_share_kernels library)
+  add_library(${library} OBJECT ${PROJECT_SOURCE_DIR}/cmake/kernels.cpp)
+  target_compile_definitions(${library} PRIVATE SIMGR_DEFINE_KERNELS PUBLIC SIMGR_EXTERN_KERNELS)
+  target_link_libraries(${library} PRIVATE simgr_dev ${ARGN})
+endfunction()

@@ -350,6 +350,17 @@ private:
   std::vector<JsonValue*> open_;
 };
 
+/// A template so that a program may compile it once: nlohmann's parser brings its binary formats.
+template <class Events>
+bool parse_json(JsonCursor begin, JsonCursor end, Events& events) {
+  return nlohmann::json::sax_parse(begin, end, &events);
+}
+#if defined(SIMGR_DEFINE_KERNELS)  // cpu/compiled.hpp
+template bool parse_json(JsonCursor, JsonCursor, JsonEvents&);
+#elif defined(SIMGR_EXTERN_KERNELS)
+extern template bool parse_json(JsonCursor, JsonCursor, JsonEvents&);
+#endif
+
 inline Failure read_json_events(std::string_view text, JsonHandler handler, Where where,
                                 const JsonLimits& limits) {
   const std::int64_t start = std::max<std::int64_t>(where.offset, 0);
@@ -365,7 +376,7 @@ inline Failure read_json_events(std::string_view text, JsonHandler handler, Wher
   JsonEvents events(handler, text.data(), &seen, limits);
   const JsonCursor begin{text.data(), &seen};
   const JsonCursor end{text.data() + text.size(), nullptr};
-  if (nlohmann::json::sax_parse(begin, end, &events)) {
+  if (parse_json(begin, end, events)) {
     return std::nullopt;
   }
   where.offset = start + events.offset();
