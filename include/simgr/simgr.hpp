@@ -90,6 +90,7 @@
 #include <simgr/nn/digit_cross_attention.hpp>
 #include <simgr/nn/digit_pooler.hpp>
 #include <simgr/nn/feed_forward.hpp>
+#include <simgr/nn/gru.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>

@@ -24,6 +24,11 @@ struct Sigmoid {};   // σ(x) = 1 / (1 + e^-x)
 struct Tanh {};      // tanh(x)
 struct Softplus {};  // ln(1 + e^x)
 
+/// Where the reset gate r of a recurrent unit stands, x being what it reads, h its state, z the update
+/// gate:
+struct ResetAfter {};   // n = tanh(x W' + r * (h U'));   h ← n + z * (h - n): libraries
+struct ResetBefore {};  // n = tanh(x W' + (r * h) U');   h ← h + z * (n - h): GRU4Rec's own code
+
 /// Some columns of a matrix, from `begin` on: q, k and v of one product stand side by side.
 template <class T, class S = Host>
 struct Columns {

@@ -38,6 +38,16 @@ void copy_to_columns(Context&, MatrixArg<T> x, Columns<T> y) noexcept {
   }
 }
 
+/// y becomes as many columns of x from x.begin on as it has.   y [rows, cols]
+template <class T>
+void copy_columns(Context&, Columns<const T> x, Matrix<T> y) noexcept {
+  SIMGR_ASSERT(x.matrix.rows() == y.rows() && x.begin + y.cols() <= x.matrix.cols(),
+               "copy_columns: shapes");
+  for (Index i = 0; i < y.rows(); ++i) {
+    std::copy_n(x.matrix.row(i).begin() + x.begin, y.cols(), y.row(i).begin());
+  }
+}
+
 /// y *= factor
 template <class T, std::size_t Rank>
 void scale(Context&, View<T, Rank> y, std::type_identity_t<T> factor) noexcept {
