@@ -44,6 +44,7 @@ struct FullCatalogueConfig {
 ///                      over all items, the target included.
 /// InBatch<log_q>       over the batch's targets; an item that is another row's target and this
 ///                      row's as well is left out
+/// InBatchAndDrawn<log_q>  over those and items that are drawn for all rows
 /// UniformNegatives<N>, PopularityNegatives<N>   sampled softmax with the log-q correction; a
 ///                      negative equal to the target is left out
 ///
@@ -55,7 +56,8 @@ struct ItemCrossEntropy {
   using In = flow::ItemScores;
   using Out = double;
   static constexpr bool full_catalogue = std::is_same_v<Negatives, FullCatalogue>;
-  using Config = std::conditional_t<full_catalogue, detail::FullCatalogueConfig, NoFields>;
+  using Config = std::conditional_t<full_catalogue, detail::FullCatalogueConfig,
+                                    detail::NegativesConfig<Negatives>>;
 
   template <class Scores, class T, class Ctx>
   static double value_and_gradient(const Config& c, const Scores& scores, const LossBatch& batch,
@@ -65,7 +67,7 @@ struct ItemCrossEntropy {
     } else if constexpr (requires { Negatives::per_row; }) {
       return sampled(scores, batch, weight, ctx);
     } else {
-      return in_batch(scores, batch, weight, ctx, Negatives{});
+      return shared(c, scores, batch, weight, ctx);
     }
   }
 
@@ -117,25 +119,21 @@ private:
     return sum * static_cast<double>(weight);
   }
 
-  template <class Scores, class T, class Ctx, bool log_q>
-  static double in_batch(const Scores& scores, const LossBatch& batch, T weight, Ctx& ctx,
-                         InBatch<log_q>) {
-    const Index rows = scores.rows();
-    const std::span<const ItemId> ids = batch.targets;
-    const auto gathered = ctx.template take<T>(rows, scores.keys.cols());
-    const auto s = ctx.template take<T>(rows, rows);
-    scores.shared(ctx, ids, gathered, s);
-    const auto correction = [&](Index j) {
-      return log_q
-                 ? batch.log_popularity[static_cast<std::size_t>(ids[static_cast<std::size_t>(j)])]
-                 : 0.0;
-    };
+  template <class Scores, class T, class Ctx>
+  static double shared(const Config& c, const Scores& scores, const LossBatch& batch, T weight,
+                       Ctx& ctx) {
+    const SharedCandidates all = Negatives::candidates(c, batch, scores.candidates(), ctx);
+    const Index rows = scores.rows(), count = static_cast<Index>(all.ids.size());
+    const auto gathered = ctx.template take<T>(count, scores.keys.cols());
+    const auto s = ctx.template take<T>(rows, count);
+    scores.shared(ctx, all.ids, gathered, s);
     double sum = 0;
     for (Index r = 0; r < rows; ++r) {
-      correct_sampled(ids, r, correction, s.row(r));
+      correct_sampled(
+          all.ids, r, [&](Index j) { return all.log_q[static_cast<std::size_t>(j)]; }, s.row(r));
       sum += cross_entropy_row(ctx, s.row(r), r, weight);
     }
-    scores.shared_backward(ctx, ids, gathered, s);
+    scores.shared_backward(ctx, all.ids, gathered, s);
     return sum * static_cast<double>(weight);
   }
 };

@@ -32,14 +32,99 @@ struct LossBatch {
   }
 };
 
+namespace detail {
+template <class Negatives>
+struct NegativesConfigOf {
+  using Type = NoFields;
+};
+template <class Negatives>
+  requires requires {
+    typename Negatives::Config;
+  }
+struct NegativesConfigOf<Negatives> {
+  using Type = typename Negatives::Config;
+};
+/// The numbers of negatives, or none.
+template <class Negatives>
+using NegativesConfig = typename NegativesConfigOf<Negatives>::Type;
+}  // namespace detail
+
 /// Every item of the catalogue: no sampling, nothing to correct.
 struct FullCatalogue {};
+
+/// One list of candidates for all rows: row r's target at place r, and what a softmax over them
+/// subtracts from each.
+struct SharedCandidates {
+  std::span<const ItemId> ids;    // [at least rows]
+  std::span<const double> log_q;  // [ids]: log of how often each is expected, or a constant more
+};
 
 /// The targets of the batch are each other's negatives.
 /// @tparam log_q   subtract log(share of the item among training targets): popular items are
 ///                 negatives more often
 template <bool log_q = true>
-struct InBatch {};
+struct InBatch {
+  using Config = NoFields;
+  static constexpr bool shared = true, corrected = log_q;
+
+  template <class Ctx>
+  static SharedCandidates candidates(const Config&, const LossBatch& batch, Index, Ctx& ctx) {
+    const auto logs = ctx.template take<double>(static_cast<Index>(batch.targets.size()));
+    for (Index j = 0; j < logs.size(); ++j) {
+      const auto item = static_cast<std::size_t>(batch.targets[static_cast<std::size_t>(j)]);
+      logs[j] = log_q ? batch.log_popularity[item] : 0.0;
+    }
+    return {batch.targets, logs.span()};
+  }
+};
+
+/// The same, and `extra` items besides, drawn for all rows at once by their share among training
+/// targets to the power of `exponent`.
+///
+/// Source  Hidasi & Karatzoglou 2018, section 3.2
+template <bool log_q = true>
+struct InBatchAndDrawn {
+  struct Config {
+    Index extra = 2048;
+    double exponent = 0.5;
+
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      f(Field{"extra", 0, 1 << 20, "items drawn for all rows, besides the batch's targets"},
+        c.extra);
+      f(Field{"exponent", 0, 1, "they are drawn by popularity to the power of this"}, c.exponent);
+    }
+  };
+  static constexpr bool shared = true, corrected = log_q;
+
+  template <class Ctx>
+  static SharedCandidates candidates(const Config& c, const LossBatch& batch, Index items,
+                                     Ctx& ctx) {
+    const auto targets = static_cast<Index>(batch.targets.size());
+    const auto ids = ctx.template take<ItemId>(targets + c.extra);
+    const auto logs = ctx.template take<double>(ids.size());
+    const auto cumulative = ctx.template take<double>(items);
+    double sum = 0;
+    for (Index item = 0; item < items; ++item) {
+      const double share = batch.log_popularity[static_cast<std::size_t>(item)];
+      cumulative[item] = sum += std::exp(c.exponent * share);
+    }
+    Rng rng(ctx.seed ^ 0x6472617765786372u, (ctx.step << 20) | ctx.next_stream());
+    for (Index j = 0; j < ids.size(); ++j) {
+      const bool own = j < targets;
+      const double at = own ? 0 : rng.uniform() * sum;
+      const auto found = std::upper_bound(cumulative.begin(), cumulative.end(), at);
+      ids[j] = own ? batch.targets[static_cast<std::size_t>(j)]
+                   : static_cast<ItemId>(
+                         std::min(static_cast<Index>(found - cumulative.begin()), items - 1));
+      const double share = batch.log_popularity[static_cast<std::size_t>(ids[j])];
+      logs[j] = !log_q ? 0
+                : own  ? std::log(static_cast<double>(targets)) + share
+                       : std::log(static_cast<double>(c.extra) / sum) + c.exponent * share;
+    }
+    return {ids.span(), logs.span()};
+  }
+};
 
 /// `count` items for each row, drawn uniformly from the items the user has not interacted with.
 template <Index count>

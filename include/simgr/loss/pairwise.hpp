@@ -102,8 +102,8 @@ struct Bpr {
 };
 
 /// −log Σ_j w_j σ(s_target − s_j) + λ Σ_j w_j s_j²,   w = softmax_j(s_j) over the other items j:
-/// those drawn for the row, or with InBatch<false> the other rows' targets. The gradient flows
-/// through w as well.
+/// those drawn for the row, with InBatch<false> the other rows' targets, with InBatchAndDrawn<false>
+/// those and items drawn for all rows. The gradient flows through w as well.
 ///
 /// Source  Hidasi & Karatzoglou 2018, equations 9 and 10
 template <class Negatives>
@@ -112,11 +112,13 @@ struct BprMax {
   using Out = double;
   struct Config {
     double regularisation = 1;  // λ
+    detail::NegativesConfig<Negatives> negatives{};
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
       f(Field{"regularisation", 0, 100, "weight of the squared scores of other items"},
         c.regularisation);
+      fields_of("negatives", c.negatives, f);
     }
   };
 
@@ -129,22 +131,24 @@ struct BprMax {
         return bpr_max_row(ctx, s, 0, c.regularisation, weights);
       });
     } else {
-      static_assert(std::is_same_v<Negatives, InBatch<false>>,
+      static_assert(!Negatives::corrected,
                     "simgr: BprMax weighs the other items by their scores, so InBatch<false> is "
                     "the form it has; it knows no log-q correction");
-      const Index rows = scores.rows();
-      const auto gathered = ctx.template take<T>(rows, scores.keys.cols());
-      const auto s = ctx.template take<T>(rows, rows);
-      const auto weights = ctx.template take<T>(rows);
-      scores.shared(ctx, batch.targets, gathered, s);
+      const SharedCandidates all =
+          Negatives::candidates(c.negatives, batch, scores.candidates(), ctx);
+      const Index rows = scores.rows(), count = static_cast<Index>(all.ids.size());
+      const auto gathered = ctx.template take<T>(count, scores.keys.cols());
+      const auto s = ctx.template take<T>(rows, count);
+      const auto weights = ctx.template take<T>(count);
+      scores.shared(ctx, all.ids, gathered, s);
       double sum = 0;
       for (Index r = 0; r < rows; ++r) {
         correct_sampled(
-            batch.targets, r, [](Index) { return 0.0; }, s.row(r));
+            all.ids, r, [](Index) { return 0.0; }, s.row(r));
         sum += bpr_max_row(ctx, s.row(r), r, c.regularisation, weights);
       }
       for (T& gradient : s) { gradient *= weight; }
-      scores.shared_backward(ctx, batch.targets, gathered, s);
+      scores.shared_backward(ctx, all.ids, gathered, s);
       return sum * static_cast<double>(weight);
     }
   }
