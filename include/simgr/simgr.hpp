@@ -8,6 +8,7 @@
 #include <simgr/analysis/decoding_bias.hpp>
 #include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/baselines/defaults.hpp>
+#include <simgr/baselines/gru4rec.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>
 #include <simgr/baselines/liger.hpp>
@@ -49,6 +50,7 @@
 #include <simgr/encoder/history_tokens.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/pooled_digit_embedding.hpp>
+#include <simgr/encoder/recurrent_encoder.hpp>
 #include <simgr/encoder/semantic_embedding.hpp>
 #include <simgr/encoder/set_embedding.hpp>
 #include <simgr/encoder/stack_encoder.hpp>
