@@ -8,6 +8,7 @@
 #include <simgr/analysis/decoding_bias.hpp>
 #include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/baselines/defaults.hpp>
+#include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/gru4rec.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>
@@ -104,6 +105,7 @@
 #include <simgr/nn/relu_layers.hpp>
 #include <simgr/nn/rms_norm.hpp>
 #include <simgr/nn/rotary.hpp>
+#include <simgr/nn/sequence_filter.hpp>
 #include <simgr/nn/tree_decoding.hpp>
 #include <simgr/nn/unscaled_attention.hpp>
 #include <simgr/pooler/digit_heads.hpp>

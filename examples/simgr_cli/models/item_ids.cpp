@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr_cli/adaptor.hpp>
 
+#include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/sasrec.hpp>
 
@@ -47,6 +48,10 @@ ModelKind popularity() {
 }
 
 const bool counts = add_kind(popularity());
+
+const bool filtered = add_kind(kind_of<simgr::baselines::FmlpRec>(
+    12, "fmlp-rec", "learned filters over item ids, full softmax",
+    simgr::baselines::fmlp_rec_defaults));
 
 const bool full_softmax = add_kind(kind_of<simgr::baselines::SasRec>(
     10, "sasrec", "self-attention over item ids, full softmax", simgr::baselines::sasrec_defaults));

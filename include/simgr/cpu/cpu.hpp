@@ -6,6 +6,7 @@
 #include <simgr/cpu/activation.hpp>
 #include <simgr/cpu/attention.hpp>
 #include <simgr/cpu/catalogue_softmax.hpp>
+#include <simgr/cpu/circular_filter.hpp>
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/cross_attention.hpp>
 #include <simgr/cpu/elementwise.hpp>

@@ -38,29 +38,35 @@ struct PlacedForm {
     static void for_each_field(C& c, Walk&& f) {
       f(Field{"width", 1, 65536, "width of the model"}, c.width);
       f(Field{"layers", 0, 1024, "blocks"}, c.layers);
-      f(Field{"heads", 1, 1024, "attention heads; must divide the width"}, c.heads);
+      if constexpr (!Block::filters) {
+        f(Field{"heads", 1, 1024, "attention heads; must divide the width"}, c.heads);
+      }
       f(Field{"inner", 0, 1 << 20, "width inside the feed-forward nets; 0: 4 width"}, c.inner);
       f(Field{"max_length", 1, 1 << 20, "most items of a history that are read, the last ones"},
         c.max_length);
       f(Field{"places", 0, 1 << 20, "positions there are; 0: as many as max_length needs"},
         c.places);
       f(Field{"dropout", 0, 0.99, "of embeddings and of what a block adds"}, c.dropout);
-      f(Field{"attention_dropout", 0, 0.99, "of attention probabilities"}, c.attention_dropout);
+      if constexpr (!Block::filters) {
+        f(Field{"attention_dropout", 0, 0.99, "of attention probabilities"}, c.attention_dropout);
+      }
       f(Field{"epsilon", 0, 1, "of the norms"}, c.epsilon);
       f(Field{"deviation", 0, 10, "standard deviation of the first values of the matrices"},
         c.deviation);
       f(Field{"scale_embedding", 0, 1, "multiply embeddings by sqrt(width)"}, c.scale_embedding);
       f(Field{"embedding_norm", 0, 1, "a norm before the first block"}, c.embedding_norm);
       f(Field{"final_norm", 0, 1, "a norm after the last block"}, c.final_norm);
-      f(Field{"projected", 0, 1, "an output map in attention"}, c.projected);
+      if constexpr (!Block::filters) {
+        f(Field{"projected", 0, 1, "an output map in attention"}, c.projected);
+      }
       f(Field{"recompute", 0, 1, "training in less memory: blocks are computed twice"},
         c.recompute);
       fields_of("embedding", c.embedding, f);
     }
     typename Embedding::Shape embedding_shape() const { return {width, catalogue, embedding}; }
     typename Block::Config block() const {
-      return {width,   heads,     inner > 0 ? inner : 4 * width, dropout, attention_dropout,
-              epsilon, projected, Init::normal(deviation)};
+      return {width,   heads,     inner > 0 ? inner : 4 * width, dropout,    attention_dropout,
+              epsilon, projected, Init::normal(deviation),       positions()};
     }
     LayerNorm::Config norm() const { return {width, epsilon}; }
     Index positions() const {
@@ -75,7 +81,7 @@ struct PlacedForm {
       return "encoder.places: expected at least " + std::to_string(needed) +
              ", the tokens of the longest history, found " + std::to_string(c.places);
     }
-    if (c.width % c.heads != 0) {
+    if (!Block::filters && c.width % c.heads != 0) {
       return "encoder.heads: expected a divisor of encoder.width " + std::to_string(c.width) +
              ", found " + std::to_string(c.heads);
     }
@@ -87,7 +93,7 @@ struct PlacedForm {
 ///
 /// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding or
 ///                     PooledDigitEmbedding<P>
-/// @tparam Mask        Causal or Bidirectional
+/// @tparam Mask        Causal, Bidirectional or Filtered
 /// @tparam Placement   PreNorm, PostNorm or QueryNorm
 /// @tparam F           activation of the feed-forward nets
 ///

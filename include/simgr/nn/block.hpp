@@ -12,6 +12,7 @@
 #include <simgr/nn/attention.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
+#include <simgr/nn/sequence_filter.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -21,17 +22,20 @@ struct PreNorm {};    // u = x + A(N1 x);                    y = u + F(N2 u)    
 struct PostNorm {};   // u = N1(x + A x);                    y = N2(u + F u)         BERT
 struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u             SASRec
 
+/// What tokens of a sequence are mixed by, in the place of a mask of attention: a learned filter.
+struct Filtered {};
+
 /// One transformer block: self-attention and a feed-forward net, each with a residual path and
 /// dropout on what is added to it.
 ///
 ///   F x = W2 f(W1 x + b1) + b2;   the rest as the placement says
 ///
-/// @tparam Mask       Causal or Bidirectional
-/// @tparam Placement  PreNorm, PostNorm or QueryNorm
+/// @tparam Mask       Causal or Bidirectional; Filtered: A is a filter along the sequence
+/// @tparam Placement  PreNorm, PostNorm or QueryNorm, which a filter has no query for
 /// @tparam F          activation tag f: Relu, GeluErf, GeluTanh, Silu
 ///
 /// Shapes      x, y [tokens, width];  packing of their sequences
-/// Parameters  norm1, attention, norm2;  up [inner, width], down [width, inner], with biases
+/// Parameters  norm1, attention or filter, norm2;  up [inner, width], down [width, inner], with biases
 /// Cache       those of the parts, and the inner states [tokens, inner] before the activation
 /// Cost        O(tokens · (4 width² + 2 width · inner)) + attention
 /// Gradients   parameters accumulate, dx is assigned
@@ -39,8 +43,10 @@ struct QueryNorm {};  // q = N1 x;  u = N2(q + A(q; x, x));  y = u + F u        
 /// Source      placements: Xiong et al. 2020, figure 1; QueryNorm: Kang & McAuley 2018, their
 ///             published code
 template <class Mask, class Placement, class F>
+  requires(!std::is_same_v<Mask, Filtered> || !std::is_same_v<Placement, QueryNorm>)
 struct TransformerBlock {
-  using Attention = SelfAttention<Mask>;
+  static constexpr bool filters = std::is_same_v<Mask, Filtered>;
+  using Mixer = std::conditional_t<filters, SequenceFilter, SelfAttention<Mask>>;
 
   struct Config {
     Index width = 0, heads = 1, inner = 0;
@@ -48,9 +54,14 @@ struct TransformerBlock {
     double epsilon = 1e-5;
     bool projected = true;
     Init init = Init::xavier();
+    Index places = 0;  // that sequences have, for a filter
 
-    typename Attention::Config attention() const {
-      return {width, heads, attention_dropout, projected, init};
+    typename Mixer::Config mixer() const {
+      if constexpr (filters) {
+        return {width, places, init};
+      } else {
+        return {width, heads, attention_dropout, projected, init};
+      }
     }
     LayerNorm::Config norm() const { return {width, epsilon}; }
     Linear::Config up() const { return {width, inner, true, init}; }
@@ -59,13 +70,13 @@ struct TransformerBlock {
   template <class T, class S = Host>
   struct Params {
     LayerNorm::Params<T, S> norm1, norm2;
-    typename Attention::template Params<T, S> attention;
+    typename Mixer::template Params<T, S> mixer;
     Linear::Params<T, S> up, down;
   };
   template <class T, class S = Host>
   struct Cache {
     LayerNorm::Cache<T, S> norm1, norm2;
-    typename Attention::template Cache<T, S> attention;
+    typename Mixer::template Cache<T, S> mixer;
     Linear::Cache<T, S> up, down;
     Matrix<T, S> hidden;  // [tokens, inner], before the activation
     std::uint32_t attention_stream = 0, inner_stream = 0;
@@ -74,7 +85,7 @@ struct TransformerBlock {
   template <class Walk, class... P>
   static void for_each_parameter(const Config& c, Walk&& f, P&... p) {
     LayerNorm::for_each_parameter(c.norm(), under("norm1", f), p.norm1...);
-    Attention::for_each_parameter(c.attention(), under("attention", f), p.attention...);
+    Mixer::for_each_parameter(c.mixer(), under(filters ? "filter" : "attention", f), p.mixer...);
     LayerNorm::for_each_parameter(c.norm(), under("norm2", f), p.norm2...);
     Linear::for_each_parameter(c.up(), under("up", f), p.up...);
     Linear::for_each_parameter(c.down(), under("down", f), p.down...);
@@ -107,7 +118,7 @@ struct TransformerBlock {
     Matrix<T, S> history;              // [tokens, kept_width]
     std::vector<Matrix<T, S>> levels;  // of a token tree, each [nodes, kept_width]
   };
-  static Index kept_width(const Config& c) noexcept { return 2 * c.width; }
+  static Index kept_width(const Config& c) noexcept { return filters ? 0 : 2 * c.width; }
 
   // For serving: no dropout, and nothing for backward.
 
@@ -118,7 +129,12 @@ struct TransformerBlock {
     return serve(
         c, p, x, [](MatrixArg<T, S> rows) { return rows; },
         [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
-          return Attention::serve_all(c.attention(), p.attention, x_q, all, packing, kv, ctx);
+          if constexpr (filters) {
+            typename Mixer::template Cache<T, S> cache;  // of one call
+            return Mixer::forward(c.mixer(), p.mixer, all, packing, cache, ctx);
+          } else {
+            return Mixer::serve_all(c.mixer(), p.mixer, x_q, all, packing, kv, ctx);
+          }
         },
         ctx);
   }
@@ -139,7 +155,11 @@ struct TransformerBlock {
           return y;
         },
         [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
-          return Attention::serve_last(c.attention(), p.attention, x_q, all, packing, kv, ctx);
+          if constexpr (filters) {
+            return Mixer::serve_last(c.mixer(), p.mixer, all, packing, ctx);
+          } else {
+            return Mixer::serve_last(c.mixer(), p.mixer, x_q, all, packing, kv, ctx);
+          }
         },
         ctx);
   }
@@ -150,8 +170,8 @@ struct TransformerBlock {
     return serve(
         c, p, x, [](MatrixArg<T, S> rows) { return rows; },
         [&](MatrixArg<T, S> x_q, MatrixArg<T, S> all) {
-          return Attention::serve_nodes(c.attention(), p.attention, x_q, all, kept.history,
-                                        std::span<const Matrix<T, S>>(kept.levels), tree, ctx);
+          return Mixer::serve_nodes(c.mixer(), p.mixer, x_q, all, kept.history,
+                                    std::span<const Matrix<T, S>>(kept.levels), tree, ctx);
         },
         ctx);
   }
@@ -226,11 +246,18 @@ private:
 
   /// residual + dropout(attention)
   template <class T, class S, class Ctx>
-  static Matrix<T, S> attend(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x_q,
-                             MatrixArg<T, S> x, MatrixArg<T, S> residual, const Packing& packing,
-                             Cache<T, S>& cache, Ctx& ctx) {
-    const Matrix<T, S> y =
-        Attention::forward(c.attention(), p.attention, x_q, x, packing, cache.attention, ctx);
+  static Matrix<T, S> attend(const Config& c, const Params<T, S>& p,
+                             [[maybe_unused]] MatrixArg<T, S> x_q, MatrixArg<T, S> x,
+                             MatrixArg<T, S> residual, const Packing& packing, Cache<T, S>& cache,
+                             Ctx& ctx) {
+    const auto mix = [&]() -> Matrix<T, S> {
+      if constexpr (filters) {
+        return Mixer::forward(c.mixer(), p.mixer, x, packing, cache.mixer, ctx);
+      } else {
+        return Mixer::forward(c.mixer(), p.mixer, x_q, x, packing, cache.mixer, ctx);
+      }
+    };
+    const Matrix<T, S> y = mix();
     cache.attention_stream = ctx.next_stream();
     dropout(ctx, y, static_cast<float>(c.dropout), cache.attention_stream);
     copy(ctx, residual, y, Write::add);
@@ -243,8 +270,15 @@ private:
     const Matrix<T, S> dbranch = ctx.template take<T>(dy.rows(), dy.cols());
     copy(ctx, dy, dbranch, Write::assign);
     dropout(ctx, dbranch, static_cast<float>(c.dropout), cache.attention_stream);
-    return Attention::backward(c.attention(), p.attention, grad.attention, dbranch, packing,
-                               cache.attention, ctx);
+    if constexpr (filters) {
+      struct InputGradient {
+        Matrix<T, S> x;
+      };
+      return InputGradient{
+          Mixer::backward(c.mixer(), p.mixer, grad.mixer, dbranch, packing, cache.mixer, ctx)};
+    } else {
+      return Mixer::backward(c.mixer(), p.mixer, grad.mixer, dbranch, packing, cache.mixer, ctx);
+    }
   }
 
   /// residual + dropout(W2 f(W1 x + b1) + b2)
