@@ -7,9 +7,11 @@
 
 #include <simgr/analysis/decoding_bias.hpp>
 #include <simgr/analysis/prefix_distribution.hpp>
+#include <simgr/baselines/caser.hpp>
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/gru4rec.hpp>
+#include <simgr/baselines/hgn.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>
 #include <simgr/baselines/liger.hpp>
@@ -57,6 +59,7 @@
 #include <simgr/encoder/stack_encoder.hpp>
 #include <simgr/encoder/text_digit_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
+#include <simgr/encoder/window_encoder.hpp>
 #include <simgr/eval/evaluator.hpp>
 #include <simgr/eval/lists.hpp>
 #include <simgr/eval/metrics.hpp>
@@ -94,6 +97,7 @@
 #include <simgr/nn/digit_pooler.hpp>
 #include <simgr/nn/feed_forward.hpp>
 #include <simgr/nn/gru.hpp>
+#include <simgr/nn/hierarchical_gating.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>
@@ -108,6 +112,7 @@
 #include <simgr/nn/sequence_filter.hpp>
 #include <simgr/nn/tree_decoding.hpp>
 #include <simgr/nn/unscaled_attention.hpp>
+#include <simgr/nn/window_convolution.hpp>
 #include <simgr/pooler/digit_heads.hpp>
 #include <simgr/pooler/every_digit.hpp>
 #include <simgr/pooler/every_query.hpp>

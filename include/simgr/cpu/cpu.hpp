@@ -19,6 +19,7 @@
 #include <simgr/cpu/segment.hpp>
 #include <simgr/cpu/softmax.hpp>
 #include <simgr/cpu/tree_attention.hpp>
+#include <simgr/cpu/window_convolution.hpp>
 
 #if defined(SIMGR_EXTERN_KERNELS) || defined(SIMGR_DEFINE_KERNELS)
 #include <simgr/cpu/compiled.hpp>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 
@@ -42,6 +44,79 @@ void sum_sequences_backward(Context&, VectorArg<T> weights, MatrixArg<T> x, Offs
     for (Index t = first; t < first + rows; ++t) {
       as_row(dx.row(t)) = weights[t] * as_row(dy.row(s));
       dweights[t] = (as_row(x.row(t)) * as_row(dy.row(s))).sum();
+    }
+  });
+}
+
+/// y(s, ·) = the mean of the rows of sequence s, zero where it has none.
+///
+/// Shapes  x [tokens, width];  y [sequences, width]
+template <class T>
+void mean_sequences(Context&, MatrixArg<T> x, Offsets offsets, Matrix<T> y) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    EigenRow<T> out = as_row(y.row(s));
+    out.setZero();
+    for (Index t = first; t < first + rows; ++t) { out += as_row(x.row(t)); }
+    out *= T(1) / static_cast<T>(std::max<Index>(rows, 1));
+  });
+}
+/// dx(t, ·) = dy(s, ·) / rows of s
+template <class T>
+void mean_sequences_backward(Context&, MatrixArg<T> dy, Offsets offsets, Matrix<T> dx) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    for (Index t = first; t < first + rows; ++t) {
+      as_row(dx.row(t)) = as_row(dy.row(s)) * (T(1) / static_cast<T>(rows));
+    }
+  });
+}
+
+/// y(s, ·) += Σ_t x(t, ·) over the rows t of sequence s.
+template <class T>
+void add_sequence_sums(Context&, MatrixArg<T> x, Offsets offsets, Matrix<T> y) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    for (Index t = first; t < first + rows; ++t) { as_row(y.row(s)) += as_row(x.row(t)); }
+  });
+}
+/// y(t, ·) += x(s, ·) for the rows t of sequence s.   x [sequences, width], y [tokens, width]
+template <class T>
+void add_to_sequences(Context&, MatrixArg<T> x, Offsets offsets, Matrix<T> y) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    for (Index t = first; t < first + rows; ++t) { as_row(y.row(t)) += as_row(x.row(s)); }
+  });
+}
+
+/// Weights of the rows of each sequence that sum to one, by gates and not by a softmax:
+///
+///   gates(t) = σ(scores(t) + of_places(s, place of t));   weights = gates / Σ_s gates
+///
+/// The last row of a sequence stands at the last place.
+///
+/// Shapes  scores, gates, weights [tokens];  of_places [sequences, places], no sequence longer
+template <class T>
+void gate_sequences(Context&, VectorArg<T> scores, MatrixArg<T> of_places, Offsets offsets,
+                    Vector<T> gates, Vector<T> weights) noexcept {
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    SIMGR_ASSERT(rows <= of_places.cols(), "gate_sequences: places");
+    EigenRow<T> own(gates.data() + first, rows);
+    const EigenRow<const T> of_place(of_places.row(s).data() + of_places.cols() - rows, rows);
+    own = (T(1) + (-EigenRow<const T>(scores.data() + first, rows) - of_place).exp()).inverse();
+    EigenRow<T>(weights.data() + first, rows) = own * (T(1) / own.sum());
+  });
+}
+/// dscores and dof_places, both assigned; dscores may be dweights.
+template <class T>
+void gate_sequences_backward(Context&, VectorArg<T> gates, VectorArg<T> weights, Offsets offsets,
+                             VectorArg<T> dweights, Vector<T> dscores,
+                             Matrix<T> dof_places) noexcept {
+  as_row(dof_places).setZero();
+  detail::for_each_sequence(offsets, [&](Index s, Index first, Index rows) {
+    if (rows > 0) {
+      const EigenRow<const T> g(gates.data() + first, rows), w(weights.data() + first, rows),
+          d(dweights.data() + first, rows);
+      EigenRow<T> out(dscores.data() + first, rows);
+      const T inner = (w * d).sum(), total = g.sum();
+      out = (d - inner) * (T(1) / total) * g * (T(1) - g);
+      EigenRow<T>(dof_places.row(s).data() + dof_places.cols() - rows, rows) = out;
     }
   });
 }

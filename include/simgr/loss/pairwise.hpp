@@ -74,26 +74,41 @@ struct BinaryCrossEntropy {
   }
 };
 
-/// −(1 / N) Σ_j log σ(s_target − s_j) over N drawn items j.
+/// −(1 / N) Σ_j log(σ(s_target − s_j) + ε) over N drawn items j.
 ///
-/// Source  Rendle et al. 2009, section 4
+/// Source  Rendle et al. 2009, section 4; ε: the published code of HGN
 template <class Negatives>
 struct Bpr {
   using In = flow::ItemScores;
   using Out = double;
-  using Config = NoFields;
+  struct Config {
+    double epsilon = 0;  // ε
+
+    template <class F, class C>
+    static void for_each_field(C& c, F&& f) {
+      f(Field{"epsilon", 0, 1, "added to each chance: pairs that are lost for good count less"},
+        c.epsilon);
+    }
+  };
 
   template <class Scores, class T, class Ctx>
-  static double value_and_gradient(const Config&, const Scores& scores, const LossBatch& batch,
+  static double value_and_gradient(const Config& c, const Scores& scores, const LossBatch& batch,
                                    T weight, Ctx& ctx) {
-    return detail::over_drawn<Negatives>(scores, batch, weight, ctx, [](Vector<T> s) {
+    return detail::over_drawn<Negatives>(scores, batch, weight, ctx, [&](Vector<T> s) {
       const double share = 1 / static_cast<double>(s.size() - 1);
       double value = 0, dtarget = 0;
       for (Index j = 1; j < s.size(); ++j) {
         const detail::Softplus1 pair = detail::softplus(static_cast<double>(s[j] - s[0]));
-        value += share * pair.value;
-        dtarget -= share * pair.slope;
-        s[j] = static_cast<T>(share * pair.slope);
+        const double chance = 1 - pair.slope;
+        double slope = share * pair.slope;
+        if (c.epsilon > 0) {
+          value -= share * std::log(chance + c.epsilon);
+          slope *= chance / (chance + c.epsilon);
+        } else {
+          value += share * pair.value;
+        }
+        dtarget -= slope;
+        s[j] = static_cast<T>(slope);
       }
       s[0] = static_cast<T>(dtarget);
       return value;

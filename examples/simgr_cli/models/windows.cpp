@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr_cli/adaptor.hpp>
+
+#include <simgr/baselines/caser.hpp>
+#include <simgr/baselines/hgn.hpp>
+
+// Models that read the last few items of a history and the mean of all.
+
+namespace simgr_cli {
+namespace {
+
+using namespace simgr::baselines;
+
+const bool convolved = add_kind(
+    kind_of<Caser>(7, "caser", "convolutions over the last items, full softmax", caser_defaults));
+
+const bool gated = add_kind(
+    kind_of<Hgn>(8, "hgn", "the last items gated by item and user, full softmax", hgn_defaults));
+
+const bool gated_by_pairs = add_kind(kind_of<HgnBpr>(
+    9, "hgn-bpr", "the last items gated by item and user, BPR (the paper)", hgn_bpr_defaults));
+
+}  // namespace
+}  // namespace simgr_cli
