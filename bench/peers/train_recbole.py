@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SASRec training on one thread in RecBole: what our epoch times are compared with.
+"""Training of sequential models on one thread in RecBole: what our epoch times are compared with.
 
-    taskset -c 0 python bench/peers/train_recbole.py --data DIR [--loss CE|BPR]
+    taskset -c 0 python bench/peers/train_recbole.py --data DIR [--model SASRec|GRU4Rec|Caser|HGN] [--loss CE|BPR]
 
-RecBole's own SASRec, data pipeline and optimiser: every prefix of a history is an example, batches
-of 2,048 prefixes padded to 50, width 64, 2 layers, 2 heads, feed-forward 256, dropout .2. Prints one
-JSON line: seconds an epoch, scaled from --steps timed batches by their number, and the peak of
-resident memory.
+RecBole's own models, data pipeline and optimiser: every prefix of a history is an example, batches of 2,048 prefixes padded to
+50 (Caser: 10), width 64. SASRec has 2 layers, 2 heads, feed-forward 256, dropout .2; GRU4Rec 128 hidden units; Caser 4 vertical and
+8 horizontal filters; HGN averages. Prints one JSON line: seconds an epoch, scaled from --steps timed batches by their
+number, and the peak of resident memory. traditional.py has the same models of ours beside them.
 """
 import argparse
 import gzip
@@ -21,6 +21,16 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import torch
 
 from beauty import peak_megabytes
+
+
+MODELS = {
+    "SASRec": {"n_layers": 2, "n_heads": 2, "hidden_size": 64, "inner_size": 256,
+               "hidden_dropout_prob": 0.2, "attn_dropout_prob": 0.2},
+    "GRU4Rec": {"embedding_size": 64, "hidden_size": 128, "num_layers": 1, "dropout_prob": 0.3},
+    "Caser": {"embedding_size": 64, "n_v": 4, "n_h": 8, "reg_weight": 1e-4, "dropout_prob": 0.4,
+              "MAX_ITEM_LIST_LENGTH": 10},
+    "HGN": {"embedding_size": 64, "pool_type": "average", "reg_weight": [0.0, 0.0]},
+}
 
 
 def write_interactions(data, folder):
@@ -40,6 +50,7 @@ def write_interactions(data, folder):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--data", required=True)
+    arguments.add_argument("--model", choices=sorted(MODELS), default="SASRec")
     arguments.add_argument("--loss", choices=["CE", "BPR"], default="CE")
     arguments.add_argument("--steps", type=int, default=3)
     arguments.add_argument("--warmup", type=int, default=1)
@@ -48,7 +59,7 @@ def main():
 
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
-    from recbole.model.sequential_recommender import SASRec
+    from recbole.utils import get_model
 
     with tempfile.TemporaryDirectory() as folder:
         write_interactions(options.data, folder)
@@ -58,16 +69,15 @@ def main():
             "loss_type": options.loss, "MAX_ITEM_LIST_LENGTH": 50,
             "train_neg_sample_args": None if options.loss == "CE" else
             {"distribution": "uniform", "sample_num": 1},
-            "n_layers": 2, "n_heads": 2, "hidden_size": 64, "inner_size": 256,
-            "hidden_dropout_prob": 0.2, "attn_dropout_prob": 0.2, "train_batch_size": 2048,
+            "train_batch_size": 2048,
             "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full"},
             "log_wandb": False, "show_progress": False, "checkpoint_dir": folder,
-            "save_dataset": False, "save_dataloaders": False,
+            "save_dataset": False, "save_dataloaders": False, **MODELS[options.model],
         }
-        config = Config(model="SASRec", dataset="peer", config_dict=settings)
+        config = Config(model=options.model, dataset="peer", config_dict=settings)
         dataset = create_dataset(config)
         batches, _, _ = data_preparation(config, dataset)
-        model = SASRec(config, batches.dataset)
+        model = get_model(options.model)(config, batches.dataset)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         timed, last = 0, 0.0
         seconds = cpu = 0.0
@@ -85,7 +95,7 @@ def main():
             if timed == options.steps:
                 break
     print(json.dumps({
-        "peer": f"recbole 1.2.1 SASRec {options.loss}",
+        "peer": f"recbole 1.2.1 {options.model} {options.loss}",
         "threads": torch.get_num_threads(),
         "batches_per_epoch": len(batches),
         "steps_timed": timed,
