@@ -71,6 +71,62 @@ TEST_CASE("horizontal filters see zeros before a short history") {
   }
 }
 
+TEST_CASE("vertical filters and gates of a short history are those of its last places") {
+  const Index window = 4, width = 3;
+  const std::vector<Index> offsets{0, 1, 5, 7};
+  const std::vector<double> x = simgr_test::random_values(7 * width, 3),
+                            u = simgr_test::random_values(3 * width, 4),
+                            filters = simgr_test::random_values(2 * window, 5),
+                            bias = simgr_test::random_values(2, 6);
+  const MatrixArg<double> rows(x.data(), {7, width}), users(u.data(), {3, width}),
+      weight(filters.data(), {2, window});
+  Arena arena;
+  cpu::Context ctx{arena};
+  const HierarchicalGating::Config config{.width = width, .window = window};
+  std::vector<double> weights =
+      simgr_test::random_block(describe<HierarchicalGating>(config), 1, .5);
+  const auto p = bind<HierarchicalGating>(config, weights.data());
+  HierarchicalGating::Cache<double> cache;
+  const Matrix<double> y = HierarchicalGating::forward(config, p, rows, users, offsets, cache, ctx);
+  const Matrix<double> v = ctx.take<double>(3, 2 * width);
+  vertical_filters(ctx, weight, VectorArg<double>(bias.data(), {2}), rows, offsets, v);
+
+  const auto sigmoid = [](double z) { return 1 / (1 + std::exp(-z)); };
+  for (Index s = 0; s < 3; ++s) {
+    const Index first = offsets[static_cast<std::size_t>(s)],
+                end = offsets[static_cast<std::size_t>(s) + 1];
+    std::vector<double> pooled(static_cast<std::size_t>(width)), sum(pooled);
+    double gates = 0;
+    for (Index t = first; t < end; ++t) {
+      std::vector<double> gated;
+      double score = 0;
+      for (Index c = 0; c < width; ++c) {
+        double open = p.user.bias[c];
+        for (Index i = 0; i < width; ++i) {
+          open += rows(t, i) * p.item.weight(c, i) + users(s, i) * p.user.weight(c, i);
+        }
+        gated.push_back(rows(t, c) * sigmoid(open));
+        score += gated.back() * p.instance_item(0, c) +
+                 users(s, c) * p.instance_user(c, window - end + t);
+        sum[static_cast<std::size_t>(c)] += rows(t, c);
+      }
+      gates += sigmoid(score);
+      for (std::size_t c = 0; c < gated.size(); ++c) { pooled[c] += sigmoid(score) * gated[c]; }
+    }
+    for (Index c = 0; c < width; ++c) {
+      const auto at = static_cast<std::size_t>(c);
+      CHECK(y(s, c) == doctest::Approx(users(s, c) + pooled[at] / gates + sum[at]).epsilon(1e-12));
+      for (Index f = 0; f < 2; ++f) {
+        double expected = bias[static_cast<std::size_t>(f)];
+        for (Index t = first; t < end; ++t) {
+          expected += weight(f, window - end + t) * rows(t, c);
+        }
+        CHECK(v(s, f * width + c) == doctest::Approx(expected).epsilon(1e-12));
+      }
+    }
+  }
+}
+
 TEST_CASE("HGN gives the gradient of every weight") {
   using E = WindowEncoder<ItemEmbedding, HierarchicalGating>;
   typename E::Config c;
