@@ -137,7 +137,6 @@
 #include <simgr/similarity/inner_product.hpp>
 #include <simgr/similarity/item_sets.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
-#include <simgr/text/sparse_rows.hpp>
 #include <simgr/text/tfidf.hpp>
 #include <simgr/text/truncated_svd.hpp>
 #include <simgr/text/words.hpp>

@@ -9,6 +9,7 @@
 #include <support/processor_time.hpp>
 
 using simgr::Index;
+using simgr::SparseRows;
 using namespace simgr::text;
 
 namespace {

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 using simgr::Index;
+using simgr::SparseRows;
 using namespace simgr::text;
 
 namespace {

@@ -12,7 +12,7 @@
 
 #include <simgr/core/error.hpp>
 #include <simgr/core/fields.hpp>
-#include <simgr/text/sparse_rows.hpp>
+#include <simgr/core/sparse_rows.hpp>
 #include <simgr/text/truncated_svd.hpp>
 #include <simgr/text/words.hpp>
 

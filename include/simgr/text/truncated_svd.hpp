@@ -13,9 +13,10 @@
 #include <simgr/core/fields.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/core/rng.hpp>
+#include <simgr/core/sparse_rows.hpp>
 #include <simgr/cpu/decompose.hpp>
 #include <simgr/cpu/gemm.hpp>
-#include <simgr/text/sparse_rows.hpp>
+#include <simgr/cpu/sparse_products.hpp>
 
 namespace simgr::SIMGR_ABI::text {
 
@@ -75,11 +76,11 @@ template <class E = Serial>
     Rng rng(config.seed);
     for (float& value : q.values) { value = static_cast<float>(rng.normal()); }
     for (Index pass = 0; pass <= config.power_iterations; ++pass) {
-      multiply(executor, columns, q, z.view());
-      multiply(executor, a, z, q.view());
+      cpu::multiply<float>(executor, columns, q, z.view());
+      cpu::multiply<float>(executor, a, z, q.view());
       cpu::orthonormalise_columns<float>(q.view());
     }
-    multiply(executor, columns, q, z.view());  // z = A' Q
+    cpu::multiply<float>(executor, columns, q, z.view());  // z = A' Q
 
     // In double, so that small singular values keep their digits; a block of rows at a time.
     constexpr Index block = 1024;

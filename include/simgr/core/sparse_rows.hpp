@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <numeric>  // std::partial_sum
 #include <span>
 #include <vector>
 
-#include <simgr/core/executor.hpp>
-#include <simgr/core/view.hpp>
+#include <simgr/core/types.hpp>
 
-namespace simgr::SIMGR_ABI::text {
+namespace simgr::SIMGR_ABI {
 
 /// A sparse matrix [rows, cols], row after row: entry e of row r, offsets[r] <= e < offsets[r + 1],
 /// stands in column columns[e]. Columns increase within a row.
@@ -61,28 +59,4 @@ inline SparseRows transposed(const SparseRows& a) {
   return t;
 }
 
-/// y = a b. Row r of y is summed in the order of the entries of row r, whatever the executor.
-///
-/// Shapes  a sparse [rows, inner];  b [inner, width];  y [rows, width]
-/// Cost    O(entries · width)
-template <class E>
-void multiply(E& executor, const SparseRows& a, MatrixArg<float> b, Matrix<float> y) {
-  SIMGR_ASSERT(a.cols == b.rows() && a.rows() == y.rows() && b.cols() == y.cols(),
-               "sparse product: shapes");
-  const Index shards = std::min<Index>(a.rows(), 64), width = b.cols();
-  executor.for_each(shards, [&](Index shard) {
-    for (Index row = a.rows() * shard / shards; row < a.rows() * (shard + 1) / shards; ++row) {
-      float* const into = y.row(row).data();
-      std::fill_n(into, width, 0.0f);
-      const auto columns = a.columns_of(row);
-      const auto values = a.values_of(row);
-      for (std::size_t e = 0; e < columns.size(); ++e) {
-        const float value = values[e];
-        const float* const from = b.data() + columns[e] * width;
-        for (Index k = 0; k < width; ++k) { into[k] += value * from[k]; }
-      }
-    }
-  });
-}
-
-}  // namespace simgr::SIMGR_ABI::text
+}  // namespace simgr::SIMGR_ABI
