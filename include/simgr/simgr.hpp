@@ -12,9 +12,11 @@
 #include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/gru4rec.hpp>
 #include <simgr/baselines/hgn.hpp>
+#include <simgr/baselines/item_knn.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>
 #include <simgr/baselines/liger.hpp>
+#include <simgr/baselines/markov_chain.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>

@@ -46,22 +46,17 @@ struct SomeHistories {
 
 }  // namespace detail
 
-/// All metrics of the scores of a model on the full catalogue, whatever ranker makes its lists: its
-/// queries once, then one pass of products, or of the rows of scores it gives where those are no
-/// products. Seen items are kept unless the options say otherwise.
-///
-/// Cost    one encoding and one row of products a user; memory [users, query_width] floats and the
-///         tiles of evaluate
-/// Errors  those of evaluate
-template <class Model, Executor E = const Serial>
-Metrics evaluate_scores(const Model& model, const data::Evaluation& evaluation,
-                        const EvaluateOptions& options = {}, E&& executor = Serial{}) {
+namespace detail {
+
+template <class Model, class E>
+Metrics evaluate_queries(const Model& model, const data::Evaluation& evaluation,
+                         const EvaluateOptions& options, E& executor) {
   const auto users = static_cast<Index>(evaluation.targets.size());
   OwnedMatrix<float> queries(users, model.query_width());
   constexpr Index at_a_time = 256;
   executor.for_each((users + at_a_time - 1) / at_a_time, [&](Index part) {
     const Index first = part * at_a_time, count = std::min(at_a_time, users - first);
-    model.encode(detail::SomeHistories(evaluation, first, count).view(),
+    model.encode(SomeHistories(evaluation, first, count).view(),
                  queries.view().slice(first, count));
   });
   if constexpr (requires { model.keys(); }) {
@@ -74,6 +69,31 @@ Metrics evaluate_scores(const Model& model, const data::Evaluation& evaluation,
         evaluation, model.items(), model.catalogue().popularity, by_row,
         [&](Index first, Index count, Matrix<float> out) {
           model.score_queries(std::as_const(queries).view().slice(first, count), out);
+        },
+        executor);
+  }
+}
+
+}  // namespace detail
+
+/// All metrics of the scores of a model on the full catalogue, whatever ranker makes its lists: its
+/// queries once, then one pass of products, or of the rows of scores it gives where those are no
+/// products; a model without queries is asked for its scores. Seen items are kept unless the options
+/// say otherwise.
+///
+/// Cost    one encoding and one row of products a user; memory [users, query_width] floats and the
+///         tiles of evaluate
+/// Errors  those of evaluate
+template <class Model, Executor E = const Serial>
+Metrics evaluate_scores(const Model& model, const data::Evaluation& evaluation,
+                        const EvaluateOptions& options = {}, E&& executor = Serial{}) {
+  if constexpr (requires { model.query_width(); }) {
+    return detail::evaluate_queries(model, evaluation, options, executor);
+  } else {
+    return evaluate(
+        evaluation, model.items(), model.catalogue().popularity, options,
+        [&](Index first, Index count, Matrix<float> out) {
+          model.score(detail::SomeHistories(evaluation, first, count).view(), out);
         },
         executor);
   }

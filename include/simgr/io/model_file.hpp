@@ -26,6 +26,34 @@ inline constexpr const char* type_key = "simgr.type";
 inline constexpr const char* loss_key = "simgr.loss";
 inline constexpr const char* ranker_key = "simgr.ranker";
 
+/// Notes every field of a Config.
+template <class Config>
+void add_config(CheckpointWriter& writer, const Config& config) {
+  for (const FieldText& field : list_fields(config)) {
+    writer.set(std::string(detail::config_prefix) + field.name, field.value);
+  }
+}
+
+/// Sets the fields of a Config that the file notes, but those whose names begin with `but`.
+///
+/// Errors  ConfigError: a field that this Config does not have, or out of its range
+template <class Config>
+Failure try_read_config(const Checkpoint& checkpoint, Config& config, std::string_view but = {}) {
+  for (const MetadataEntry& entry : checkpoint.texts()) {
+    if (!entry.key.starts_with(detail::config_prefix)) {
+      continue;
+    }
+    const std::string name = entry.key.substr(detail::config_prefix.size());
+    if (!but.empty() && name.starts_with(but)) {
+      continue;
+    }
+    if (const Failure failure = try_set_field(config, name, entry.text)) {
+      return ConfigError(failure->what(), {.file = checkpoint.file()});
+    }
+  }
+  return std::nullopt;
+}
+
 /// A model as one file: weights by name, config as text, what is known of the items, and of which
 /// types the model is.
 ///
@@ -67,9 +95,7 @@ struct ModelFile {
     writer.set(type_key, type());
     writer.set(loss_key, loss());
     writer.set(ranker_key, ranker());
-    for (const FieldText& field : list_fields(model.config())) {
-      writer.set(std::string(detail::config_prefix) + field.name, field.value);
-    }
+    add_config(writer, model.config());
     add_catalogue(writer, model.catalogue());
     add_parameters(writer, model.table(), model.weights());
   }
@@ -150,17 +176,8 @@ private:
     Config config;
     const std::string* found = checkpoint.find_text(ranker_key);
     const bool of_another_ranker = found != nullptr && *found != ranker();
-    for (const MetadataEntry& entry : checkpoint.texts()) {
-      if (!entry.key.starts_with(detail::config_prefix)) {
-        continue;
-      }
-      const std::string name = entry.key.substr(detail::config_prefix.size());
-      if (of_another_ranker && name.starts_with("ranker.")) {
-        continue;
-      }
-      if (const Failure failure = try_set_field(config, name, entry.text)) {
-        return ConfigError(failure->what(), {.file = checkpoint.file()});
-      }
+    if (Failure failure = try_read_config(checkpoint, config, of_another_ranker ? "ranker." : "")) {
+      return *std::move(failure);
     }
     if (const std::string sentence = Parts::check(config); !sentence.empty()) {
       return ConfigError(sentence, {.file = checkpoint.file()});
