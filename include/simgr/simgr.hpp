@@ -23,6 +23,7 @@
 #include <simgr/baselines/setrec.hpp>
 #include <simgr/baselines/simgr.hpp>
 #include <simgr/baselines/tiger.hpp>
+#include <simgr/baselines/unisrec.hpp>
 #include <simgr/baselines/vq_rec.hpp>
 #include <simgr/core/digit_products.hpp>
 #include <simgr/core/rotary_angles.hpp>
@@ -60,6 +61,7 @@
 #include <simgr/encoder/set_embedding.hpp>
 #include <simgr/encoder/stack_encoder.hpp>
 #include <simgr/encoder/text_digit_embedding.hpp>
+#include <simgr/encoder/text_mixture_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/encoder/window_encoder.hpp>
 #include <simgr/eval/evaluator.hpp>
