@@ -16,6 +16,7 @@
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>
 #include <simgr/baselines/liger.hpp>
+#include <simgr/baselines/light_gcn.hpp>
 #include <simgr/baselines/markov_chain.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>

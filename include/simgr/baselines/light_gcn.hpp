@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <simgr/baselines/defaults.hpp>
+#include <simgr/train/light_gcn.hpp>
+
+namespace simgr::SIMGR_ABI::baselines {
+
+/// LightGCN: a row for each user and item, propagated along who took what without weights or
+/// activations, trained by BPR. Order and times mean nothing to it.
+///
+/// Its authors know users by their ids; here a history stands for its user, as train/light_gcn.hpp says,
+/// and is read up to the item before the target, so that the last known item counts too.
+///
+/// Source  He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
+///         Recommendation", SIGIR 2020
+using LightGcn = train::LightGcn;
+
+/// Width, layers, batch, rate, regularisation and first values: section 4.1.2 and the published code;
+/// they train for up to 1,000 epochs.
+inline constexpr Defaults<LightGcn> light_gcn_defaults{
+    .model = {.width = 64, .layers = 3, .regularisation = 1e-4, .deviation = 0.1},
+    .fit = {.epochs = 200,
+            .batch = 2048,
+            .evaluate_every = 5,
+            .patience = 10,
+            .optimizer = {.kind = train::Optimizer::adam, .rate = 1e-3}}};
+
+}  // namespace simgr::SIMGR_ABI::baselines

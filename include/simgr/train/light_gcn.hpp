@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <simgr/catalogue.hpp>
+#include <simgr/core/error.hpp>
+#include <simgr/core/executor.hpp>
+#include <simgr/core/fields.hpp>
+#include <simgr/core/type_name.hpp>
+#include <simgr/cpu/cpu.hpp>
+#include <simgr/data/split.hpp>
+#include <simgr/eval/model.hpp>
+#include <simgr/io/catalogue_file.hpp>
+#include <simgr/io/model_file.hpp>
+#include <simgr/io/ragged_file.hpp>
+#include <simgr/item_keys.hpp>
+#include <simgr/ranker/exhaustive.hpp>
+#include <simgr/recommender.hpp>
+#include <simgr/scratch_pool.hpp>
+#include <simgr/train/clip.hpp>
+#include <simgr/train/early_stopping.hpp>
+#include <simgr/train/fit_options.hpp>
+#include <simgr/train/item_list.hpp>
+#include <simgr/train/optimizer.hpp>
+#include <simgr/train/report.hpp>
+#include <simgr/train/schedule.hpp>
+#include <simgr/train/user_item_graph.hpp>
+
+namespace simgr::SIMGR_ABI::train {
+
+/// Numbers of LightGcn.
+struct LightGcnConfig {
+  Index width = 64;
+  Index layers = 3;
+  double regularisation = 1e-4;  // of the rows of each preference
+  double deviation = 0.1;        // of the first values
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    f(Field{"width", 1, 65536, "numbers of a row"}, c.width);
+    f(Field{"layers", 0, 64, "steps along the edges"}, c.layers);
+    f(Field{"regularisation", 0, 1e6, "pull of the rows of a preference towards zero"},
+      c.regularisation);
+    f(Field{"deviation", 0, 10, "standard deviation of the first values"}, c.deviation);
+  }
+};
+
+/// Rows of users and items, propagated along who took what; a score is the product of a user's
+/// and an item's.
+///
+/// A history stands for its user. The part of a user's vector that comes of neighbours is computed
+/// from the items of the history; the user's own row is added where the history begins with the
+/// training history of a user, and that is at least half of it:
+///
+///   vector(h) = (row_u + Σ_{k < layers} Σ_{i in h} x_i^(k) / sqrt(|h| |N_i|)) / (layers + 1)
+///
+/// With h a training history this is the user's propagated row. Anybody else is the sum alone, and an
+/// empty history gets the most popular items.
+///
+/// The interface of a Recommender.
+///
+/// Errors  ConfigError: no items, keys that are not one for each, or a number out of its range
+/// Source  He et al. 2020, sections 3.1 to 3.4
+class LightGcn {
+public:
+  using Config = LightGcnConfig;
+
+  /// Untrained rows, drawn from `seed`, of items alone: users come with fit.
+  explicit LightGcn(Catalogue catalogue, Config config = {}, std::uint64_t seed = 1)
+      : catalogue_(std::move(catalogue)), config_(config) {
+    settle();
+    lay_out();
+    initialise(table_, weights_.span(), seed);
+    refresh();
+  }
+  LightGcn(LightGcn&&) noexcept = default;
+  LightGcn& operator=(LightGcn&&) noexcept = default;
+
+  Index items() const noexcept { return catalogue_.items; }
+  Index users() const noexcept { return histories_.sequences(); }
+  Index query_width() const noexcept { return config_.width; }
+  const Catalogue& catalogue() const noexcept { return catalogue_; }
+  const ItemKeys& item_keys() const noexcept { return item_keys_; }
+  const Config& config() const noexcept { return config_; }
+  const ParameterTable& table() const noexcept { return table_; }
+  const UserItemGraph& graph() const noexcept { return graph_; }
+  Nodes<float> rows() const noexcept { return bind_nodes(weights_.data()); }
+  Matrix<const float> keys() const noexcept { return keys_; }  // [items, width], propagated
+
+  /// Trains on who took what in split.train: an epoch has each of those pairs once, against an item
+  /// drawn from those that the user did not take. Keeps the best epoch of split.validation.
+  ///
+  /// Errors  DataError: a split of another number of items, or without a pair; a loss that is not
+  ///         finite.   ConfigError: impossible options, or per_user, accumulate or moving_average
+  template <class Observer = Silent, class X = const Serial>
+  FitResult fit(const data::Split& split, const FitOptions& options, Observer&& observer = {},
+                X&& executor = {}) {
+    begin(split, options);
+    std::vector<Preference> pairs;
+    for (Index user = 0; user < users(); ++user) {
+      for (const std::int32_t item : graph_.users.columns_of(user)) {
+        pairs.push_back({static_cast<std::int32_t>(user), item, 0});
+      }
+    }
+    OptimizerState<float> optimizer(options.optimizer, table_.trained_size);
+    EarlyStopping stopping({options.patience, 0.0});
+    std::vector<float> gradient(static_cast<std::size_t>(table_.block_size), 0.0f), best;
+    const Nodes<float> x = bind_nodes(weights_.data()), dx = bind_nodes(gradient.data());
+    const auto batch = static_cast<std::size_t>(options.batch);
+    const auto steps = static_cast<Index>((pairs.size() + batch - 1) / batch);
+    FitResult result;
+    Arena arena;
+    for (bool go_on = true; go_on && result.epochs < options.epochs && !stopping.finished();) {
+      Rng rng(options.seed, 1 + static_cast<std::uint64_t>(result.epochs));
+      rng.shuffle(std::span(pairs));
+      EpochReport report{.epoch = result.epochs + 1, .epochs = options.epochs};
+      double sum = 0;
+      for (Index step = 0; step < steps && go_on; ++step) {
+        const auto start = std::chrono::steady_clock::now();
+        const auto first = static_cast<std::size_t>(step) * batch;
+        const auto some = std::span(pairs).subspan(first, std::min(batch, pairs.size() - first));
+        for (Preference& pair : some) { pair.other = draw_other(pair.user, rng); }
+        arena.reset();
+        const double loss =
+            graph_bpr<float>(executor, graph_, config_.layers, config_.regularisation, x,
+                             std::span<const Preference>(some), dx, arena);
+        report.gradient_norm = global_norm(std::span<const float>(gradient));
+        if (!std::isfinite(loss) || !std::isfinite(report.gradient_norm)) {
+          SIMGR_THROW(DataError("training stopped in epoch " + std::to_string(report.epoch) +
+                                ", step " + std::to_string(step + 1) +
+                                ": the loss or its gradient is not finite"));
+        }
+        report.rate =
+            options.optimizer.rate *
+            rate_multiplier(options.schedule, result.epochs * steps + step, options.epochs * steps);
+        optimizer.step(table_, weights_.span(), gradient, report.rate,
+                       clip_factor(report.gradient_norm, options.clip));
+        std::fill(gradient.begin(), gradient.end(), 0.0f);
+        report.seconds +=
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        sum += loss * static_cast<double>(some.size());
+        const auto done = static_cast<double>(first + some.size());
+        report.loss = sum / done;
+        report.tokens_per_second = done / std::max(report.seconds, 1e-9);
+        go_on = observe(observer, StepReport{report.epoch, options.epochs, step + 1, steps,
+                                             report.loss, report.seconds, report.tokens_per_second,
+                                             report.rate, report.gradient_norm});
+      }
+      ++result.epochs;
+      result.seconds += report.seconds;
+      const bool due = options.evaluate_every > 0 && (result.epochs % options.evaluate_every == 0 ||
+                                                      result.epochs == options.epochs || !go_on);
+      if (due && !split.validation.targets.empty()) {
+        refresh();
+        report.validation_ndcg10 =
+            eval::evaluate_model(*this, split.validation,
+                                 {.cutoffs = {10}, .shards = options.shards}, executor)
+                .at(10)
+                .all.ndcg;
+        report.best = stopping.improves(result.epochs, *report.validation_ndcg10);
+        if (report.best) {
+          best.assign(weights_.begin(), weights_.end());
+        }
+      }
+      go_on = observe(observer, report) && go_on;
+    }
+    if (!best.empty()) {
+      std::copy(best.begin(), best.end(), weights_.begin());
+      result.best_epoch = stopping.state().best_epoch;
+      result.best_validation_ndcg10 = stopping.state().best;
+    }
+    refresh();
+    return result;
+  }
+
+  /// Vectors of histories; items are trusted.   out [histories, width]
+  void encode(RaggedView<ItemId> histories, Matrix<float> out) const {
+    const auto scratch = scratch_->take();
+    for (Index row = 0; row < histories.sequences(); ++row) {
+      encode(histories[row], out.row(row), *scratch);
+    }
+  }
+
+  /// As Recommender::recommend.
+  ///
+  /// Errors  DataError: an item of the history that is not one of the catalogue's
+  std::vector<Recommended> recommend(std::span<const ItemId> history, Index k,
+                                     const RecommendOptions& options = {}) const {
+    std::vector<Recommended> list(static_cast<std::size_t>(std::clamp<Index>(k, 0, items())));
+    list.resize(static_cast<std::size_t>(recommend(history, options, list)));
+    return list;
+  }
+  Index recommend(std::span<const ItemId> history, const RecommendOptions& options,
+                  std::span<Recommended> list) const {
+    const auto scratch = scratch_->take();
+    return list_items(*scratch, items(), history, options, list,
+                      [&](cpu::Context& ctx, const ranker::ItemFilter& filter, Matrix<ItemId> ids,
+                          Matrix<float> scores, Vector<Index> found) {
+                        const bool known = !history.empty();
+                        const Matrix<float> query = ctx.take<float>(1, known ? query_width() : 1);
+                        if (known) {
+                          encode(history, query.row(0), ctx.arena);
+                        } else {
+                          query(0, 0) = 1;
+                        }
+                        ranker::rank_products(ctx, query, known ? keys() : popularity_.view(),
+                                              filter, ids, scores, found);
+                      });
+  }
+
+  /// A checkpoint with rows, catalogue and training histories; extra metadata as ModelFile::try_save.
+  ///
+  /// Errors  those of CheckpointWriter::try_set_own and try_write
+  Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
+    io::CheckpointWriter writer;
+    writer.set(io::type_key, type());
+    io::add_config(writer, config_);
+    io::add_catalogue(writer, catalogue_);
+    io::add_ragged(writer, "histories/items", histories_);
+    io::add_parameters(writer, table_, weights_.span());
+    if (Failure failure = writer.try_set_own(extra)) {
+      return failure;
+    }
+    return writer.try_write(path, io::Keep::previous);
+  }
+  void save(const std::string& path) const {
+    if (const Failure failure = try_save(path)) {
+      raise(*failure);
+    }
+  }
+  static Result<LightGcn> try_load(const std::string& path) {
+    auto checkpoint = io::Checkpoint::try_read(path);
+    return checkpoint ? try_load(checkpoint.value()) : Result<LightGcn>(checkpoint.error());
+  }
+  /// Errors  DataError, ShapeError or ConfigError: a damaged file, or one of another model
+  static Result<LightGcn> try_load(const io::Checkpoint& checkpoint) {
+    const std::string* found = checkpoint.find_text(io::type_key);
+    if (found == nullptr || *found != type()) {
+      return DataError("expected " + type() + ", the file holds " +
+                           (found == nullptr ? "another model" : *found),
+                       {.file = checkpoint.file(), .field = io::type_key});
+    }
+    Config config;
+    Failure failure = io::try_read_config(checkpoint, config);
+    if (failure) {
+      return *std::move(failure);
+    }
+    auto catalogue = io::try_read_catalogue(checkpoint);
+    if (!catalogue) {
+      return catalogue.error();
+    }
+    auto histories = io::try_read_ragged(checkpoint, "histories/items", catalogue->items);
+    if (!histories) {
+      return histories.error();
+    }
+    const ParameterTable table = describe<NodeTables>(
+        {histories->sequences(), catalogue->items, config.width, config.deviation});
+    failure = io::match_parameters(checkpoint, table);
+    if (failure) {
+      return *std::move(failure);
+    }
+    LightGcn model(std::move(catalogue).value(), config, std::move(histories).value());
+    failure = io::try_load_parameters(checkpoint, model.table_, model.weights_.span());
+    if (failure) {
+      return *std::move(failure);
+    }
+    model.refresh();
+    return model;
+  }
+  static LightGcn load(const std::string& path) { return try_load(path).value_or_raise(); }
+  /// What its files say of their type, as ModelFile::type().
+  static std::string type() { return type_name<LightGcn>(); }
+
+private:
+  LightGcn(Catalogue catalogue, Config config, Ragged<ItemId> histories)
+      : catalogue_(std::move(catalogue)), config_(config), histories_(std::move(histories)) {
+    settle();
+    lay_out();
+  }
+  void settle() {
+    if (const std::string sentence = out_of_range(config_); !sentence.empty()) {
+      SIMGR_THROW(ConfigError(sentence));
+    }
+    settle_size(catalogue_);
+    catalogue_.text_vectors = catalogue_.item_vectors = {};  // it reads none
+    item_keys_ = ItemKeys(catalogue_.keys);
+  }
+  NodeTables::Config sizes() const noexcept {
+    return {users(), items(), config_.width, config_.deviation};
+  }
+  Nodes<float> bind_nodes(float* block) const { return bind<NodeTables>(sizes(), block); }
+  /// What follows from the histories.
+  void lay_out() {
+    table_ = describe<NodeTables>(sizes());
+    memory_ = Arena(static_cast<std::size_t>(table_.block_size) * sizeof(float) + Arena::alignment);
+    weights_ = memory_.take<float, 1>({table_.block_size});
+    std::fill(weights_.begin(), weights_.end(), 0.0f);
+    graph_ = user_item_graph(histories_, items());
+    beginnings_.clear();
+    for (Index user = 0; user < users(); ++user) {
+      std::uint64_t hash = no_items;
+      for (const ItemId item : histories_[user]) { hash = hash_behind(hash, item); }
+      if (!histories_[user].empty()) {
+        beginnings_.emplace_back(hash, user);
+      }
+    }
+    std::sort(beginnings_.begin(), beginnings_.end());
+    popularity_ = OwnedMatrix<float>(items(), 1);
+    std::transform(catalogue_.popularity.begin(), catalogue_.popularity.end(),
+                   popularity_.values.begin(), [](Index n) { return static_cast<float>(n); });
+  }
+  /// What follows from the rows.
+  void refresh() {
+    Arena arena;
+    const Nodes<float> x = rows(), y = nodes_like(x, arena);
+    const Serial serial;
+    const auto copied = [&] { return OwnedMatrix<float>(items(), config_.width); };
+    propagate(serial, graph_, config_.layers, x, y, arena);
+    keys_ = copied();
+    std::copy(y.items.begin(), y.items.end(), keys_.values.begin());
+    parts_ = copied();
+    if (config_.layers == 0) {
+      return;
+    }
+    propagate(serial, graph_, config_.layers - 1, x, y, arena);
+    const float share = static_cast<float>(config_.layers) / static_cast<float>(config_.layers + 1);
+    for (Index item = 0; item < items(); ++item) {
+      for (Index k = 0; k < config_.width; ++k) {
+        parts_.view()(item, k) =
+            share * graph_.item_scale[static_cast<std::size_t>(item)] * y.items(item, k);
+      }
+    }
+  }
+  void begin(const data::Split& split, const FitOptions& options) {
+    if (const std::string sentence = check(options); !sentence.empty()) {
+      SIMGR_THROW(ConfigError(sentence));
+    }
+    if (options.per_user != 0 || options.accumulate != 1 || options.moving_average != 0) {
+      SIMGR_THROW(
+          ConfigError("per_user, accumulate and moving_average: LightGCN has none of them"));
+    }
+    if (split.items != items()) {
+      SIMGR_THROW(DataError("split: expected " + std::to_string(items()) + " items, found " +
+                            std::to_string(split.items)));
+    }
+    if (split.train.values.empty()) {
+      SIMGR_THROW(DataError("split.train: nobody took anything"));
+    }
+    catalogue_.popularity = data::popularity(split.train, items());
+    histories_ = split.train;
+    lay_out();
+    initialise(table_, weights_.span(), options.seed);
+  }
+  /// One of the items that a user did not take; of all, where a hundred draws find none.
+  std::int32_t draw_other(std::int32_t user, Rng& rng) const {
+    const auto taken = graph_.users.columns_of(user);
+    std::int32_t item = 0;
+    for (int tries = 0; tries < 100; ++tries) {
+      item = static_cast<std::int32_t>(rng.below(items()));
+      if (!std::binary_search(taken.begin(), taken.end(), item)) {
+        break;
+      }
+    }
+    return item;
+  }
+
+  static constexpr std::uint64_t no_items = 0xcbf29ce484222325u;
+  static std::uint64_t hash_behind(std::uint64_t hash, ItemId item) noexcept {
+    hash = (hash ^ static_cast<std::uint64_t>(item)) * 0x9e3779b97f4a7c15u;
+    return hash ^ (hash >> 29);
+  }
+  /// The user whose training history is the longest beginning of this one, at least half of it; -1:
+  /// there is none.
+  Index user_of(std::span<const ItemId> history) const noexcept {
+    std::uint64_t hash = no_items;
+    Index found = -1;
+    for (std::size_t length = 1; length <= history.size(); ++length) {
+      hash = hash_behind(hash, history[length - 1]);
+      if (2 * length < history.size()) {
+        continue;
+      }
+      auto place = std::lower_bound(beginnings_.begin(), beginnings_.end(),
+                                    std::pair<std::uint64_t, Index>{hash, 0});
+      for (; place != beginnings_.end() && place->first == hash; ++place) {
+        const auto begins = histories_[place->second];
+        if (std::equal(begins.begin(), begins.end(), history.begin(),
+                       history.begin() + static_cast<std::ptrdiff_t>(length))) {
+          found = place->second;
+          break;
+        }
+      }
+    }
+    return found;
+  }
+  void encode(std::span<const ItemId> history, Vector<float> out, Arena& arena) const {
+    Arena::Scope scope(arena);
+    const auto taken = arena.take<ItemId, 1>({static_cast<Index>(history.size())});
+    std::copy(history.begin(), history.end(), taken.begin());
+    std::sort(taken.begin(), taken.end());
+    const ItemId* const end = std::unique(taken.begin(), taken.end());
+    const float scale =
+        1.0f / std::sqrt(static_cast<float>(std::max<std::ptrdiff_t>(end - taken.begin(), 1)));
+    std::fill(out.begin(), out.end(), 0.0f);
+    const auto add = [&](VectorArg<float> row, float factor) {
+      for (Index k = 0; k < out.size(); ++k) { out[k] += factor * row[k]; }
+    };
+    for (const ItemId* item = taken.begin(); item != end; ++item) {
+      add(parts_.view().row(*item), scale);
+    }
+    if (const Index user = user_of(history); user >= 0) {
+      add(rows().users.row(user), 1.0f / static_cast<float>(config_.layers + 1));
+    }
+  }
+
+  Catalogue catalogue_;
+  ItemKeys item_keys_;  // of catalogue_.keys
+  Config config_;
+  Ragged<ItemId> histories_;  // [users], what it was trained on
+  UserItemGraph graph_;
+  std::vector<std::pair<std::uint64_t, Index>> beginnings_;  // hashes of those, and users
+  ParameterTable table_;
+  Arena memory_;
+  Vector<float> weights_;
+  OwnedMatrix<float> keys_;        // [items, width]: propagated rows
+  OwnedMatrix<float> parts_;       // [items, width]: what an item is worth to a user who took it
+  OwnedMatrix<float> popularity_;  // [items, 1]
+  std::unique_ptr<ScratchPool<Arena>> scratch_ = std::make_unique<ScratchPool<Arena>>();
+};
+
+}  // namespace simgr::SIMGR_ABI::train
