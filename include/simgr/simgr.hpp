@@ -8,6 +8,7 @@
 #include <simgr/analysis/decoding_bias.hpp>
 #include <simgr/analysis/item_transitions.hpp>
 #include <simgr/analysis/memgen.hpp>
+#include <simgr/analysis/memorization.hpp>
 #include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/baselines/caser.hpp>
 #include <simgr/baselines/defaults.hpp>
