@@ -77,6 +77,22 @@ TEST_CASE("A report names its models and shows their numbers") {
   CHECK(page_has(page, "0.0300 at 2"));  // the best epoch is marked
 }
 
+TEST_CASE("A report without models has the caller's own parts alone, with bars beside charts") {
+  Report report("Memorization", "p");
+  report.add(ReportedSection{.title = "Own",
+                             .caption = "c",
+                             .charts = {{"chart", "x", "y", false, false, {{"a", 0, {{1, 1}}}}}},
+                             .columns = {},
+                             .rows = {},
+                             .bars = {{"<bars>", {{"a", 0.25, 0}}, true, 1}}});
+  const std::string page = report.html();
+  CHECK(count(page, "<section>") == 1);
+  CHECK(count(page, "<svg") == 2);
+  CHECK(page_has(page, "<figcaption>&lt;bars&gt;"));
+  CHECK(page_has(page, "25.0 %"));
+  CHECK(first_unbalanced_tag(page) == "");
+}
+
 TEST_CASE("A report needs nothing from outside and holds no script") {
   Report report("t", "p");
   report.add(model("m", 0.1));

@@ -94,6 +94,18 @@ TEST_CASE("Bars of any value stay on the page, and long names are cut between le
   CHECK(draw_bars("l", {}, false, 2).find("</svg>") != std::string::npos);
 }
 
+TEST_CASE("Bars below zero go to the left of it") {
+  const std::string svg =
+      draw_bars("l", {{"a", 3, 0}, {"b", -1, 1}, {"c", std::nan(""), 2}}, false, 1);
+  // From -1 at 150 to 3 at 440.
+  CHECK(svg.find("<rect x=\"222.5\" y=\"6.0\" width=\"217.5\"") != std::string::npos);
+  CHECK(svg.find("<rect x=\"150.0\" y=\"36.0\" width=\"72.5\"") != std::string::npos);
+  CHECK(svg.find("x=\"230.5\" y=\"50.0\" text-anchor=\"start\">-1.0<") != std::string::npos);
+  CHECK(svg.find("<rect x=\"222.5\" y=\"66.0\" width=\"0.0\"") != std::string::npos);
+  CHECK(draw_bars("l", {{"a", -2, 0}}, false, 1)
+            .find("<rect x=\"150.0\" y=\"6.0\" width=\"290.0\"") != std::string::npos);
+}
+
 TEST_CASE("An interval lies across the end of its bar, where there is one") {
   const std::string svg = draw_bars("l", {{"a", 2, 0, 1, 4}, {"b", 3, 1}}, false, 1);
   // The highest end, 4, is at 440; 150 is zero.

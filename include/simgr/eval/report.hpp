@@ -34,12 +34,21 @@ struct ReportedModel {
   std::vector<Index> frequency;  // [items] top-10 lists that hold the item
 };
 
-/// A part of the page of the caller's own: charts two by two, then a table.
+/// Bars under a caption of their own.
+struct ReportedBars {
+  std::string label;
+  std::vector<Bar> bars;
+  bool percent = false;
+  int digits = 4;
+};
+
+/// A part of the page of the caller's own: charts and bars two by two, then a table.
 struct ReportedSection {
   std::string title, caption;
   std::vector<LineChart> charts;               // their labels become captions
   std::vector<std::string> columns;            // heads of the table; empty: no table
   std::vector<std::vector<std::string>> rows;  // [rows][columns]
+  std::vector<ReportedBars> bars{};            // beside the charts
 };
 
 /// A page that shows how models compare: accuracy, learning curves, what they list. One HTML file
@@ -50,6 +59,8 @@ struct ReportedSection {
 ///   report.add_fact("items", "12,101");
 ///   report.add({.name = "SimGR", .hr = .079, …});
 ///   std::string page = report.html();      // the caller writes the file
+///
+/// A page without models has the caller's own parts alone.
 ///
 /// All texts are escaped; nothing they hold becomes markup.
 class Report {
@@ -87,7 +98,10 @@ public:
       }
       page += "</dl>";
     }
-    page += "</header>\n" + table() + accuracy_bars() + learning_curves() + listed_items();
+    page += "</header>\n";
+    if (!models_.empty()) {
+      page += table() + accuracy_bars() + learning_curves() + listed_items();
+    }
     for (const ReportedSection& own : sections_) { page += section_of(own); }
     if (!notes_.empty()) {
       page += "<footer>";
@@ -278,10 +292,14 @@ private:
   }
   static std::string section_of(const ReportedSection& own) {
     std::string body = legend_of(own.charts);
-    if (!own.charts.empty()) {
+    if (!own.charts.empty() || !own.bars.empty()) {
       body += "<div class=\"pair\">";
       for (const LineChart& chart : own.charts) {
         body += figure(escape_html(chart.label), draw(chart));
+      }
+      for (const ReportedBars& bars : own.bars) {
+        body += figure(escape_html(bars.label),
+                       draw_bars(bars.label, bars.bars, bars.percent, bars.digits));
       }
       body += "</div>";
     }

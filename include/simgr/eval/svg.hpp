@@ -257,26 +257,30 @@ struct Bar {
 };
 
 /// Horizontal bars from zero, the value written beside each and its interval across the end, 520
-/// units wide. `percent` writes fractions as percent.
+/// units wide; a value below zero goes to the left of it. `percent` writes fractions as percent.
 inline std::string draw_bars(std::string_view label, const std::vector<Bar>& bars, bool percent,
                              int digits) {
   using namespace detail;
   constexpr double left = 150, right = 440, step = 30;
-  double most = 0;
+  double most = 0, least = 0;
   for (const Bar& bar : bars) {
     most = std::isfinite(bar.value) ? std::max(most, bar.value) : most;
     most = std::isfinite(bar.high) ? std::max(most, bar.high) : most;
+    least = std::isfinite(bar.value) ? std::min(least, bar.value) : least;
   }
+  const double zero = left - (least < 0 ? least / (most - least) * (right - left) : 0);
   const double height = step * static_cast<double>(bars.size()) + 12;
   std::string svg = "<svg viewBox=\"0 0 520 " + coordinate(height) +
                     "\" role=\"img\" aria-label=\"" + escape_html(label) + "\">";
-  svg += line_at(left, 2, left, height - 4);
+  svg += line_at(zero, 2, zero, height - 4);
   double y = 6;
   for (const Bar& bar : bars) {
     const auto length_of = [&](double part) {
-      return most > 0 && part > 0 && std::isfinite(part) ? part / most * (right - left) : 0;
+      return most > 0 && part > 0 && std::isfinite(part) ? part / most * (right - zero) : 0;
     };
     const double length = length_of(bar.value), high = std::max(length, length_of(bar.high));
+    const double below =
+        bar.value < 0 && std::isfinite(bar.value) ? bar.value / least * (zero - left) : 0;
     // A name longer than its place is cut by the eye's measure of 20 letters; the title has it all.
     std::string name = bar.name;
     if (name.size() > 20) {
@@ -289,16 +293,17 @@ inline std::string draw_bars(std::string_view label, const std::vector<Bar>& bar
             ? (percent ? fixed(100 * bar.value, digits) + " %" : fixed(bar.value, digits))
             : fixed(bar.value, digits);
     svg += "<g><title>" + escape_html(bar.name) + ": " + value + "</title>" +
-           text_at(left - 10, y + 14, "end", name, "name") + "<rect x=\"" + coordinate(left) +
-           "\" y=\"" + coordinate(y) + "\" width=\"" + coordinate(length) +
-           "\" height=\"19\" rx=\"3\" fill=\"" + colour_of(bar.colour) + "\"/>";
+           text_at(left - 10, y + 14, "end", name, "name") + "<rect x=\"" +
+           coordinate(zero - below) + "\" y=\"" + coordinate(y) + "\" width=\"" +
+           coordinate(length + below) + "\" height=\"19\" rx=\"3\" fill=\"" +
+           colour_of(bar.colour) + "\"/>";
     if (std::isfinite(bar.low) && std::isfinite(bar.high)) {
-      const double from = left + length_of(bar.low), to = left + high, middle = y + 9.5;
+      const double from = zero + length_of(bar.low), to = zero + high, middle = y + 9.5;
       svg += line_at(from, middle, to, middle, "whisker") +
              line_at(from, middle - 4, from, middle + 4, "whisker") +
              line_at(to, middle - 4, to, middle + 4, "whisker");
     }
-    svg += text_at(left + high + 8, y + 14, "start", value, "value") + "</g>";
+    svg += text_at(zero + high + 8, y + 14, "start", value, "value") + "</g>";
     y += step;
   }
   return svg + "</svg>";
