@@ -9,6 +9,7 @@
 #include <simgr/analysis/item_transitions.hpp>
 #include <simgr/analysis/memgen.hpp>
 #include <simgr/analysis/memorization.hpp>
+#include <simgr/analysis/memorization_study.hpp>
 #include <simgr/analysis/prefix_distribution.hpp>
 #include <simgr/baselines/caser.hpp>
 #include <simgr/baselines/defaults.hpp>
@@ -48,6 +49,7 @@
 #include <simgr/data/npy.hpp>
 #include <simgr/data/prepare.hpp>
 #include <simgr/data/python_literal.hpp>
+#include <simgr/data/rankings.hpp>
 #include <simgr/data/sequences.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/data/synthetic_catalogue.hpp>

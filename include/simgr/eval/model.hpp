@@ -127,4 +127,44 @@ Metrics evaluate_model(const Model& model, const data::Evaluation& evaluation,
   }
 }
 
+/// The lists that a model serves, k places or fewer, one a case, best item first: many users at a time
+/// where the model takes them so.
+///
+/// Cost    the lists; memory of them all, 4 bytes a place
+/// Errors  those of recommend
+template <class Model, Executor E = const Serial>
+Ragged<ItemId> served_lists(const Model& model, const data::Evaluation& cases, Index k,
+                            const RecommendOptions& options = {}, E&& executor = Serial{}) {
+  const auto users = static_cast<Index>(cases.targets.size());
+  k = std::clamp<Index>(k, 0, model.items());
+  constexpr Index at_a_time = 256;
+  std::vector<Recommended> lists(static_cast<std::size_t>(users * k));
+  std::vector<Index> found(static_cast<std::size_t>(users));
+  executor.for_each((users + at_a_time - 1) / at_a_time, [&](Index part) {
+    const Index first = part * at_a_time, count = std::min(at_a_time, users - first);
+    const auto some = std::span(lists).subspan(static_cast<std::size_t>(first * k),
+                                               static_cast<std::size_t>(count * k));
+    const Vector<Index> filled(found.data() + first, {count});
+    if constexpr (requires(RaggedView<ItemId> all) {
+                    model.recommend(all, k, options, some, filled);
+                  }) {
+      model.recommend(detail::SomeHistories(cases, first, count).view(), k, options, some, filled);
+    } else {
+      for (Index i = 0; i < count; ++i) {
+        filled[i] = model.recommend(
+            cases.histories[first + i], options,
+            some.subspan(static_cast<std::size_t>(i * k), static_cast<std::size_t>(k)));
+      }
+    }
+  });
+  Ragged<ItemId> result;
+  for (Index u = 0; u < users; ++u) {
+    for (Index place = 0; place < found[static_cast<std::size_t>(u)]; ++place) {
+      result.values.push_back(lists[static_cast<std::size_t>(u * k + place)].item);
+    }
+    result.offsets.push_back(result.tokens());
+  }
+  return result;
+}
+
 }  // namespace simgr::SIMGR_ABI::eval
