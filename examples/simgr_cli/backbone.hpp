@@ -21,6 +21,7 @@ struct BackboneOptions {
   std::string pattern;             // with {history}; empty: our own wording
   std::string precision = "fp32";  // of the language model in memory; bf16: it is frozen
   std::string lora;                // rank=8,alpha=32; empty: all weights are trained
+  std::string adapter;             // a folder of adapters that training goes on from, or empty
   Index title_words = 16;          // tokens of a title that are read; 0: all
 
   bool given() const noexcept { return !folder.empty(); }
@@ -28,6 +29,7 @@ struct BackboneOptions {
 
 using BackbonePointer = std::shared_ptr<const simgr::io::Backbone>;
 
+/// With the adapters, where there are some.
 /// Errors  those of io::Backbone
 BackbonePointer open_backbone(const BackboneOptions& options);
 

@@ -46,6 +46,12 @@ struct FitOptions {
 };
 void fit(const FitOptions& options);
 
+struct ExportOptions {
+  std::string file, backbone, out;
+};
+/// Writes the adapters of a trained model as a folder of Python's peft.
+void export_adapters(const ExportOptions& options);
+
 struct EvaluateOptions {
   std::string file, data, split = "test", seen = "keep", rank = "served";
   std::vector<std::string> set;  // name=value, of what lists are made with

@@ -76,6 +76,9 @@ void list_settings(const std::string& model) {
 
 void fit(const FitOptions& options) {
   FitRequest request;
+  if (!options.backbone.given() && !options.backbone.adapter.empty()) {
+    throw UsageError("--adapter: it stands in a language model; give its folder by --backbone");
+  }
   if (options.backbone.given()) {
     request.backbone = open_backbone(options.backbone);
     request.backbone_name =
@@ -85,13 +88,17 @@ void fit(const FitOptions& options) {
                               ? kind_over(options.model, options.backbone, *request.backbone)
                               : kind_named(options.model);
   request.out = options.out;
-  if (!options.backbone.lora.empty()) {
+  const std::string& adapter = options.backbone.adapter;
+  if (!options.backbone.lora.empty() || !adapter.empty()) {
     const auto fields = kind.settings();
     if (std::none_of(fields.begin(), fields.end(), [](const simgr::FieldText& field) {
           return field.name == "encoder.lora_rank";
         })) {
-      throw UsageError("--lora: " + kind.name + " has no adapters; a Qwen or a Llama has");
+      throw UsageError((adapter.empty() ? "--lora: " : "--adapter: ") + kind.name +
+                       " has no adapters; a Qwen or a Llama has");
     }
+  }
+  if (!options.backbone.lora.empty()) {
     request.settings = settings_of_lora(options.backbone.lora);
   }
   const std::vector<Setting> named = options.training.settings();

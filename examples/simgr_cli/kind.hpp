@@ -118,6 +118,11 @@ struct ModelKind {
   std::function<std::unique_ptr<ServedModel>(const simgr::io::Checkpoint&,
                                              const std::vector<Setting>& settings)>
       load;
+  /// Writes the adapters of a model file, which stand in the language model of a folder, as Python's
+  /// peft keeps them; null: models of this kind have none.
+  std::function<void(const simgr::io::Checkpoint&, const std::string& backbone,
+                     const std::string& out)>
+      export_adapters;
 };
 
 /// Puts a kind in the table, before main begins.

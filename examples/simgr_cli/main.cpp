@@ -123,11 +123,18 @@ void add_backbone(CLI::App& command, BackboneOptions& options) {
   one_of(command.add_option("--precision", options.precision,
                             "of the language model in memory; bf16 keeps it frozen"),
          {"fp32", "bf16"});
+  CLI::Option* lora =
+      command
+          .add_option("--lora", options.lora,
+                      "train adapters and the tokens of ids alone, for instance rank=8,alpha=32; "
+                      "besides dropout=0.1 and targets=query+value. rank=0: the tokens alone")
+          ->type_name("LIST");
   command
-      .add_option("--lora", options.lora,
-                  "train adapters and the tokens of ids alone, for instance rank=8,alpha=32; "
-                  "besides dropout=0.1 and targets=query+value. rank=0: the tokens alone")
-      ->type_name("LIST");
+      .add_option("--adapter", options.adapter,
+                  "folder of adapters, by Python's peft or 'simgr export', that training goes on "
+                  "from: adapter_config.json, adapter_model.safetensors")
+      ->type_name("DIR")
+      ->excludes(lora);
 }
 std::string list_of_models() {
   std::string models = "Models:";
@@ -208,6 +215,27 @@ void add_fit(CLI::App& app, FitOptions& options) {
   command->add_flag("--resume", options.resume,
                     "go on from the state beside the model file, where there is one");
   command->callback([&] { fit(options); });
+}
+
+void add_export(CLI::App& app, ExportOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("export", "the adapters of a trained model as a folder of Python's peft");
+  command->footer(
+      "Of a model that 'simgr fit --backbone --lora' made. The folder holds adapter_config.json "
+      "and\n"
+      "adapter_model.safetensors; 'simgr fit --adapter' goes on from it. What is trained of "
+      "items,\n"
+      "such as the tokens of semantic ids, is no part of it: the model file keeps that.\n\n"
+      "Example:\n  simgr fit simgr --backbone Qwen2-0.5B --lora rank=8 --data data --out m.simgr\n"
+      "  simgr export m.simgr --backbone Qwen2-0.5B --out adapter");
+  command->add_option("FILE", options.file, "a model file")->required()->type_name("");
+  command->add_option("--backbone", options.backbone, "folder of the language model below")
+      ->type_name("DIR")
+      ->required();
+  command->add_option("--out", options.out, "the folder, made where it is not there")
+      ->type_name("DIR")
+      ->required();
+  command->callback([&] { export_adapters(options); });
 }
 
 void add_evaluate(CLI::App& app, EvaluateOptions& options) {
@@ -499,6 +527,8 @@ int run(int argc, char** argv) {
   add_tokenize(app, tokenize_options);
   FitOptions fit_options;
   add_fit(app, fit_options);
+  ExportOptions export_options;
+  add_export(app, export_options);
   EvaluateOptions evaluate_options;
   add_evaluate(app, evaluate_options);
   RecommendCommand recommend_options;

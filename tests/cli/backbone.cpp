@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cli/program.hpp>
 
+#include <tuple>
+
 #include <doctest/doctest.h>
 #include <support/published_decoder.hpp>
+
+#include <simgr/io/adapter_config.hpp>
 
 namespace {
 
@@ -89,6 +93,104 @@ TEST_CASE("a frozen Qwen may stay in bfloat16") {
     REQUIRE(fitted.code == 0);
     check_that_it_serves(made, kind);
   }
+}
+
+TEST_CASE("adapters are exported as peft keeps them, and training goes on from them") {
+  const PublishedQwen qwen;
+  const FineTuning made(qwen.path().string());
+  const auto exported = [&](const std::string& out) {
+    const std::string to = made.folder.file(out);
+    const Run run = made.run({"export", made.file, "--backbone", made.backbone, "--out", to});
+    CAPTURE(run.err);
+    REQUIRE(run.code == 0);
+    return simgr_test::read_bytes(to + "/adapter_model.safetensors");
+  };
+  REQUIRE(made.fit("simgr", {"--lora", "rank=2,alpha=4,dropout=0.1,targets=query+up"}).code == 0);
+  const std::string first = exported("first"), adapter = made.folder.file("first");
+  const simgr::io::AdapterFacts facts =
+      simgr::io::read_adapter_config(adapter + "/adapter_config.json");
+  CHECK(facts ==
+        simgr::io::AdapterFacts{2, 4, 0.1, {"q_proj", "up_proj"}, made.backbone, "CAUSAL_LM"});
+  CHECK(first.find("base_model.model.model.layers.1.mlp.up_proj.lora_B.weight") !=
+        std::string::npos);
+
+  // Without a step, what comes out is what went in; of the model in bfloat16, too.
+  for (const char* precision : {"fp32", "bf16"}) {
+    CAPTURE(precision);
+    const std::vector<std::string> more = {"--adapter", adapter, "--precision", precision};
+    std::vector<std::string> still = more;
+    still.insert(still.end(), {"--set", "optimizer.rate=0"});
+    REQUIRE(made.fit("simgr", still).code == 0);
+    check_that_it_serves(made, std::string("simgr-decoder") + (precision[0] == 'b' ? "-bf16" : ""));
+    CHECK(exported(std::string("still-") + precision) == first);
+    REQUIRE(made.fit("simgr", more).code == 0);
+    CHECK(exported(std::string("moved-") + precision) != first);
+  }
+}
+
+TEST_CASE("what is no adapter of this language model is refused, to and fro") {
+  const PublishedQwen qwen;
+  const FineTuning made(qwen.path().string());
+  const std::string to = made.folder.file("adapter"), config = to + "/adapter_config.json",
+                    weights = to + "/adapter_model.safetensors";
+  const auto refused = [&](const Run& run, int code, const std::string& sentence) {
+    CAPTURE(run.err);
+    CHECK(run.code == code);
+    CHECK(run.err.find(sentence) != std::string::npos);
+  };
+  const auto exported = [&](const std::string& backbone) {
+    return made.run({"export", made.file, "--backbone", backbone, "--out", to});
+  };
+  REQUIRE(made.fit("simgr").code == 0);
+  refused(exported(made.backbone), 1, "the language model was trained, too");
+  REQUIRE(made.fit("simgr", {"--lora", "rank=0"}).code == 0);
+  refused(exported(made.backbone), 1, "the model has no adapters");
+  REQUIRE(made.fit("simgr", {"--lora", "rank=2"}).code == 0);
+  const simgr_test::PublishedBert bert;
+  refused(exported(bert.folder.path().string()), 1, "expected a model of the family qwen2");
+  refused(exported(made.folder.file("nowhere")), 1, "nowhere/config.json");
+  const TemporaryFolder shallow;
+  std::string text = simgr_test::read_bytes(qwen.file("config.json"));
+  text.replace(text.find("layers\": 2"), 11, "layers\": 1");
+  simgr_test::write_bytes(shallow.file("config.json"), text);
+  refused(exported(shallow.path().string()), 1,
+          "expected the language model that was trained over, with blocks.1.");
+  CHECK_FALSE(std::filesystem::exists(to));
+  REQUIRE(exported(made.backbone).code == 0);
+  refused(exported(made.backbone), 1, "this is there already; it is not replaced");
+
+  const std::string good_config = simgr_test::read_bytes(config),
+                    good_weights = simgr_test::read_bytes(weights);
+  std::filesystem::remove(made.file);
+  const auto refuses_to_begin = [&](int code, const std::string& sentence,
+                                    const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"--adapter", to};
+    words.insert(words.end(), more.begin(), more.end());
+    refused(made.fit("simgr", words), code, sentence);
+    CHECK_FALSE(std::filesystem::exists(made.file));
+  };
+  refuses_to_begin(2, "--lora", {"--lora", "rank=2"});
+  refused(made.run({"fit", "simgr", "--adapter", to, "--data", made.data, "--out", made.file}), 2,
+          "--adapter: it stands in a language model; give its folder by --backbone");
+  const FineTuning over_bert(bert.folder.path().string());
+  refused(over_bert.fit("simgr", {"--adapter", to}), 1, "blocks of bert have no adapters here");
+  simgr_test::write_bytes(weights, good_weights.substr(0, good_weights.size() - 8));
+  refuses_to_begin(1, "adapter_model.safetensors");
+  simgr_test::write_bytes(weights, good_weights);
+  for (const auto& [from, replacement, sentence] :
+       {std::tuple("\"r\": 2", "\"r\": 3", "expected [3, 16], file has [2, 16]"),
+        std::tuple("\"r\": 2", "\"r\": -1", "r: expected an integer from 1"),
+        std::tuple("\"o_proj\", ", "", "not expected"),
+        std::tuple("q_proj", "c_attn", "target_modules: expected maps of every layer"),
+        std::tuple("LORA", "IA3", "peft_type: expected LORA")}) {
+    CAPTURE(replacement);
+    std::string other = good_config;
+    other.replace(other.find(from), std::string(from).size(), replacement);
+    simgr_test::write_bytes(config, other);
+    refuses_to_begin(1, sentence);
+  }
+  std::filesystem::remove(config);
+  refuses_to_begin(1, "adapter_config.json");
 }
 
 TEST_CASE("E4SRec reads the vectors of a SASRec") {

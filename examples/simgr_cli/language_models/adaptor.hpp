@@ -10,6 +10,10 @@
 
 namespace simgr_cli {
 
+/// Errors  ConfigError: a language model of other sizes than the one that was trained over
+void require_same_layout(const simgr::ParameterTable& trained,
+                         const simgr::ParameterTable& published, const std::string& backbone);
+
 template <class Model>
 struct OverBackbone {
   using E = typename Model::EncoderType;
@@ -25,6 +29,29 @@ struct OverBackbone {
   }
 };
 
+/// A kind's export_adapters.
+/// Errors  ConfigError: no adapters, a language model below that was trained, or another one
+template <class Model>
+void export_adapters(const simgr::io::Checkpoint& file, const std::string& backbone,
+                     const std::string& out) {
+  using E = typename Model::EncoderType;
+  const Model model = simgr::io::ModelFile<Model>::try_load(file).value_or_raise();
+  const typename E::Config& c = model.config().encoder;
+  if (!c.adapters.frozen) {
+    throw simgr::ConfigError(
+        "the language model was trained, too: adapters alone are not the model",
+        {.file = file.file(), .field = "encoder.frozen"});
+  }
+  const auto facts = simgr::io::read_model_config(backbone + "/config.json");
+  typename E::Config published = c;
+  if (const auto failure = simgr::io::BackboneForm<E>::configure(facts, published)) {
+    throw simgr::ConfigError(failure->what(), {.file = backbone});
+  }
+  require_same_layout(simgr::describe<E>(c), simgr::describe<E>(published), backbone);
+  simgr::io::save_adapters(out, backbone, c.adapters, facts, model.table(), model.weights(),
+                           {.weights = {.prefix = "encoder."}});
+}
+
 /// @param over  the word it answers to with --backbone
 template <class Model>
 ModelKind kind_over_backbone(int place, std::string name, std::string over, std::string summary) {
@@ -37,6 +64,9 @@ ModelKind kind_over_backbone(int place, std::string name, std::string over, std:
     return std::find(std::begin(families), std::end(families), backbone.facts().family) !=
            std::end(families);
   };
+  if constexpr (requires(typename Model::EncoderType::Config c) { c.adapters; }) {
+    kind.export_adapters = export_adapters<Model>;
+  }
   return kind;
 }
 

@@ -10,7 +10,8 @@
 namespace simgr_cli {
 
 BackbonePointer open_backbone(const BackboneOptions& options) {
-  return std::make_shared<const simgr::io::Backbone>(simgr::io::Backbone::open(options.folder));
+  return std::make_shared<const simgr::io::Backbone>(
+      simgr::io::Backbone::open(options.folder, options.adapter));
 }
 
 const ModelKind& kind_over(const std::string& model, const BackboneOptions& options,

@@ -26,6 +26,9 @@ simgr::Prompt prompt_of(const simgr::io::Backbone&, const BackboneOptions&, cons
 void embed(const EmbedOptions&) {
   refuse("embed");
 }
+void export_adapters(const ExportOptions&) {
+  refuse("export");
+}
 void inspect_folder(const InspectOptions&) {
   refuse("inspect FOLDER");
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include <simgr/core/prompt.hpp>
+#include <simgr/io/adapter_folder.hpp>
 #include <simgr/io/backbone_form.hpp>
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_folder.hpp>
@@ -54,18 +56,35 @@ inline constexpr TaskWording task_wordings[] = {
 ///   backbone.configure<Model::EncoderType>(config.encoder);
 ///   Model model(catalogue, config, backbone.weights<Model::EncoderType>());
 ///
+/// It may come with adapters that Python's peft or `simgr export` wrote: then training goes on from
+/// them, over a frozen model.
+///
 /// Const functions may run at the same time. The folder stays mapped as long as it lives.
 ///
-/// Errors  those of the readers of config.json, tokenizer.json and of the weights
+/// Errors  those of the readers of config.json, tokenizer.json, adapter_config.json and of the weights
 class Backbone {
 public:
-  static Result<Backbone> try_open(const std::string& path) {
+  /// @param adapter  a folder of adapters, or empty
+  static Result<Backbone> try_open(const std::string& path, const std::string& adapter = {}) {
     const auto beside = [&](const char* name) {
       return (std::filesystem::path(path) / name).string();
     };
     auto facts = try_read_model_config(beside("config.json"));
     if (!facts) {
       return facts.error();
+    }
+    std::optional<Adapters> adapters;
+    if (!adapter.empty()) {
+      const std::string file = (std::filesystem::path(adapter) / adapter_config_name).string();
+      const auto read = try_read_adapter_config(file);
+      if (!read) {
+        return read.error();
+      }
+      const auto meant = try_adapters_of(read.value(), facts.value(), file);
+      if (!meant) {
+        return meant.error();
+      }
+      adapters = meant.value();
     }
     auto tokenizer = try_read_text_tokenizer(beside("tokenizer.json"));
     if (!tokenizer) {
@@ -81,10 +100,15 @@ public:
     if (!folder) {
       return folder.error();
     }
-    return Backbone(path, std::move(facts).value(), std::move(tokenizer).value(),
-                    std::move(folder).value());
+    Backbone backbone(path, std::move(facts).value(), std::move(tokenizer).value(),
+                      std::move(folder).value());
+    backbone.adapter_ = adapter;
+    backbone.adapters_ = adapters;
+    return backbone;
   }
-  static Backbone open(const std::string& path) { return try_open(path).value_or_raise(); }
+  static Backbone open(const std::string& path, const std::string& adapter = {}) {
+    return try_open(path, adapter).value_or_raise();
+  }
 
   const std::string& path() const noexcept { return path_; }
   const LanguageModelFacts& facts() const noexcept { return facts_; }
@@ -114,26 +138,38 @@ public:
     return prompt;
   }
 
-  /// The numbers that the folder decides. Dropout is zero: how much there is, training says.
+  /// The numbers that the folders decide. Dropout, but that of adapters, is zero: how much there is,
+  /// training says.
   ///
-  /// Errors  ConfigError: encoders of type E read no such model
+  /// Errors  ConfigError: encoders of type E read no such model, or have no adapters
   template <class E>
   void configure(typename E::Config& config) const {
     if (Failure failure = BackboneForm<E>::configure(facts_, config)) {
       raise(ConfigError(failure->what(), {.file = path_}));
     }
+    if (adapters_) {
+      if constexpr (requires { config.adapters; }) {
+        config.adapters = *adapters_;
+      } else {
+        raise(ConfigError("expected an encoder with adapters, found one without",
+                          {.file = adapter_}));
+      }
+    }
   }
 
-  /// What fills the block of a new Recommender over E: the folder's weights, and first values of
-  /// what it does not have.
+  /// What fills the block of a new Recommender over E: the folders' weights, and first values of
+  /// what they do not have.
   ///
-  /// Errors  of what it returns: those of load_parameters
+  /// Errors  of what it returns: those of load_parameters and load_adapters
   template <class E>
   auto weights(std::uint64_t seed = 1) const {
     return [this, seed](const ParameterTable& table, std::span<float> block) {
       if (Failure failure =
               BackboneForm<E>::try_load(folder_, facts_, table, block, seed, "encoder.")) {
         raise(*failure);
+      }
+      if (adapters_) {
+        load_adapters(adapter_, facts_, table, block, {.prefix = "encoder."});
       }
     };
   }
@@ -165,7 +201,8 @@ private:
       : path_(std::move(path)), facts_(std::move(facts)), tokenizer_(std::move(tokenizer)),
         folder_(std::move(folder)) {}
 
-  std::string path_;
+  std::string path_, adapter_;
+  std::optional<Adapters> adapters_;
   LanguageModelFacts facts_;
   text::TextTokenizer tokenizer_;
   ModelFolder folder_;
