@@ -36,9 +36,9 @@ using HgnBpr = Recommender<WindowEncoder<ItemEmbedding, HierarchicalGating>, Las
 /// For data of the size of Amazon Beauty.
 inline constexpr Defaults<Hgn> hgn_defaults{
     .model = {.encoder = {.width = 64, .window = 5, .max_length = 50}},
-    .fit = {.epochs = 30,
+    .fit = {.epochs = 15,
             .batch = 1024,
-            .optimizer = {.rate = 1e-3, .weight_decay = 0.1},
+            .optimizer = {.rate = 3e-3, .weight_decay = 0.1},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 inline constexpr Defaults<HgnBpr> hgn_bpr_defaults{
