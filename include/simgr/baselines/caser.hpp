@@ -33,9 +33,9 @@ inline constexpr Defaults<Caser> caser_defaults{
                           .max_length = 50,
                           .reader = {.vertical = 4, .horizontal = 8, .dropout = 0.4},
                           .embedding = {.deviation = 0.125}}},
-    .fit = {.epochs = 30,
+    .fit = {.epochs = 10,
             .batch = 512,
-            .optimizer = {.rate = 1e-3, .weight_decay = 1e-2},
+            .optimizer = {.rate = 3e-3, .weight_decay = 1e-2},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 }  // namespace simgr::SIMGR_ABI::baselines

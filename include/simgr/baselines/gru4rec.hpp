@@ -42,7 +42,7 @@ using Gru4RecSampled =
 /// For data of the size of Amazon Beauty.
 inline constexpr Defaults<Gru4Rec> gru4rec_defaults{
     .model = {.encoder = {.width = 64, .hidden = 128, .max_length = 50, .dropout = 0.3}},
-    .fit = {.epochs = 40,
+    .fit = {.epochs = 20,
             .batch = 128,
             .optimizer = {.rate = 3e-3},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
