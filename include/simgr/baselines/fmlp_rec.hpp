@@ -28,9 +28,9 @@ using FmlpRec = Recommender<TransformerEncoder<ItemEmbedding, Filtered, PostNorm
 /// For data of the size of Amazon Beauty; width, layers, length and dropout as in section 4.1.4.
 inline constexpr Defaults<FmlpRec> fmlp_rec_defaults{
     .model = {.encoder = {.width = 64, .layers = 2, .max_length = 50, .dropout = 0.5}},
-    .fit = {.epochs = 40,
+    .fit = {.epochs = 8,
             .batch = 512,
-            .optimizer = {.rate = 2e-3},
+            .optimizer = {.rate = 3e-3},
             .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
 
 }  // namespace simgr::SIMGR_ABI::baselines
