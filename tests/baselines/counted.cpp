@@ -22,27 +22,28 @@ using simgr::baselines::ItemKnn;
 using simgr::baselines::MarkovChain;
 using simgr::baselines::OneHop;
 
-constexpr Index all_items = 23;
+constexpr Index counted_items = 23;
 
 /// Some histories with repeats, a short one and an empty one; nobody is evaluated.
-simgr::data::Split drawn_split() {
+simgr::data::Split counted_split() {
   simgr::data::Split split;
-  split.items = all_items;
+  split.items = counted_items;
   simgr::Rng rng(3);
   for (Index user = 0; user < 40; ++user) {
     std::vector<ItemId> history;
     for (Index t = 0; t < user % 9; ++t) {
-      history.push_back(static_cast<ItemId>(rng.below(all_items - 1)));  // the last one: never
+      history.push_back(static_cast<ItemId>(rng.below(counted_items - 1)));  // the last one: never
     }
     split.train.push_back(history);
   }
   return split;
 }
 
-const std::vector<std::vector<ItemId>> queries = {{}, {4}, {4, 4}, {1, 7, 2, 7, 19}, {22}, {3, 22}};
+const std::vector<std::vector<ItemId>> counted_histories = {{},   {4},    {4, 4}, {1, 7, 2, 7, 19},
+                                                            {22}, {3, 22}};
 
 template <class Model>
-std::vector<float> scores_of(const Model& model, const std::vector<ItemId>& history) {
+std::vector<float> counted_scores(const Model& model, const std::vector<ItemId>& history) {
   simgr::Ragged<ItemId> one;
   one.push_back(history);
   std::vector<float> scores(static_cast<std::size_t>(model.items()));
@@ -50,17 +51,17 @@ std::vector<float> scores_of(const Model& model, const std::vector<ItemId>& hist
   return scores;
 }
 
-bool took(std::span<const ItemId> history, ItemId item) {
+bool was_taken(std::span<const ItemId> history, ItemId item) {
   return std::find(history.begin(), history.end(), item) != history.end();
 }
 
-double share_of(const simgr::data::Split& split, ItemId item) {
+double counted_share(const simgr::data::Split& split, ItemId item) {
   const auto count = std::count(split.train.values.begin(), split.train.values.end(), item);
   return static_cast<double>(count) / static_cast<double>(split.train.tokens());
 }
 
 /// How often `to` stands right behind `from`.
-double follows(const simgr::data::Split& split, ItemId from, ItemId to) {
+double times_behind(const simgr::data::Split& split, ItemId from, ItemId to) {
   double count = 0;
   for (Index user = 0; user < split.train.sequences(); ++user) {
     const auto history = split.train[user];
@@ -72,16 +73,16 @@ double follows(const simgr::data::Split& split, ItemId from, ItemId to) {
 }
 
 template <class Model, class Expected>
-void check_scores(const Model& model, Expected&& expected) {
-  for (const std::vector<ItemId>& history : queries) {
-    const auto found = scores_of(model, history);
-    for (ItemId item = 0; item < all_items; ++item) {
+void check_counted(const Model& model, Expected&& expected) {
+  for (const std::vector<ItemId>& history : counted_histories) {
+    const auto found = counted_scores(model, history);
+    for (ItemId item = 0; item < counted_items; ++item) {
       REQUIRE(static_cast<double>(found[static_cast<std::size_t>(item)]) ==
               doctest::Approx(expected(history, item)).epsilon(1e-5));
     }
     // Lists are the scores in order, ties by id.
-    const auto list = model.recommend(history, all_items, {.seen = simgr::ranker::Seen::keep});
-    REQUIRE(list.size() == all_items);
+    const auto list = model.recommend(history, counted_items, {.seen = simgr::ranker::Seen::keep});
+    REQUIRE(list.size() == counted_items);
     for (std::size_t i = 0; i < list.size(); ++i) {
       REQUIRE(list[i].score == found[static_cast<std::size_t>(list[i].item)]);
       if (i > 0) {
@@ -93,30 +94,31 @@ void check_scores(const Model& model, Expected&& expected) {
 }
 
 TEST_CASE("item-kNN scores are the summed cosines of a candidate's nearest neighbours") {
-  const auto split = drawn_split();
+  const auto split = counted_split();
   for (const Index neighbours : {Index{3}, Index{100}}) {
-    ItemKnn model({.items = all_items}, {.neighbours = neighbours, .shrink = 0.5, .prior = 0.25});
+    ItemKnn model({.items = counted_items},
+                  {.neighbours = neighbours, .shrink = 0.5, .prior = 0.25});
     model.fit(split);
     const auto cosine = [&](ItemId a, ItemId b) {
       double both = 0, of_a = 0, of_b = 0;
       for (Index user = 0; user < split.train.sequences(); ++user) {
-        const bool has_a = took(split.train[user], a), has_b = took(split.train[user], b);
+        const bool has_a = was_taken(split.train[user], a), has_b = was_taken(split.train[user], b);
         of_a += has_a ? 1 : 0;
         of_b += has_b ? 1 : 0;
         both += has_a && has_b ? 1 : 0;
       }
       return both / (std::sqrt(of_a) * std::sqrt(of_b) + 0.5 + 1e-6);
     };
-    check_scores(model, [&](const std::vector<ItemId>& history, ItemId item) {
-      double sum = 0.25 * share_of(split, item);
-      for (ItemId h = 0; h < all_items; ++h) {
+    check_counted(model, [&](const std::vector<ItemId>& history, ItemId item) {
+      double sum = 0.25 * counted_share(split, item);
+      for (ItemId h = 0; h < counted_items; ++h) {
         Index nearer = 0;  // items that are more alike, or as alike and of lower id
-        for (ItemId other = 0; other < all_items; ++other) {
+        for (ItemId other = 0; other < counted_items; ++other) {
           const auto one = static_cast<float>(cosine(other, item)),
                      mine = static_cast<float>(cosine(h, item));
           nearer += other != item && (one > mine || (one == mine && other < h)) ? 1 : 0;
         }
-        sum += h != item && took(history, h) && nearer < neighbours ? cosine(h, item) : 0;
+        sum += h != item && was_taken(history, h) && nearer < neighbours ? cosine(h, item) : 0;
       }
       return sum;
     });
@@ -124,26 +126,27 @@ TEST_CASE("item-kNN scores are the summed cosines of a candidate's nearest neigh
 }
 
 TEST_CASE("a Markov chain scores by what followed the last item, then by popularity") {
-  const auto split = drawn_split();
-  MarkovChain model({.items = all_items}, {.prior = 0.75});
+  const auto split = counted_split();
+  MarkovChain model({.items = counted_items}, {.prior = 0.75});
   model.fit(split);
-  check_scores(model, [&](const std::vector<ItemId>& history, ItemId item) {
-    return 0.75 * share_of(split, item) +
-           (history.empty() ? 0 : follows(split, history.back(), item));
+  check_counted(model, [&](const std::vector<ItemId>& history, ItemId item) {
+    return 0.75 * counted_share(split, item) +
+           (history.empty() ? 0 : times_behind(split, history.back(), item));
   });
-  MarkovChain plain({.items = all_items}, {.prior = 0});
+  MarkovChain plain({.items = counted_items}, {.prior = 0});
   plain.fit(split);
-  CHECK(scores_of(plain, {22}) == std::vector<float>(all_items, 0.0f));  // nothing follows it
+  CHECK(counted_scores(plain, {22}) ==
+        std::vector<float>(counted_items, 0.0f));  // nothing follows it
 }
 
 TEST_CASE("the one-hop table sums what followed each item of a history, each once") {
-  const auto split = drawn_split();
-  OneHop model({.items = all_items});
+  const auto split = counted_split();
+  OneHop model({.items = counted_items});
   model.fit(split);
-  check_scores(model, [&](const std::vector<ItemId>& history, ItemId item) {
-    double sum = share_of(split, item);
-    for (ItemId h = 0; h < all_items; ++h) {
-      sum += took(history, h) ? follows(split, h, item) : 0;
+  check_counted(model, [&](const std::vector<ItemId>& history, ItemId item) {
+    double sum = counted_share(split, item);
+    for (ItemId h = 0; h < counted_items; ++h) {
+      sum += was_taken(history, h) ? times_behind(split, h, item) : 0;
     }
     return sum;
   });
@@ -152,14 +155,14 @@ TEST_CASE("the one-hop table sums what followed each item of a history, each onc
 TEST_CASE("counted models are saved and loaded whole; damaged files are refused") {
   const simgr_test::TemporaryFolder folder;
   const std::string file = folder.file("m");
-  ItemKnn model({.items = all_items}, {.neighbours = 5, .shrink = 0.125});
-  model.fit(drawn_split());
+  ItemKnn model({.items = counted_items}, {.neighbours = 5, .shrink = 0.125});
+  model.fit(counted_split());
   model.save(file);
   const ItemKnn loaded = ItemKnn::load(file);
   CHECK(loaded.config().neighbours == 5);
   CHECK(loaded.config().shrink == 0.125);
-  for (const auto& history : queries) {
-    CHECK(scores_of(loaded, history) == scores_of(model, history));
+  for (const auto& history : counted_histories) {
+    CHECK(counted_scores(loaded, history) == counted_scores(model, history));
   }
   const auto other = MarkovChain::try_load(file);
   REQUIRE_FALSE(other.ok());
@@ -190,7 +193,7 @@ TEST_CASE("counted models are saved and loaded whole; damaged files are refused"
           t.offsets[1] = t.entries() + 1;
         }).find("table.offsets: expected 24 offsets that rise from 0 to ") != std::string::npos);
   CHECK(message_with([](simgr::SparseRows& t) {
-          t.columns[0] = all_items;
+          t.columns[0] = counted_items;
         }).find("table.columns: row 0: expected columns that increase from 0 to 22, found 23") !=
         std::string::npos);
   CHECK(message_with([](simgr::SparseRows& t) {

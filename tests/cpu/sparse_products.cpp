@@ -34,10 +34,20 @@ TEST_CASE("transposing a sparse matrix twice gives it back") {
   CHECK(back.offsets == sparse_example().offsets);
 }
 
-TEST_CASE("a sparse product is the dense one") {
-  simgr::OwnedMatrix<float> b(3, 2), y(4, 2);
-  b.values = {1, 2, 3, 4, 5, 6};
-  simgr::Serial serial;
-  simgr::cpu::multiply<float>(serial, sparse_example(), b, y.view());
-  CHECK(y.values == std::vector<float>{6, 8, 0, 0, 23, 30, 15, 20});
+TEST_CASE("a sparse product is the dense one, for any width") {
+  const SparseRows a = sparse_example();
+  const simgr::Serial serial;
+  for (const simgr::Index width : {1, 2, 15, 16, 17, 64, 83, 150}) {
+    simgr::OwnedMatrix<double> b(3, width), y(4, width);
+    for (std::size_t i = 0; i < b.values.size(); ++i) { b.values[i] = static_cast<double>(i + 1); }
+    y.values.assign(y.values.size(), 7.0);
+    simgr::cpu::multiply<double>(serial, a, b, y.view());
+    for (simgr::Index k = 0; k < width; ++k) {
+      const auto of = [&](simgr::Index row) { return b.view()(row, k); };
+      REQUIRE(y.view()(0, k) == 2 * of(1));
+      REQUIRE(y.view()(1, k) == 0);
+      REQUIRE(y.view()(2, k) == 3 * of(0) + 4 * of(2));
+      REQUIRE(y.view()(3, k) == 5 * of(1));
+    }
+  }
 }
