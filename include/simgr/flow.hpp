@@ -95,7 +95,9 @@ using StateOf = typename detail::RankerState<R>::Type;
 ///
 ///   every_position  one sequence; position t predicts i_{t+1}
 ///   every_prefix    n - 1 sequences; each predicts the item after it, once
-enum class Examples { every_position, every_prefix };
+///   hidden_items    the same n - 1 with the item after them, some of whose items are hidden behind a
+///                   mask (core/hiding.hpp); the others predict those
+enum class Examples { every_position, every_prefix, hidden_items };
 
 /// What a pooler is told. An item is `tokens_per_item` tokens, and the last has seen all of it.
 struct PoolerShape {

@@ -5,20 +5,23 @@
 #include <span>
 #include <vector>
 
+#include <simgr/core/hiding.hpp>
 #include <simgr/core/ragged.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/flow.hpp>
 
 namespace simgr::SIMGR_ABI::data {
 
-/// One batch: packed histories, and a target for each position or for each history.
+/// One batch: packed histories, and a target for each position, each history or each hidden item.
 struct Batch {
   Ragged<ItemId> history;
   std::vector<ItemId> targets;
+  std::vector<Index> rows{0};  // [histories + 1]: where the targets of each begin
 
   void clear() noexcept {
     history.clear();
     targets.clear();
+    rows.resize(1);
   }
 };
 
@@ -28,17 +31,22 @@ struct Batch {
 ///                   t + 1
 ///   every_prefix    an example is a user and an end: the last max_length items before it predict
 ///                   it. Each epoch takes all ends of a user, or draws `per_user` of them
+///   hidden_items    the same with the item at the end behind the others; which of them are hidden is
+///                   drawn anew in every epoch
 ///
 /// A sequence of fewer than two items has no example. The sequences must outlive the batcher.
 ///
 /// Cost  16 bytes an example; batches reuse their memory
 class Batcher {
 public:
-  /// @param per_user  of every_prefix: most examples of a user in an epoch; 0: all
+  /// @param per_user  unless every_position: most examples of a user in an epoch; 0: all
+  /// @param hiding    of hidden_items
+  /// @param mask      of hidden_items: what stands in their places
   Batcher(RaggedView<ItemId> sequences, Examples examples, Index max_length, std::uint64_t seed,
-          Index per_user = 0)
+          Index per_user = 0, const Hiding& hiding = {}, ItemId mask = -1)
       : sequences_(sequences), examples_(examples), max_length_(max_length), seed_(seed),
-        per_user_(examples == Examples::every_prefix ? per_user : 0) {
+        per_user_(examples == Examples::every_position ? 0 : per_user), hiding_(hiding),
+        mask_(mask) {
     for (Index user = 0; user < sequences.sequences(); ++user) {
       const auto length = static_cast<Index>(sequences[user].size());
       const Index first_end = examples == Examples::every_position ? length - 1 : 1;
@@ -51,18 +59,10 @@ public:
   }
 
   Index examples() const noexcept { return static_cast<Index>(order_.size()); }
-  /// Targets of one epoch.
-  Index rows() const noexcept {
-    if (examples_ == Examples::every_prefix) {
-      return examples();
-    }
-    Index rows = 0;
-    for (const Example& example : order_) { rows += std::min<Index>(example.end, max_length_); }
-    return rows;
-  }
 
   /// Shuffles anew; epoch e of a seed has the same order whatever came before.
   void begin_epoch(Index epoch) {
+    epoch_ = epoch;
     order_ = in_file_order_;
     Rng rng(seed_, 0x6261746368ULL + static_cast<std::uint64_t>(epoch));
     if (per_user_ > 0) {
@@ -79,13 +79,16 @@ public:
       const std::span<const ItemId> sequence = sequences_[example.user];
       const auto end = static_cast<std::size_t>(example.end);
       const auto begin = static_cast<std::size_t>(std::max<Index>(0, example.end - max_length_));
-      batch.history.push_back(sequence.subspan(begin, end - begin));
-      if (examples_ == Examples::every_position) {
-        const std::span<const ItemId> next = sequence.subspan(begin + 1, end - begin);
-        batch.targets.insert(batch.targets.end(), next.begin(), next.end());
+      if (examples_ == Examples::hidden_items) {
+        batch.history.push_back(sequence.subspan(begin, end - begin + 1));
+        hide(example, batch);
       } else {
-        batch.targets.push_back(sequence[end]);
+        batch.history.push_back(sequence.subspan(begin, end - begin));
+        const std::size_t from = examples_ == Examples::every_position ? begin + 1 : end;
+        const std::span<const ItemId> next = sequence.subspan(from, end + 1 - from);
+        batch.targets.insert(batch.targets.end(), next.begin(), next.end());
       }
+      batch.rows.push_back(static_cast<Index>(batch.targets.size()));
     }
   }
 
@@ -93,6 +96,16 @@ private:
   struct Example {
     std::int32_t user, end;  // history: items before position `end` of the user's sequence
   };
+
+  // Of the last history of the batch; the same whatever order examples come in.
+  void hide(const Example& example, Batch& batch) const {
+    Rng rng(seed_ ^ (0x68696465ULL + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(epoch_)),
+            static_cast<std::uint64_t>(example.user) << 32 |
+                static_cast<std::uint64_t>(example.end));
+    const auto first =
+        static_cast<std::size_t>(batch.history.offsets[batch.history.offsets.size() - 2]);
+    hiding_.hide(rng, mask_, std::span(batch.history.values).subspan(first), batch.targets);
+  }
 
   // Leaves per_user_ examples of every user; those of one stand together.
   void keep_some_of_each(Rng& rng) {
@@ -111,6 +124,9 @@ private:
   Index max_length_;
   std::uint64_t seed_;
   Index per_user_;
+  Hiding hiding_;
+  ItemId mask_;
+  Index epoch_ = 0;
   std::vector<Example> in_file_order_, order_;
 };
 

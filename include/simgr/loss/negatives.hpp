@@ -21,14 +21,29 @@ struct LossBatch {
   bool row_per_position = true;            // a row for each item of a history, or for each history
   std::span<const double> log_popularity;  // [items]: log share of an item among training targets
   std::span<const double> cumulative;      // [items]: running sum of those shares
+  Offsets rows{};  // [histories + 1]: where the rows of each begin, where it is neither; or empty
 
   /// The history whose row this is.
   Index sequence_of(Index row) const noexcept {
-    if (!row_per_position) {
+    const Offsets begins = rows_of_histories();
+    if (begins.empty()) {
       return row;
     }
-    const auto after = std::upper_bound(history.offsets.begin(), history.offsets.end(), row);
-    return static_cast<Index>(after - history.offsets.begin()) - 1;
+    const auto after = std::upper_bound(begins.begin(), begins.end(), row);
+    return static_cast<Index>(after - begins.begin()) - 1;
+  }
+  /// The targets of a history.
+  std::span<const ItemId> targets_of(Index sequence) const noexcept {
+    const Offsets begins = rows_of_histories();
+    const auto s = static_cast<std::size_t>(sequence);
+    return begins.empty() ? targets.subspan(s, 1)
+                          : targets.subspan(static_cast<std::size_t>(begins[s]),
+                                            static_cast<std::size_t>(begins[s + 1] - begins[s]));
+  }
+
+private:
+  Offsets rows_of_histories() const noexcept {
+    return !rows.empty() ? rows : row_per_position ? history.offsets : Offsets{};
   }
 };
 
@@ -161,12 +176,7 @@ void draw_negatives(const LossBatch& batch, Index items, Matrix<std::int32_t> id
   for (Index row = 0; row < ids.rows(); ++row) {
     const Index sequence = batch.sequence_of(row);
     const std::span<const ItemId> seen = batch.history[sequence];
-    const std::span<const ItemId> own =
-        batch.row_per_position
-            ? batch.targets.subspan(static_cast<std::size_t>(
-                                        batch.history.offsets[static_cast<std::size_t>(sequence)]),
-                                    seen.size())
-            : batch.targets.subspan(static_cast<std::size_t>(row), 1);
+    const std::span<const ItemId> own = batch.targets_of(sequence);
     ids(row, 0) = batch.targets[static_cast<std::size_t>(row)];
     for (Index j = 1; j < ids.cols(); ++j) {
       for (int attempt = 0; attempt < 100; ++attempt) {

@@ -43,7 +43,8 @@ public:
   Trainer(Model& model, const data::Split& split, const FitOptions& options)
       : model_(model), split_(split), options_(checked(options)),
         batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
-                 options.seed, options.per_user),
+                 options.seed, options.per_user, hiding(model.config().pooler),
+                 static_cast<ItemId>(model.items())),
         optimizer_(options.optimizer, model.table().trained_size),
         stopping_({options.patience, 0.0}) {
     if (split.items != model.items()) {
@@ -207,6 +208,16 @@ private:
     return options;
   }
 
+  /// What a pooler hides of its examples.
+  template <class PoolerConfig>
+  static Hiding hiding(const PoolerConfig& config) {
+    if constexpr (requires { config.hiding; }) {
+      return config.hiding;
+    } else {
+      return {};
+    }
+  }
+
   void count_popularity() {
     for (const ItemId item : split_.train.values) {
       if (item < 0 || item >= model_.items()) {
@@ -257,9 +268,12 @@ private:
       if (shard.batch.targets.empty()) {
         return;
       }
-      const LossBatch batch{shard.batch.targets, shard.batch.history,
+      const LossBatch batch{shard.batch.targets,
+                            shard.batch.history,
                             Model::PoolerType::examples == Examples::every_position,
-                            log_popularity_, cumulative_};
+                            log_popularity_,
+                            cumulative_,
+                            shard.batch.rows};
       shard.loss =
           Parts::shard(model_.config(), model_.params(), shard.grads, shared_, shard.shared,
                        model_.items_view(), batch, weight, shard.cache, shard_ctx);
