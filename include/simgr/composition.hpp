@@ -113,7 +113,12 @@ struct Composition {
     }
     /// Numbers that a user is for the candidates: a vector, a set of them, or one for each digit.
     Index query_width() const noexcept {
-      return encoder.width * (scores_digits ? encoder.catalogue.digits : vectors_per_item());
+      Index beside = 0;  // of a state: what a similarity puts there
+      if constexpr (requires { S::columns_beside; }) {
+        beside = S::columns_beside;
+      }
+      return encoder.width * (scores_digits ? encoder.catalogue.digits : vectors_per_item()) +
+             beside;
     }
     typename Candidates::Shape candidates_shape() const {
       return {encoder.width, encoder.catalogue, candidates};
@@ -233,7 +238,7 @@ struct Composition {
     const Matrix<const T, Space> queries =
         S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
     auto scores = scorer(c, p, grad, shared, items, queries,
-                         ctx.template take<T>(states.rows(), states.cols()), into.keys, ctx);
+                         ctx.template take<T>(queries.rows(), queries.cols()), into.keys, ctx);
     double value = 0;
     if constexpr (encodes_items) {
       value =

@@ -11,6 +11,7 @@
 #include <simgr/analysis/memorization.hpp>
 #include <simgr/analysis/memorization_study.hpp>
 #include <simgr/analysis/prefix_distribution.hpp>
+#include <simgr/baselines/bert4rec.hpp>
 #include <simgr/baselines/caser.hpp>
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/baselines/fmlp_rec.hpp>

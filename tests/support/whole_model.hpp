@@ -19,6 +19,8 @@ struct ToyWorld {
   std::vector<Index> offsets{0, 3, 4, 8};
   std::vector<ItemId> next{1, 4, 6, 2, 2, 6, 0, 3};  // for each position
   std::vector<ItemId> last{6, 2, 3};                 // for each history
+  std::vector<ItemId> hidden{3, 7, 4, 7, 5, 7, 7, 0}, behind_masks{1, 1, 2, 6};
+  std::vector<Index> masks{0, 1, 2, 4};  // the second history hides all of itself
   std::vector<double> log_popularity, cumulative;
   std::vector<float> texts, item_vectors;  // the latter as wide as sizes.item_width says
   std::vector<ItemId> unseen;
@@ -64,6 +66,9 @@ struct ToyWorld {
     return world;
   }
   LossBatch batch(Examples examples) const {
+    if (examples == Examples::hidden_items) {
+      return {behind_masks, {hidden, offsets}, false, log_popularity, cumulative, masks};
+    }
     const bool positions = examples == Examples::every_position;
     return {positions ? next : last, {history, offsets}, positions, log_popularity, cumulative};
   }

@@ -67,11 +67,13 @@ HistoryTokens tokens_of_histories(const typename Embedding::Shape& shape, const 
   }
 }
 
-/// Tokens of the longest history and of all digits but the last of an item behind it.
+/// Tokens of the longest history and of all digits but the last of an item behind it, or of a mask.
 template <class Embedding>
 Index tokens_of_items(Index max_length, const typename Embedding::Shape& shape) {
   if constexpr (requires { Embedding::reads_prompt; }) {
     return shape.own.longest;
+  } else if constexpr (requires { Embedding::has_mask; }) {
+    return max_length + 1;
   } else {
     return (max_length + 1) * Embedding::tokens_per_item(shape) - 1;
   }

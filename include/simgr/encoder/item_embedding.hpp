@@ -43,13 +43,14 @@ struct EmbeddingShape {
   bool frozen = false;   // whether what comes from a language model stays as it is
 };
 
-/// What has a row in a trained table: every item, or every code of every digit.
-enum class TableRows { items, codes };
+/// What has a row in a trained table: every item, every item and the mask behind them, or every code of
+/// every digit.
+enum class TableRows { items, items_and_mask, codes };
 
 /// A trained table that histories read as it is.
 ///
-/// Parameters  items [items, width], or digits [Σ codes, width]: code c of digit l is row
-///             first_row(l) + c
+/// Parameters  items [items, width] or, with a mask, [items + 1, width];  or digits [Σ codes, width]:
+///             code c of digit l is row first_row(l) + c
 /// Gradients   land in the table's own gradient: no buffer between
 template <TableRows kind>
 struct TableEmbedding {
@@ -63,7 +64,7 @@ struct TableEmbedding {
   };
   using Shape = EmbeddingShape<Config>;
   using DigitPooler = void;
-  static constexpr bool row_per_item = kind == TableRows::items, needs_ids = !row_per_item;
+  static constexpr bool row_per_item = kind != TableRows::codes, needs_ids = !row_per_item;
   template <class Sizes>
   static Index tokens_per_item(const Sizes& shape) noexcept {
     return row_per_item ? 1 : shape.catalogue.digits;
@@ -79,7 +80,9 @@ struct TableEmbedding {
   // `Sizes` is Shape, or that of an embedding that has such a table as a part.
   template <class Sizes, class F, class... P>
   static void for_each_parameter(const Sizes& shape, F&& f, P&... p) {
-    const Index rows = row_per_item ? shape.catalogue.items : shape.catalogue.table_rows;
+    const Index rows = row_per_item
+                           ? shape.catalogue.items + (kind == TableRows::items_and_mask ? 1 : 0)
+                           : shape.catalogue.table_rows;
     f(Spec<2>{row_per_item ? "items" : "digits",
               {rows, shape.width},
               Init::normal(shape.own.deviation)},
@@ -101,5 +104,10 @@ struct TableEmbedding {
 
 /// One trained row for each item.
 struct ItemEmbedding : TableEmbedding<TableRows::items> {};
+
+/// That, and one row for the mask that hides an item.
+struct MaskedItemEmbedding : TableEmbedding<TableRows::items_and_mask> {
+  static constexpr bool has_mask = true;
+};
 
 }  // namespace simgr::SIMGR_ABI

@@ -80,6 +80,21 @@ struct TiedItems {
         "simgr: TiedItems needs an Embedding with one row for each item (ItemEmbedding or "
         "PooledDigitEmbedding); after SemanticEmbedding use PooledDigits, OwnItems or "
         "EncodedItems");
+    using Base = detail::LentRows<NoFields>;
+
+    // Behind the rows of items an embedding may have that of a mask, which is no candidate.
+    template <class T, class S, class Cache, class Ctx>
+    static Matrix<const T, S> vectors(const typename Base::Shape& shape,
+                                      const typename Base::template Params<T, S>&,
+                                      Matrix<const T, S> rows, const ItemsView<S>&, Cache&, Ctx&) {
+      return rows.slice(0, shape.catalogue.items);
+    }
+    template <class T, class S, class Ctx>
+    static Matrix<T, S> gradient(const typename Base::Shape& shape,
+                                 const typename Base::template Params<T, S>&, Matrix<T, S> drows,
+                                 Ctx&) {
+      return drows.slice(0, shape.catalogue.items);
+    }
   };
 };
 
