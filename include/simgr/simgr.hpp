@@ -14,6 +14,7 @@
 #include <simgr/baselines/bert4rec.hpp>
 #include <simgr/baselines/caser.hpp>
 #include <simgr/baselines/defaults.hpp>
+#include <simgr/baselines/fdsa.hpp>
 #include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/gru4rec.hpp>
 #include <simgr/baselines/hgn.hpp>
