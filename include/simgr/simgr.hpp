@@ -18,6 +18,7 @@
 #include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/gru4rec.hpp>
 #include <simgr/baselines/hgn.hpp>
+#include <simgr/baselines/hstu.hpp>
 #include <simgr/baselines/item_knn.hpp>
 #include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/letter.hpp>

@@ -14,6 +14,7 @@
 #include <simgr/cpu/gemm.hpp>
 #include <simgr/cpu/narrow_products.hpp>
 #include <simgr/cpu/norm.hpp>
+#include <simgr/cpu/pointwise_attention.hpp>
 #include <simgr/cpu/recurrent.hpp>
 #include <simgr/cpu/rotary.hpp>
 #include <simgr/cpu/segment.hpp>

@@ -11,7 +11,7 @@ namespace simgr::SIMGR_ABI {
 ///   y = weight (x - mean) / sqrt(variance + epsilon) + bias          (biased variance)
 ///
 /// Shapes      x, y [rows, width]
-/// Parameters  weight [width], bias [width]
+/// Parameters  weight [width], bias [width], where `affine`; otherwise they are 1 and 0
 /// Cache       x, borrowed;  mean and 1 / deviation, [rows] each
 /// Cost        O(rows · width)
 /// Gradients   parameters accumulate, dx is assigned
@@ -20,6 +20,7 @@ struct LayerNorm {
   struct Config {
     Index width = 0;
     double epsilon = 1e-5;
+    bool affine = true;
   };
   template <class T, class S = Host>
   struct Params {
@@ -33,8 +34,10 @@ struct LayerNorm {
 
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
-    f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no}, p.weight...);
-    f(Spec<1>{"bias", {c.width}, Init::zeros(), Decay::no}, p.bias...);
+    if (c.affine) {
+      f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no}, p.weight...);
+      f(Spec<1>{"bias", {c.width}, Init::zeros(), Decay::no}, p.bias...);
+    }
   }
 
   template <class T, class S, class Ctx>
@@ -42,7 +45,8 @@ struct LayerNorm {
                               Cache<T, S>& cache, Ctx& ctx) {
     Matrix<T, S> y = ctx.template take<T>(x.rows(), c.width);
     cache = {x, ctx.template take<T>(x.rows()), ctx.template take<T>(x.rows())};
-    layer_norm(ctx, p.weight, p.bias, static_cast<T>(c.epsilon), x, y, cache.mean, cache.scale);
+    const Params<T, S> own = c.affine ? p : constants<T, S>(c, ctx);
+    layer_norm(ctx, own.weight, own.bias, static_cast<T>(c.epsilon), x, y, cache.mean, cache.scale);
     return y;
   }
 
@@ -52,9 +56,20 @@ struct LayerNorm {
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
     Matrix<T, S> dx = ctx.template take<T>(dy.rows(), c.width);
-    layer_norm_backward(ctx, p.weight, cache.x, cache.mean, cache.scale, dy, dx, grad.weight,
-                        grad.bias);
+    const Params<T, S> own = c.affine ? p : constants<T, S>(c, ctx),
+                       into = c.affine ? grad : constants<T, S>(c, ctx);
+    layer_norm_backward(ctx, own.weight, cache.x, cache.mean, cache.scale, dy, dx, into.weight,
+                        into.bias);
     return dx;
+  }
+
+private:
+  template <class T, class S, class Ctx>
+  static Params<T, S> constants(const Config& c, Ctx& ctx) {
+    const Params<T, S> p{ctx.template take<T>(c.width), ctx.template take<T>(c.width)};
+    fill(ctx, p.weight, T(1));
+    fill(ctx, p.bias, T(0));
+    return p;
   }
 };
 
