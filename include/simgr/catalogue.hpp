@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include <simgr/core/items_view.hpp>
 #include <simgr/core/owned_matrix.hpp>
 #include <simgr/core/prompt.hpp>
+#include <simgr/core/ragged.hpp>
 #include <simgr/tokenizer/item_id.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -22,6 +24,9 @@ struct Catalogue {
   OwnedMatrix<float> item_vectors{};  // [items, width], of a model trained before; empty: none
   std::vector<Index> popularity{};    // [items], interactions in the training part; empty: unknown
   Prompt prompt{};                    // of a language model; empty: none
+  /// [items], such as brand and categories, as ascending numbers; empty: none. Training may read them;
+  /// no model keeps them.
+  Ragged<std::int32_t> attributes{};
 };
 
 /// Takes `items` from the parts where it is 0.
@@ -46,6 +51,7 @@ inline void settle_size(Catalogue& catalogue) {
   agree(catalogue.item_vectors.rows, "item_vectors");
   agree(static_cast<Index>(catalogue.popularity.size()), "popularity");
   agree(catalogue.prompt.texts.sequences(), "prompt.texts");
+  agree(catalogue.attributes.sequences(), "attributes");
   if (catalogue.items <= 0) {
     SIMGR_THROW(ConfigError("catalogue: it has no items"));
   }

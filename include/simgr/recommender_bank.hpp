@@ -31,6 +31,7 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
   if (!Parts::reads_item_vectors) {
     catalogue_.item_vectors = {};
   }
+  catalogue_.attributes = {};
   require_vectors(catalogue_);
   if (!Parts::reads_prompts) {
     catalogue_.prompt = {};

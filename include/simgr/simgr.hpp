@@ -27,6 +27,7 @@
 #include <simgr/baselines/markov_chain.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
+#include <simgr/baselines/s3rec.hpp>
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/baselines/setrec.hpp>
 #include <simgr/baselines/simgr.hpp>

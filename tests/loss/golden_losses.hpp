@@ -8,6 +8,7 @@
 #include <simgr/loss/cross_entropy.hpp>
 #include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/pairwise.hpp>
+#include <simgr/loss/self_supervised.hpp>
 
 // The family losses/, one scalar for each translation unit.
 
@@ -260,6 +261,34 @@ void check_cosine(GoldenCase& golden) {
   meets(golden, "grad.table", dtable.view());
 }
 
+/// S3-Rec's: pairs behind sigmoids, or all labels of each row.
+template <class T>
+void check_self_supervised(GoldenCase& golden) {
+  double loss = 0;
+  if (golden.has("input.labels")) {
+    const OwnedMatrix<T> scores = golden.matrix<T>("input.scores");
+    const OwnedMatrix<std::int32_t> labels = golden.matrix<std::int32_t>("input.labels");
+    OwnedMatrix<T> gradient = scores;
+    for (Index r = 0; r < scores.rows; ++r) {
+      std::vector<std::int32_t> of_row;
+      for (Index j = 0; j < scores.cols; ++j) {
+        if (labels.view()(r, j) != 0) {
+          of_row.push_back(static_cast<std::int32_t>(j));
+        }
+      }
+      loss += binary_of_labels(gradient.view().row(r), of_row);
+    }
+    meets(golden, "grad.scores", gradient.values);
+  } else {
+    std::vector<T> right = golden.tensor<T>("input.positive"),
+                   wrong = golden.tensor<T>("input.negative");
+    for (std::size_t r = 0; r < right.size(); ++r) { loss += squashed_pair(right[r], wrong[r]); }
+    meets(golden, "grad.positive", right);
+    meets(golden, "grad.negative", wrong);
+  }
+  meets_loss<T>(golden, loss);
+}
+
 const auto unchanged = [](auto config) { return config; };
 
 template <class T>
@@ -293,7 +322,7 @@ void check_loss(GoldenCase& golden) {
   } else if (defined_by(golden, "sig(s_pos - s_neg)")) {
     check_drawn<Bpr, T>(golden, unchanged);
   } else if (defined_by(golden, "S3-Rec")) {
-    golden.still_to_come("S3-Rec's pre-training losses come with S3-Rec");
+    check_self_supervised<T>(golden);
   }
 }
 
