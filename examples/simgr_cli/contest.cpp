@@ -171,6 +171,7 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
     needs.ids = needs.ids || kinds.back()->needs.ids;
     needs.text_vectors = needs.text_vectors || kinds.back()->needs.text_vectors;
     needs.item_vectors = needs.item_vectors || kinds.back()->needs.item_vectors;
+    needs.attributes = needs.attributes || kinds.back()->needs.attributes;
   }
   for (const Setting& setting : contest.settings) {
     bool known = false;

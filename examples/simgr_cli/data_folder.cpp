@@ -65,6 +65,32 @@ std::string vectors_of_folder(const DataFolder& folder) {
   return plain_or_packed(folder.path + "/text_embeddings_minilm/embeddings.npy");
 }
 
+/// Attributes of items, whatever numbers the file gives them, as 0, 1, …
+simgr::Ragged<std::int32_t> attributes_of(const DataFolder& folder) {
+  std::vector<std::int64_t> known;
+  for (const simgr::data::ItemText& item : folder.texts) {
+    known.insert(known.end(), item.attributes.begin(), item.attributes.end());
+  }
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  simgr::Ragged<std::int32_t> attributes;
+  std::vector<std::int32_t> own;
+  for (const simgr::data::ItemText& item : folder.texts) {
+    own.clear();
+    for (const std::int64_t attribute : item.attributes) {
+      const auto place = std::lower_bound(known.begin(), known.end(), attribute) - known.begin();
+      own.push_back(static_cast<std::int32_t>(place));
+    }
+    std::sort(own.begin(), own.end());
+    attributes.push_back(own);
+  }
+  if (known.empty()) {
+    std::fprintf(stderr, "no item of items.jsonl has attributes: nothing is learnt from them\n");
+    return {};
+  }
+  return attributes;
+}
+
 }  // namespace
 
 std::string origin_of_ids(const DataFolder& folder, const IdSource& source) {
@@ -128,6 +154,9 @@ simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, 
   }
   if (needs.text_vectors) {
     catalogue.text_vectors = std::move(vectors);
+  }
+  if (needs.attributes) {
+    catalogue.attributes = attributes_of(folder);
   }
   if (!source.item_vectors.empty()) {
     catalogue.item_vectors = item_vectors_of(folder, source.item_vectors);

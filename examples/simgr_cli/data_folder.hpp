@@ -42,6 +42,7 @@ struct IdSource {
 /// What a model reads of the items.
 struct Needs {
   bool ids = false, text_vectors = false, item_vectors = false;
+  bool attributes = false;  // where there are any
 };
 
 /// A vector of each item's text: those of the file given, else `text_embeddings_minilm` of the

@@ -84,6 +84,7 @@ std::map<std::string, std::vector<Setting>> small_rivals() {
   }
   own["setrec"].push_back({"batch", "256"});  // each reads the texts of all items anew
   own["lightgcn"] = {{"batch", "256"}, {"optimizer.rate", "0.01"}};
+  own["s3rec"] = {{"pretraining.epochs", "5"}};
   return own;
 }
 

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <simgr_cli/adaptor.hpp>
+
+#include <simgr/baselines/bert4rec.hpp>
+#include <simgr/baselines/hstu.hpp>
+
+// Traditional sequential models over item ids.
+
+namespace simgr_cli {
+namespace {
+
+using namespace simgr::baselines;
+
+const bool cloze = add_kind(kind_of<Bert4Rec>(
+    13, "bert4rec", "hidden items found from both sides, half the examples hide the last alone",
+    bert4rec_defaults));
+
+const bool pointwise = add_kind(kind_of<Hstu>(
+    14, "hstu", "pointwise attention and gates, by distance without times, full softmax",
+    hstu_defaults));
+
+}  // namespace
+}  // namespace simgr_cli

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The traditional sequential models: each fitted, opened and asked, and what is particular to S3-Rec.
+#include <cli/program.hpp>
+
+#include <filesystem>
+
+#include <doctest/doctest.h>
+
+using simgr_test::run_simgr;
+
+namespace {
+
+std::vector<std::string> fit_sequential(const std::string& model, const std::string& data,
+                                        const std::string& file) {
+  return {"fit",       model,
+          "--data",    data,
+          "--out",     file,
+          "--epochs",  "2",
+          "--threads", "2",
+          "--set",     "batch=16",
+          "--set",     "encoder.width=8",
+          "--set",     "encoder.layers=1"};
+}
+
+}  // namespace
+
+TEST_CASE("bert4rec, hstu, fdsa and s3rec are fitted, evaluated and asked") {
+  const simgr_test::TemporaryFolder folder;
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  for (const std::string model : {"bert4rec", "hstu", "fdsa", "s3rec"}) {
+    CAPTURE(model);
+    const std::string file = folder.file(model + ".simgr");
+    auto arguments = fit_sequential(model, data, file);
+    if (model == "s3rec") {
+      arguments.insert(arguments.end(), {"--set", "pretraining.epochs=1"});
+    }
+    const auto fitted = run_simgr(folder, arguments);
+    CAPTURE(fitted.err);
+    REQUIRE(fitted.code == 0);
+    CHECK(run_simgr(folder, {"evaluate", file, "--data", data, "--json"})
+              .out.starts_with("{\"model\":\"" + model + "\""));
+    const auto listed = run_simgr(folder, {"recommend", file, "--history", "3 K17 9", "--k", "5"});
+    CHECK(listed.out.starts_with(model + ", seen items removed\n1\t"));
+  }
+}
+
+TEST_CASE("s3rec reads the attributes of a folder, and says where there are none") {
+  const simgr_test::TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("m.simgr");
+  simgr_test::write_data_folder(data);
+  auto arguments = fit_sequential("s3rec", data, file);
+  arguments.insert(arguments.end(), {"--set", "pretraining.epochs=2"});
+  const auto without = run_simgr(folder, arguments);
+  CHECK(without.code == 0);
+  CHECK(without.err.find("no item of items.jsonl has attributes") != std::string::npos);
+  CHECK(without.err.find("pre-training: epoch 2 of 2, loss ") != std::string::npos);
+
+  std::string items;
+  for (int item = 0; item < 30; ++item) {
+    items += "{\"id\":" + std::to_string(item) + ",\"asin\":\"K" + std::to_string(item) +
+             "\",\"title\":\"soap\",\"attributes\":[" + std::to_string(900 - item % 3) + ",7]}\n";
+  }
+  simgr_test::write_bytes(data + "/items.jsonl", items);
+  const auto with = run_simgr(folder, arguments);
+  CHECK(with.code == 0);
+  CHECK(with.err.find("attributes") == std::string::npos);
+
+  arguments.back() = "pretraining.epoch=2";
+  const auto wrong = run_simgr(folder, arguments);
+  CHECK(wrong.code == 2);
+  CHECK(wrong.err.find("pretraining") != std::string::npos);
+}
