@@ -90,6 +90,7 @@
 #include <simgr/io/input_file.hpp>
 #include <simgr/io/inverse_ids.hpp>
 #include <simgr/io/model_file.hpp>
+#include <simgr/io/neighbours.hpp>
 #include <simgr/io/safetensors.hpp>
 #include <simgr/io/safetensors_header.hpp>
 #include <simgr/io/safetensors_writer.hpp>
@@ -185,6 +186,7 @@
 #include <simgr/train/moving_average.hpp>
 #include <simgr/train/optimizer.hpp>
 #include <simgr/train/progress.hpp>
+#include <simgr/train/relations.hpp>
 #include <simgr/train/report.hpp>
 #include <simgr/train/schedule.hpp>
 #include <simgr/train/trainer.hpp>
