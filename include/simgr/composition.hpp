@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include <simgr/core/digit_products.hpp>
 #include <simgr/core/fields.hpp>
 #include <simgr/core/items_view.hpp>
+#include <simgr/core/live_products.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/core/product_scores.hpp>
 #include <simgr/core/ragged.hpp>
@@ -378,68 +378,13 @@ private:
     const Matrix<T, Space> dvectors = ctx.template take<T>(vectors.rows(), vectors.cols());
     fill(ctx, dvectors, T(0));
     const Matrix<T, Space> dkeys = S::keys_gradient(c.similarity, dvectors, ctx);
-    const double value = c.candidates.refresh == 0
-                             ? over_live(c, live, keys, dkeys, batch, weight, scores, ctx)
-                             : over_bank(c, live, keys, dkeys, batch, weight, scores, ctx);
+    const double value =
+        c.candidates.refresh == 0
+            ? loss_over_live<L>(c.loss, live, keys, dkeys, batch, weight, scores, ctx)
+            : loss_over_bank<L>(c.loss, live, keys, dkeys, batch, weight, scores, ctx);
     S::keys_backward(c.similarity, p.similarity, dkeys, dvectors, cache.item_keys, ctx);
     Candidates::encode_backward(c.encoder, p.encoder, grad.encoder, dvectors, into.rows,
                                 cache.items, ctx);
-    return value;
-  }
-
-  // The loss over live items, where each counts as often as it stands for one: a column more makes
-  // that part of the product,  (q, 1) · (k, log stands_for).
-  template <class Live, class Batch, class T, class Space, class Ctx>
-  static double over_live(const Config& c, const Live& live, Matrix<const T, Space> keys,
-                          Matrix<T, Space> dkeys, Batch batch, T weight,
-                          const ProductScores<T, Space>& scores, Ctx& ctx) {
-    const Index width = keys.cols();
-    const auto wider = [&](Index rows) { return ctx.template take<T>(rows, width + 1); };
-    const Matrix<T, Space> wide_keys = wider(keys.rows()), wide_dkeys = wider(keys.rows()),
-                           wide_queries = wider(scores.rows()),
-                           wide_dqueries = wider(scores.rows());
-    for (Index i = 0; i < keys.rows(); ++i) {
-      copy(ctx, keys.row(i), wide_keys.row(i).slice(0, width), Write::assign);
-      wide_keys(i, width) = std::log(live.stands_for[i]);
-    }
-    for (Index r = 0; r < scores.rows(); ++r) {
-      copy(ctx, scores.queries.row(r), wide_queries.row(r).slice(0, width), Write::assign);
-      wide_queries(r, width) = T(1);
-    }
-    fill(ctx, wide_dkeys, T(0));
-    const auto places = ctx.template take<ItemId>(scores.rows());
-    for (Index r = 0; r < scores.rows(); ++r) {
-      const auto place = std::lower_bound(live.ids.begin(), live.ids.end(),
-                                          batch.targets[static_cast<std::size_t>(r)]);
-      places[r] = static_cast<ItemId>(place - live.ids.begin());
-    }
-    batch.targets = places.span();
-    const ProductScores<T, Space> wide{wide_queries, wide_keys, wide_dqueries, wide_dkeys};
-    const double value = L::value_and_gradient(c.loss, wide, batch, weight, ctx);
-    for (Index i = 0; i < keys.rows(); ++i) {
-      copy(ctx, wide_dkeys.row(i).slice(0, width), dkeys.row(i), Write::assign);
-    }
-    for (Index r = 0; r < scores.rows(); ++r) {
-      copy(ctx, wide_dqueries.row(r).slice(0, width), scores.dqueries.row(r), Write::assign);
-    }
-    return value;
-  }
-
-  // The loss over the whole bank, in a copy of which live items take their places.
-  template <class Live, class Batch, class T, class Space, class Ctx>
-  static double over_bank(const Config& c, const Live& live, Matrix<const T, Space> keys,
-                          Matrix<T, Space> dkeys, const Batch& batch, T weight,
-                          ProductScores<T, Space>& scores, Ctx& ctx) {
-    const Matrix<T, Space> bank = ctx.template take<T>(scores.keys.rows(), scores.keys.cols());
-    copy(ctx, scores.keys, bank, Write::assign);
-    for (Index i = 0; i < keys.rows(); ++i) {
-      copy(ctx, keys.row(i), bank.row(live.ids[static_cast<std::size_t>(i)]), Write::assign);
-    }
-    scores.keys = bank;
-    const double value = L::value_and_gradient(c.loss, scores, batch, weight, ctx);
-    const Matrix<T, Space> dlive = ctx.template take<T>(keys.rows(), keys.cols());
-    gather_rows(ctx, scores.dkeys, live.ids, dlive);
-    scale_rows(ctx, live.stands_for, dlive, dkeys, Write::assign);
     return value;
   }
 };
