@@ -151,7 +151,7 @@ TEST_CASE("what is no adapter of this language model is refused, to and fro") {
   refused(exported(made.folder.file("nowhere")), 1, "nowhere/config.json");
   const TemporaryFolder shallow;
   std::string text = simgr_test::read_bytes(qwen.file("config.json"));
-  text.replace(text.find("layers\": 2"), 11, "layers\": 1");
+  text.replace(text.find("layers\": 2"), 10, "layers\": 1");
   simgr_test::write_bytes(shallow.file("config.json"), text);
   refused(exported(shallow.path().string()), 1,
           "expected the language model that was trained over, with blocks.1.");

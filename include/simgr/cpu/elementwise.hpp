@@ -28,13 +28,28 @@ void copy(Context&, std::type_identity_t<View<const T, Rank>> x, View<T, Rank> y
   }
 }
 
-/// The columns of y from y.begin on become x.   x [rows, cols]
+/// The columns of y from y.begin on become x, or x is added to them.   x [rows, cols]
 template <class T>
-void copy_to_columns(Context&, MatrixArg<T> x, Columns<T> y) noexcept {
+void copy_to_columns(Context&, MatrixArg<T> x, Columns<T> y, Write write = Write::assign) noexcept {
   SIMGR_ASSERT(x.rows() == y.matrix.rows() && y.begin + x.cols() <= y.matrix.cols(),
                "copy_to_columns: shapes");
   for (Index i = 0; i < x.rows(); ++i) {
-    std::copy(x.row(i).begin(), x.row(i).end(), y.matrix.row(i).begin() + y.begin);
+    const Vector<T> row = y.matrix.row(i).slice(y.begin, x.cols());
+    if (write == Write::assign) {
+      std::copy(x.row(i).begin(), x.row(i).end(), row.begin());
+    } else {
+      as_row(row) += as_row(x.row(i));
+    }
+  }
+}
+/// y becomes the columns of x from x.begin on.   y [rows, cols]
+template <class T>
+void copy_of_columns(Context&, Columns<const T> x, Matrix<T> y) noexcept {
+  SIMGR_ASSERT(x.matrix.rows() == y.rows() && x.begin + y.cols() <= x.matrix.cols(),
+               "copy_of_columns: shapes");
+  for (Index i = 0; i < y.rows(); ++i) {
+    const auto from = x.matrix.row(i).begin() + x.begin;
+    std::copy(from, from + y.cols(), y.row(i).begin());
   }
 }
 

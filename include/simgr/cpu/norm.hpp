@@ -33,6 +33,8 @@ void layer_norm(Context&, VectorArg<T> gain, VectorArg<T> bias, T epsilon, Matri
 /// With g = dy gain and n = (x - mean) scale, row by row; parameters accumulate, dx is assigned:
 ///
 ///   dgain += Σ dy n;   dbias += Σ dy;   dx = scale (g - mean(g) - n mean(g n))
+///
+/// An empty dgain is not asked for, and neither is dbias.
 template <class T>
 void layer_norm_backward(Context& ctx, VectorArg<T> gain, MatrixArg<T> x, VectorArg<T> mean,
                          VectorArg<T> scale, MatrixArg<T> dy, Matrix<T> dx, Vector<T> dgain,
@@ -42,8 +44,10 @@ void layer_norm_backward(Context& ctx, VectorArg<T> gain, MatrixArg<T> x, Vector
   EigenRow<T> n = as_row(ctx.take<T>(x.cols()));
   for (Index i = 0; i < x.rows(); ++i) {
     n = (as_row(x.row(i)) - mean[i]) * scale[i];
-    as_row(dgain) += as_row(dy.row(i)) * n;
-    as_row(dbias) += as_row(dy.row(i));
+    if (!dgain.empty()) {
+      as_row(dgain) += as_row(dy.row(i)) * n;
+      as_row(dbias) += as_row(dy.row(i));
+    }
     EigenRow<T> out = as_row(dx.row(i));
     out = as_row(dy.row(i)) * as_row(gain);
     const T mean_g = out.sum() * share;

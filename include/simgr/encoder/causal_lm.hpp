@@ -63,19 +63,8 @@ struct RotaryForm {
       f(Field{"rope_high", 1e-6, 1e6, "waves from which on none is"}, c.angles.high);
       f(Field{"rope_original", 1, 1e9, "positions before scaling"}, c.angles.original);
       if constexpr (has_adapters<Projection>) {
-        f(Field{"lora_rank", 0, 65536, "rank of the adapters"}, c.adapters.rank);
-        f(Field{"lora_alpha", 0, 1e6, "what adapters are scaled by, times 1 / rank"},
-          c.adapters.alpha);
-        f(Field{"lora_dropout", 0, 0.99, "of what adapters read"}, c.adapters.dropout);
-        f(Field{"lora_query", 0, 1, "an adapter of the queries"}, c.adapters.query);
-        f(Field{"lora_key", 0, 1, "of the keys"}, c.adapters.key);
-        f(Field{"lora_value", 0, 1, "of the values"}, c.adapters.value);
-        f(Field{"lora_out", 0, 1, "of the map behind attention"}, c.adapters.out);
+        fields_of_adapters(c.adapters, f);
         f(Field{"lora_gate", 0, 1, "of the gates of the nets"}, c.adapters.gate);
-        f(Field{"lora_up", 0, 1, "of the maps into the nets"}, c.adapters.up);
-        f(Field{"lora_down", 0, 1, "of the maps out of the nets"}, c.adapters.down);
-        f(Field{"frozen", 0, 1, "all but adapters, and what stands outside the blocks, stays"},
-          c.adapters.frozen);
       }
       fields_of("embedding", c.embedding, f);
     }

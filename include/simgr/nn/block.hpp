@@ -12,6 +12,7 @@
 #include <simgr/nn/attention.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
+#include <simgr/nn/lora.hpp>
 #include <simgr/nn/sequence_filter.hpp>
 
 namespace simgr::SIMGR_ABI {
@@ -33,6 +34,7 @@ struct Filtered {};
 /// @tparam Mask       Causal or Bidirectional; Filtered: A is a filter along the sequence
 /// @tparam Placement  PreNorm, PostNorm or QueryNorm, which a filter has no query for
 /// @tparam F          activation tag f: Relu, GeluErf, GeluTanh, Silu
+/// @tparam Projection  Linear, or Lora<Linear> to train adapters on a frozen base
 ///
 /// Shapes      x, y [tokens, width];  packing of their sequences
 /// Parameters  norm1, attention or filter, norm2;  up [inner, width], down [width, inner], with biases
@@ -42,11 +44,14 @@ struct Filtered {};
 /// Errors      those of SelfAttention
 /// Source      placements: Xiong et al. 2020, figure 1; QueryNorm: Kang & McAuley 2018, their
 ///             published code
-template <class Mask, class Placement, class F>
+template <class Mask, class Placement, class F, class Projection = Linear>
   requires(!std::is_same_v<Mask, Filtered> || !std::is_same_v<Placement, QueryNorm>)
 struct TransformerBlock {
   static constexpr bool filters = std::is_same_v<Mask, Filtered>;
-  using Mixer = std::conditional_t<filters, SequenceFilter, SelfAttention<Mask>>;
+  static_assert(!has_adapters<Projection> || (!filters && !std::is_same_v<Placement, QueryNorm>),
+                "filters and queries that are normalised alone have no adapters: use PreNorm or "
+                "PostNorm with attention");
+  using Mixer = std::conditional_t<filters, SequenceFilter, SelfAttention<Mask, Projection>>;
 
   struct Config {
     Index width = 0, heads = 1, inner = 0;
@@ -55,29 +60,34 @@ struct TransformerBlock {
     bool projected = true;
     Init init = Init::xavier();
     Index places = 0;  // that sequences have, for a filter
+    Adapters adapters{};
 
     typename Mixer::Config mixer() const {
       if constexpr (filters) {
         return {width, places, init};
       } else {
-        return {width, heads, attention_dropout, projected, init};
+        return {width, heads, attention_dropout, projected, init, adapters};
       }
     }
-    LayerNorm::Config norm() const { return {width, epsilon}; }
-    Linear::Config up() const { return {width, inner, true, init}; }
-    Linear::Config down() const { return {inner, width, true, init}; }
+    LayerNorm::Config norm() const { return {width, epsilon, frozen_beside<Projection>(adapters)}; }
+    typename Projection::Config up() const {
+      return projection<Projection>({width, inner, true, init}, adapters, &Adapters::up);
+    }
+    typename Projection::Config down() const {
+      return projection<Projection>({inner, width, true, init}, adapters, &Adapters::down);
+    }
   };
   template <class T, class S = Host>
   struct Params {
     LayerNorm::Params<T, S> norm1, norm2;
     typename Mixer::template Params<T, S> mixer;
-    Linear::Params<T, S> up, down;
+    typename Projection::template Params<T, S> up, down;
   };
   template <class T, class S = Host>
   struct Cache {
     LayerNorm::Cache<T, S> norm1, norm2;
     typename Mixer::template Cache<T, S> mixer;
-    Linear::Cache<T, S> up, down;
+    typename Projection::template Cache<T, S> up, down;
     Matrix<T, S> hidden;  // [tokens, inner], before the activation
     std::uint32_t attention_stream = 0, inner_stream = 0;
   };
@@ -87,8 +97,8 @@ struct TransformerBlock {
     LayerNorm::for_each_parameter(c.norm(), under("norm1", f), p.norm1...);
     Mixer::for_each_parameter(c.mixer(), under(filters ? "filter" : "attention", f), p.mixer...);
     LayerNorm::for_each_parameter(c.norm(), under("norm2", f), p.norm2...);
-    Linear::for_each_parameter(c.up(), under("up", f), p.up...);
-    Linear::for_each_parameter(c.down(), under("down", f), p.down...);
+    Projection::for_each_parameter(c.up(), under("up", f), p.up...);
+    Projection::for_each_parameter(c.down(), under("down", f), p.down...);
   }
 
   template <class T, class S, class Ctx>
@@ -285,10 +295,10 @@ private:
   template <class T, class S, class Ctx>
   static Matrix<T, S> feed_forward(const Config& c, const Params<T, S>& p, MatrixArg<T, S> x,
                                    MatrixArg<T, S> residual, Cache<T, S>& cache, Ctx& ctx) {
-    cache.hidden = Linear::forward(c.up(), p.up, x, cache.up, ctx);
+    cache.hidden = Projection::forward(c.up(), p.up, x, cache.up, ctx);
     const Matrix<T, S> active = ctx.template take<T>(x.rows(), c.inner);
     activate(ctx, F{}, cache.hidden, active);
-    const Matrix<T, S> y = Linear::forward(c.down(), p.down, active, cache.down, ctx);
+    const Matrix<T, S> y = Projection::forward(c.down(), p.down, active, cache.down, ctx);
     cache.inner_stream = ctx.next_stream();
     dropout(ctx, y, static_cast<float>(c.dropout), cache.inner_stream);
     copy(ctx, residual, y, Write::add);
@@ -302,9 +312,9 @@ private:
     copy(ctx, dy, dbranch, Write::assign);
     dropout(ctx, dbranch, static_cast<float>(c.dropout), cache.inner_stream);
     const Matrix<T, S> dactive =
-        Linear::backward(c.down(), p.down, grad.down, dbranch, cache.down, ctx);
+        Projection::backward(c.down(), p.down, grad.down, dbranch, cache.down, ctx);
     activate_backward(ctx, F{}, cache.hidden, dactive, dactive);
-    return Linear::backward(c.up(), p.up, grad.up, dactive, cache.up, ctx);
+    return Projection::backward(c.up(), p.up, grad.up, dactive, cache.up, ctx);
   }
 };
 

@@ -14,13 +14,14 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  weight [width], bias [width], where `affine`; otherwise they are 1 and 0
 /// Cache       x, borrowed;  mean and 1 / deviation, [rows] each
 /// Cost        O(rows · width)
-/// Gradients   parameters accumulate, dx is assigned
+/// Gradients   parameters accumulate, dx is assigned; weight and bias get none where `frozen`
 /// Source      Ba, Kiros & Hinton 2016, section 3
 struct LayerNorm {
   struct Config {
     Index width = 0;
     double epsilon = 1e-5;
     bool affine = true;
+    bool frozen = false;  // weight and bias get no gradient
   };
   template <class T, class S = Host>
   struct Params {
@@ -35,8 +36,9 @@ struct LayerNorm {
   template <class F, class... P>
   static void for_each_parameter(const Config& c, F&& f, P&... p) {
     if (c.affine) {
-      f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no}, p.weight...);
-      f(Spec<1>{"bias", {c.width}, Init::zeros(), Decay::no}, p.bias...);
+      const Trained trained = c.frozen ? Trained::no : Trained::yes;
+      f(Spec<1>{"weight", {c.width}, Init::ones(), Decay::no, trained}, p.weight...);
+      f(Spec<1>{"bias", {c.width}, Init::zeros(), Decay::no, trained}, p.bias...);
     }
   }
 
@@ -56,10 +58,10 @@ struct LayerNorm {
   static Matrix<T, S> backward(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dy, const Cache<T, S>& cache, Ctx& ctx) {
     Matrix<T, S> dx = ctx.template take<T>(dy.rows(), c.width);
-    const Params<T, S> own = c.affine ? p : constants<T, S>(c, ctx),
-                       into = c.affine ? grad : constants<T, S>(c, ctx);
-    layer_norm_backward(ctx, own.weight, cache.x, cache.mean, cache.scale, dy, dx, into.weight,
-                        into.bias);
+    const bool learns = c.affine && !c.frozen;
+    layer_norm_backward(ctx, (c.affine ? p : constants<T, S>(c, ctx)).weight, cache.x, cache.mean,
+                        cache.scale, dy, dx, learns ? grad.weight : Vector<T, S>{},
+                        learns ? grad.bias : Vector<T, S>{});
     return dx;
   }
 
