@@ -15,6 +15,7 @@
 
 #include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/item_embedding.hpp>
+#include <simgr/encoder/transformer.hpp>
 #include <simgr/io/mapped_weights.hpp>
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_layout.hpp>
@@ -290,10 +291,114 @@ TEST_CASE("adapter_config.json: other models and bad numbers are named") {
                        target + "\""));
   }
   CHECK(io::adapters_of({.targets = {"self_attn.k_proj"}}, facts).key);
-  facts.family = io::LanguageFamily::gpt2;
-  const auto refused = io::try_adapters_of({.targets = {"c_attn"}}, facts, "some.json");
+  facts.family = io::LanguageFamily::t5;
+  const auto refused = io::try_adapters_of({.targets = {"q"}}, facts, "some.json");
   REQUIRE_FALSE(refused);
-  CHECK(mentions(refused.error().what(), "blocks of gpt2 have no adapters here"));
+  CHECK(mentions(refused.error().what(), "blocks of t5 have no adapters here"));
+}
+
+namespace {
+
+io::LanguageModelFacts placed_facts(io::LanguageFamily family, io::LanguageHead head) {
+  io::LanguageModelFacts facts;
+  facts.family = family;
+  facts.head = head;
+  facts.width = 8;
+  facts.layers = 2;
+  return facts;
+}
+template <class E>
+ParameterTable placed_table(Adapters adapters) {
+  typename E::Config config{};
+  config.width = 8;
+  config.inner = 12;
+  config.catalogue.items = 5;
+  config.adapters = adapters;
+  return describe<E>(config);
+}
+using AdaptedGpt2 = AdaptedTransformer<ItemEmbedding, Causal, PreNorm, GeluTanh>;
+using AdaptedBertLm = AdaptedTransformer<ItemEmbedding, Bidirectional, PostNorm, GeluErf>;
+
+/// Writes adapters, reads them into another block, and gives the names of their file.
+template <class E>
+std::string there_and_back(const io::LanguageModelFacts& facts,
+                           const std::vector<std::string>& targets,
+                           const std::vector<std::string>& written) {
+  const TemporaryFolder folder;
+  const Adapters adapters = io::adapters_of({.rank = 3, .targets = targets}, facts);
+  const ParameterTable table = placed_table<E>(adapters);
+  const std::vector<float> block = counted_block(table);
+  io::save_adapters(folder.path().string(), "base", adapters, facts, table, block);
+  const auto read = io::read_adapter_config(folder.file("adapter_config.json"));
+  CHECK(read.targets == written);
+  const ParameterTable again = placed_table<E>(io::adapters_of(read, facts));
+  REQUIRE(again.tensors.size() == table.tensors.size());
+  std::vector<float> loaded(block.size(), -1);
+  io::load_adapters(folder.path().string(), facts, again, std::span<float>(loaded));
+  check_loaded(again, loaded, block, -1);
+  std::string names;
+  const auto file = io::read_safetensors(folder.file("adapter_model.safetensors"));
+  for (const io::TensorView& tensor : file.tensors()) {
+    names += tensor.name + " " + io::shape_text(tensor.shape) + "\n";
+  }
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("GPT-2's queries, keys and values have one adapter, as in peft") {
+  const auto facts = placed_facts(io::LanguageFamily::gpt2, io::LanguageHead::tokens);
+  const std::string names = there_and_back<AdaptedGpt2>(facts, {"c_attn", "c_proj", "c_fc"},
+                                                        {"c_attn", "c_proj", "c_fc"});
+  for (const char* name : {"transformer.h.1.attn.c_attn.lora_A.weight [3, 8]\n",
+                           "transformer.h.0.attn.c_attn.lora_B.weight [24, 3]\n",
+                           "transformer.h.1.attn.c_proj.lora_A.weight [3, 8]\n",
+                           "transformer.h.1.mlp.c_proj.lora_A.weight [3, 12]\n",
+                           "transformer.h.1.mlp.c_fc.lora_B.weight [12, 3]\n"}) {
+    CHECK(mentions(names, "base_model.model." + std::string(name)));
+  }
+  CHECK(std::count(names.begin(), names.end(), '\n') == 2 * 2 * 4);
+  there_and_back<AdaptedGpt2>(facts, {"mlp.c_proj"}, {"mlp.c_proj"});
+  there_and_back<AdaptedGpt2>(facts, {"attn.c_proj"}, {"attn.c_proj"});
+  there_and_back<AdaptedGpt2>(facts, {"all-linear"}, {"c_attn", "c_proj", "c_fc"});
+  const std::string config =
+      io::format_adapter_config(io::adapters_of({.targets = {"c_attn"}}, facts), facts, "gpt2");
+  CHECK(mentions(config, "\"fan_in_fan_out\": true"));
+  const auto refused = io::try_adapters_of({.targets = {"q_proj"}}, facts, "some.json");
+  REQUIRE_FALSE(refused);
+  CHECK(mentions(refused.error().what(),
+                 "some of c_attn, attn.c_proj, c_fc, mlp.c_proj; found \"q_proj\""));
+}
+
+TEST_CASE("BERT's queries, keys and values have adapters of their own, as in peft") {
+  using io::LanguageFamily, io::LanguageHead;
+  const auto facts = placed_facts(LanguageFamily::bert, LanguageHead::none);
+  const std::string names =
+      there_and_back<AdaptedBertLm>(facts, {"query", "value"}, {"query", "value"});
+  for (const char* name : {"layer.0.attention.self.query.lora_A.weight [3, 8]\n",
+                           "layer.1.attention.self.value.lora_B.weight [8, 3]\n"}) {
+    CHECK(mentions(names, "base_model.model.encoder." + std::string(name)));
+  }
+  CHECK(std::count(names.begin(), names.end(), '\n') == 2 * 2 * 2);
+  CHECK(mentions(there_and_back<AdaptedBertLm>(
+                     placed_facts(LanguageFamily::bert, LanguageHead::tokens), {"key"}, {"key"}),
+                 "base_model.model.bert.encoder.layer.0.attention.self.key.lora_A.weight"));
+  there_and_back<AdaptedBertLm>(facts, {"attention.output.dense"}, {"attention.output.dense"});
+  there_and_back<AdaptedBertLm>(facts, {"intermediate.dense"}, {"intermediate.dense"});
+  there_and_back<AdaptedBertLm>(facts, {"output.dense"}, {"output.dense"});
+  there_and_back<AdaptedBertLm>(facts, {"dense"}, {"dense"});
+
+  // In peft the end of one name is the end of another, too.
+  const TemporaryFolder folder;
+  Adapters down = io::adapters_of({.rank = 3, .targets = {"output.dense"}}, facts);
+  CHECK((down.out && down.down && !down.up));
+  down.out = false;
+  const ParameterTable table = placed_table<AdaptedBertLm>(down);
+  const auto refused =
+      io::try_save_adapters(folder.file("new"), "base", down, facts, table, counted_block(table));
+  REQUIRE(refused);
+  CHECK(mentions(refused->what(), "blocks.#.down.weight: peft has no name for this map"));
+  CHECK_FALSE(std::filesystem::exists(folder.file("new")));
 }
 
 TEST_SUITE("golden") {

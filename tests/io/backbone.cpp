@@ -142,6 +142,57 @@ TEST_CASE("a model over a backbone is saved with its prompt and needs no backbon
   }
 }
 
+TEST_CASE("over a BERT with adapters a model begins where they are") {
+  using Adapted = AdaptedTransformer<PromptEmbedding, Bidirectional, PostNorm, GeluErf>;
+  using OverAdapted =
+      Recommender<Adapted, SequenceMean, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
+  const PublishedBert bert;
+  const std::string path = bert.folder.path(), adapter = bert.folder.file("adapter");
+  const auto backbone = io::Backbone::open(path);
+  const auto begin = [&](const io::Backbone& from) {
+    Catalogue catalogue = small_catalogue();
+    io::PromptOptions how = wording;
+    how.texts = true;
+    how.ids = false;
+    catalogue.prompt = from.prompt(how, titles);
+    OverAdapted::Config config;
+    config.encoder.adapters.rank = 2;
+    from.configure<Adapted>(config.encoder);
+    return OverAdapted(std::move(catalogue), config, from.weights<Adapted>(3));
+  };
+  const std::vector<ItemId> history{1, 0};
+  const std::vector<Index> offsets{0, 2};
+  const auto state = [&](const auto& model) {
+    std::vector<float> query(32);
+    model.encode({history, offsets}, {query.data(), {1, 32}});
+    return query;
+  };
+  OverAdapted fresh = begin(backbone);
+  const std::vector<float> plain = state(small_model(backbone, true));
+  const std::vector<float> same = state(fresh);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    CHECK(same[i] == doctest::Approx(plain[i]).epsilon(1e-6));
+  }
+  for (const TensorEntry& tensor : fresh.table().trained_tensors()) {
+    for (Index i = 0; i < tensor.size && tensor.name.ends_with(".b"); ++i) {
+      fresh.weights()[static_cast<std::size_t>(tensor.offset + i)] =
+          0.01f * static_cast<float>(i % 7);
+    }
+  }
+  fresh.refresh();
+  const std::vector<float> moved = state(fresh);
+  CHECK(moved != same);
+  io::save_adapters(adapter, path, fresh.config().encoder.adapters, backbone.facts(), fresh.table(),
+                    std::as_const(fresh).weights(), {.weights = {.prefix = "encoder."}});
+
+  const auto with_adapters = io::Backbone::open(path, adapter);
+  CHECK(state(begin(with_adapters)) == moved);
+  Reader::Config unadapted;
+  CHECK_THROWS_WITH_AS(with_adapters.configure<Reader>(unadapted),
+                       doctest::Contains("expected an encoder with adapters"), ConfigError);
+  CHECK_THROWS_AS(io::Backbone::open(path, bert.folder.file("nowhere")), IoError);
+}
+
 TEST_CASE("a model over prompts refuses a catalogue without one, and one of other words") {
   const PublishedBert bert;
   const auto backbone = io::Backbone::open(bert.folder.path());

@@ -214,6 +214,28 @@ TEST_CASE("over a frozen decoder, also one kept as bf16, digits and adapters hav
       ToyWorld::with_prompt(true, true));
 }
 
+TEST_CASE_TEMPLATE(
+    "over a frozen GPT-2 or BERT, digits and adapters have the gradients, and none else", E,
+    AdaptedTransformer<PromptEmbedding, Causal, PreNorm, GeluTanh>,
+    AdaptedTransformer<PromptEmbedding, Bidirectional, PostNorm, GeluErf>) {
+  using Model = Composition<E, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
+  typename Model::Config config{.encoder = small_placed<E>(), .similarity = {.temperature = .5}};
+  config.encoder.adapters.rank = 2;
+  config.encoder.adapters.alpha = 4;
+  check_whole_model<E, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>(
+      config, 1e-7, ToyWorld::with_prompt(true, true));
+  config.encoder.catalogue = ToyWorld::with_prompt(true, true).sizes;
+  Index adapters = 0;
+  for (const TensorEntry& tensor : describe<Model>(config).tensors) {
+    CAPTURE(tensor.name);
+    const bool adapter = tensor.name.ends_with(".a") || tensor.name.ends_with(".b");
+    adapters += adapter ? 1 : 0;
+    CHECK((tensor.trained == Trained::yes) ==
+          (adapter || tensor.name == "encoder.embedding.digits"));
+  }
+  CHECK(adapters == 2 * 2 * (config.encoder.adapters.joint ? 4 : 6));
+}
+
 TEST_CASE("where the decoder is frozen, digits and adapters alone have gradients") {
   using Model =
       Composition<Decoder, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;

@@ -64,7 +64,7 @@ ModelKind kind_over_backbone(int place, std::string name, std::string over, std:
     return std::find(std::begin(families), std::end(families), backbone.facts().family) !=
            std::end(families);
   };
-  if constexpr (requires(typename Model::EncoderType::Config c) { c.adapters; }) {
+  if constexpr (Model::EncoderType::adapted) {
     kind.export_adapters = export_adapters<Model>;
   }
   return kind;

@@ -33,7 +33,8 @@ inline constexpr Defaults<Model> over_language_model = [] {
   }
   if constexpr (requires { defaults.model.encoder.adapters; }) {
     constexpr bool narrow = std::is_same_v<typename Model::EncoderType, NarrowDecoderLm>;
-    defaults.model.encoder.adapters = {.rank = 0, .frozen = narrow};
+    defaults.model.encoder.adapters.rank = 0;
+    defaults.model.encoder.adapters.frozen = narrow;
   }
   defaults.fit = {.epochs = 4,
                   .batch = 64,

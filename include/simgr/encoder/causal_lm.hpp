@@ -15,7 +15,7 @@ template <class Projection>
 struct RotaryForm {
   using Block = RotaryBlock<Projection>;
   using Norm = RmsNorm;
-  static constexpr bool causal = true, places = false;
+  static constexpr bool causal = true, places = false, adapted = has_adapters<Projection>;
 
   template <class Embedding>
   struct Config {
@@ -62,7 +62,7 @@ struct RotaryForm {
         c.angles.low);
       f(Field{"rope_high", 1e-6, 1e6, "waves from which on none is"}, c.angles.high);
       f(Field{"rope_original", 1, 1e9, "positions before scaling"}, c.angles.original);
-      if constexpr (has_adapters<Projection>) {
+      if constexpr (adapted) {
         fields_of_adapters(c.adapters, f);
         f(Field{"lora_gate", 0, 1, "of the gates of the nets"}, c.adapters.gate);
       }

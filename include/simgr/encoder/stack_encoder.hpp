@@ -28,6 +28,7 @@ namespace simgr::SIMGR_ABI {
 ///                       causal                whether tokens see the past alone
 ///                       places                whether there is a table of positions; otherwise the
 ///                                             blocks know where a token stands
+///                       adapted               whether blocks may have adapters
 ///                       Config<Embedding>     fields, block(), norm(), embedding_shape(), positions()
 ///                       check(config)         the first broken rule, or empty
 ///
@@ -55,6 +56,7 @@ struct StackEncoder {
   /// Whether it can predict an item token by token.
   static constexpr bool spells_items =
       Embedding::needs_ids && !Embedding::row_per_item && Form::causal;
+  static constexpr bool adapted = Form::adapted;
   static constexpr bool reads_prompts = requires { requires Embedding::reads_prompt; };
   static constexpr Examples spelt_examples =
       reads_prompts ? Examples::every_prefix : Examples::every_position;
@@ -99,7 +101,9 @@ struct StackEncoder {
   static void for_each_parameter(const Config& c, Walk&& f, P&... p) {
     Embedding::for_each_parameter(c.embedding_shape(), under("embedding", f), p.embedding...);
     if constexpr (Form::places) {
-      f(Spec<2>{"position", {c.positions(), c.width}, Init::normal(c.deviation)}, p.position...);
+      const Trained trained = c.frozen() ? Trained::no : Trained::yes;
+      const Init init = Init::normal(c.deviation);
+      f(Spec<2>{"position", {c.positions(), c.width}, init, Decay::yes, trained}, p.position...);
     }
     if (c.embedding_norm) {
       Norm::for_each_parameter(c.norm(), under("embedding_norm", f), p.embedding_norm...);
@@ -322,7 +326,7 @@ struct StackEncoder {
     }
     if constexpr (Form::places) {
       const Packing& packing = cache.packing;
-      for (std::size_t s = 0; s < packing.sequences(); ++s) {
+      for (std::size_t s = 0; s < packing.sequences() && !c.frozen(); ++s) {
         copy(ctx, dinput.slice(packing.offsets[s], packing.length(s)),
              grad.position.slice(packing.before(s), packing.length(s)), Write::add);
       }

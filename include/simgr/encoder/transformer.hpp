@@ -11,11 +11,19 @@
 namespace simgr::SIMGR_ABI {
 
 /// The form of a stack with a table of positions and layer norms: SASRec, GPT-2, BERT.
-template <class Mask, class Placement, class F>
+template <class Mask, class Placement, class F, class Projection = Linear>
 struct PlacedForm {
-  using Block = TransformerBlock<Mask, Placement, F>;
+  using Block = TransformerBlock<Mask, Placement, F, Projection>;
   using Norm = LayerNorm;
-  static constexpr bool causal = std::is_same_v<Mask, Causal>, places = true;
+  static constexpr bool causal = std::is_same_v<Mask, Causal>, places = true,
+                        adapted = has_adapters<Projection>;
+  /// GPT-2 has one map of queries, keys and values, BERT three.
+  static constexpr Adapters usual_adapters = [] {
+    Adapters adapters;
+    adapters.joint = std::is_same_v<Placement, PreNorm>;
+    adapters.query = adapters.key = adapters.value = !adapters.joint;
+    return adapters;
+  }();
 
   template <class Embedding>
   struct Config {
@@ -33,6 +41,7 @@ struct PlacedForm {
     bool recompute = false;  // blocks in backward, instead of keeping what they computed
     typename Embedding::Config embedding{};
     CatalogueSizes catalogue{};
+    Adapters adapters = usual_adapters;
 
     template <class Walk, class C>
     static void for_each_field(C& c, Walk&& f) {
@@ -61,14 +70,23 @@ struct PlacedForm {
       }
       f(Field{"recompute", 0, 1, "training in less memory: blocks are computed twice"},
         c.recompute);
+      if constexpr (adapted) {
+        fields_of_adapters(c.adapters, f);
+        f(Field{"lora_joint", 0, 1, "one adapter of queries, keys and values together"},
+          c.adapters.joint);
+      }
       fields_of("embedding", c.embedding, f);
     }
-    typename Embedding::Shape embedding_shape() const { return {width, catalogue, embedding}; }
-    typename Block::Config block() const {
-      return {width,   heads,     inner > 0 ? inner : 4 * width, dropout,    attention_dropout,
-              epsilon, projected, Init::normal(deviation),       positions()};
+    typename Embedding::Shape embedding_shape() const {
+      return {width, catalogue, embedding, 0, frozen()};
     }
-    LayerNorm::Config norm() const { return {width, epsilon}; }
+    typename Block::Config block() const {
+      return {width,   heads,     inner > 0 ? inner : 4 * width, dropout,     attention_dropout,
+              epsilon, projected, Init::normal(deviation),       positions(), adapters};
+    }
+    LayerNorm::Config norm() const { return {width, epsilon, frozen()}; }
+    /// Whether positions and norms stay as they are.
+    bool frozen() const { return frozen_beside<Projection>(adapters); }
     Index positions() const {
       return places > 0 ? places : tokens_of_items<Embedding>(max_length, embedding_shape());
     }
@@ -100,5 +118,14 @@ struct PlacedForm {
 /// Errors      ConfigError if width % heads != 0
 template <class Embedding, class Mask, class Placement = PreNorm, class F = GeluTanh>
 struct TransformerEncoder : StackEncoder<Embedding, PlacedForm<Mask, Placement, F>> {};
+
+/// The same with adapters on its maps, over weights that may stay as they are: GPT-2 and BERT. PreNorm
+/// begins with one adapter for queries, keys and values together, PostNorm with one each, as the two
+/// are published.
+///
+/// Errors      ConfigError if width % heads != 0
+template <class Embedding, class Mask, class Placement = PreNorm, class F = GeluTanh>
+struct AdaptedTransformer : StackEncoder<Embedding, PlacedForm<Mask, Placement, F, Lora<Linear>>> {
+};
 
 }  // namespace simgr::SIMGR_ABI

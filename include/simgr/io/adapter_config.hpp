@@ -30,19 +30,24 @@ struct AdapterFacts {
   bool operator==(const AdapterFacts&) const = default;
 };
 
-/// A map of a block that may have an adapter.
+/// A map of a block that may have an adapter. A family has some of them.
 struct AdaptedMap {
   std::string_view weight;  // as our tables of names call it
   bool Adapters::*wanted;
+  std::string_view stacked{};  // the map of ours that it is a part of
+  Index part = 0;
 };
 inline constexpr AdaptedMap adapted_maps[] = {
-    {"blocks.#.attention.query.weight", &Adapters::query},
-    {"blocks.#.attention.key.weight", &Adapters::key},
-    {"blocks.#.attention.value.weight", &Adapters::value},
+    {"blocks.#.attention.query.weight", &Adapters::query, "blocks.#.attention.qkv.weight", 0},
+    {"blocks.#.attention.key.weight", &Adapters::key, "blocks.#.attention.qkv.weight", 1},
+    {"blocks.#.attention.value.weight", &Adapters::value, "blocks.#.attention.qkv.weight", 2},
+    {"blocks.#.attention.qkv.weight", &Adapters::joint},
     {"blocks.#.attention.out.weight", &Adapters::out},
     {"blocks.#.net.gate.weight", &Adapters::gate},
     {"blocks.#.net.up.weight", &Adapters::up},
     {"blocks.#.net.down.weight", &Adapters::down},
+    {"blocks.#.up.weight", &Adapters::up},
+    {"blocks.#.down.weight", &Adapters::down},
 };
 
 namespace detail {
@@ -50,17 +55,44 @@ namespace detail {
 constexpr std::string_view all_maps = "all-linear";
 
 /// The published name of a map without the end of its weight: "layers.#.mlp.up_proj". Empty where
-/// the family has no such map, or one whose parts are published apart.
-inline std::string_view published_map(const NameMap& map, std::string_view weight) {
+/// the family has no such map.
+inline std::string_view published_map(const NameMap& map, const AdaptedMap& adapted) {
   for (const NameRule& rule : map.body) {
-    if (rule.ours == weight && rule.form != TensorForm::stacked) {
+    if (rule.form == TensorForm::stacked ? rule.ours == adapted.stacked && rule.part == adapted.part
+                                         : rule.ours == adapted.weight) {
       return rule.published.substr(0, rule.published.rfind('.'));
     }
   }
   return {};
 }
-inline std::string_view last_part(std::string_view name) {
-  return name.substr(name.rfind('.') + 1);
+/// Whether a target of a file means a published map: it is the end of its name.
+inline bool aims_at(std::string_view target, std::string_view published) {
+  return target == all_maps || published.ends_with("." + std::string(target));
+}
+/// The shortest end of its name that means a map and none but wanted ones; empty: there is none.
+inline std::string_view target_of(const NameMap& map, const AdaptedMap& adapted,
+                                  const Adapters& adapters) {
+  const std::string_view name = published_map(map, adapted);
+  for (std::size_t dot = name.rfind('.'); dot != std::string_view::npos && dot > 0;
+       dot = name.rfind('.', dot - 1)) {
+    const std::string_view end = name.substr(dot + 1);
+    if (end.starts_with('#')) {
+      break;
+    }
+    if (std::none_of(std::begin(adapted_maps), std::end(adapted_maps),
+                     [&](const AdaptedMap& other) {
+                       return !(adapters.*other.wanted) && aims_at(end, published_map(map, other));
+                     })) {
+      return end;
+    }
+  }
+  return {};
+}
+
+inline Adapters no_maps() {
+  Adapters adapters;
+  for (const AdaptedMap& map : adapted_maps) { adapters.*map.wanted = false; }
+  return adapters;
 }
 
 /// null, false, or an object or list without anything in it.
@@ -184,25 +216,32 @@ inline Result<Adapters> try_adapters_of(const AdapterFacts& adapter,
                                         const LanguageModelFacts& facts,
                                         const std::string& file = {}) {
   const NameMap map = name_map(facts);
-  Adapters adapters{adapter.rank, adapter.alpha, adapter.dropout};
+  Adapters adapters = detail::no_maps();
+  adapters.rank = adapter.rank;
+  adapters.alpha = adapter.alpha;
+  adapters.dropout = adapter.dropout;
   std::string known;
   for (const AdaptedMap& candidate : adapted_maps) {
-    adapters.*candidate.wanted = false;
-    const std::string_view name = detail::published_map(map, candidate.weight);
-    if (name.empty()) {
-      return ConfigError(
-          "blocks of " +
-              std::string(names_of(facts.family)[static_cast<std::size_t>(facts.family)]) +
-              " have no adapters here",
-          {.file = file});
+    const std::string_view name = detail::published_map(map, candidate);
+    if (!name.empty()) {
+      Adapters alone = detail::no_maps();
+      alone.*candidate.wanted = true;
+      const std::string_view end = detail::target_of(map, candidate, alone);
+      known += (known.empty() ? "" : ", ") +
+               std::string(end.empty() ? name.substr(name.rfind('#') + 2) : end);
     }
-    known += (known.empty() ? "" : ", ") + std::string(detail::last_part(name));
+  }
+  if (known.empty()) {
+    return ConfigError(
+        "blocks of " + std::string(names_of(facts.family)[static_cast<std::size_t>(facts.family)]) +
+            " have no adapters here",
+        {.file = file});
   }
   for (const std::string& target : adapter.targets) {
     bool found = false;
     for (const AdaptedMap& candidate : adapted_maps) {
-      const std::string_view name = detail::published_map(map, candidate.weight);
-      if (target == detail::all_maps || name.ends_with("." + target)) {
+      const std::string_view name = detail::published_map(map, candidate);
+      if (!name.empty() && detail::aims_at(target, name)) {
         adapters.*candidate.wanted = found = true;
       }
     }
@@ -227,12 +266,16 @@ inline std::string format_adapter_config(const Adapters& adapters, const Languag
   const NameMap map = name_map(facts);
   std::string targets;
   for (const AdaptedMap& candidate : adapted_maps) {
-    if (adapters.*candidate.wanted) {
-      targets += (targets.empty() ? "\"" : ", \"") +
-                 std::string(detail::last_part(detail::published_map(map, candidate.weight))) + '"';
+    if (!(adapters.*candidate.wanted) || detail::published_map(map, candidate).empty()) {
+      continue;
+    }
+    const std::string target = '"' + std::string(detail::target_of(map, candidate, adapters)) + '"';
+    if (targets.find(target) == std::string::npos) {
+      targets += (targets.empty() ? "" : ", ") + target;
     }
   }
-  const bool speaks = facts.head != LanguageHead::none;
+  // peft has no word for BERT's head of masked tokens.
+  const bool speaks = facts.head != LanguageHead::none && facts.family != LanguageFamily::bert;
   return "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": " +
          std::string(speaks ? "\"CAUSAL_LM\"" : "\"FEATURE_EXTRACTION\"") +
          ",\n  \"base_model_name_or_path\": " + data::json_quote(base_model) +
@@ -240,7 +283,9 @@ inline std::string format_adapter_config(const Adapters& adapters, const Languag
          ",\n  \"lora_alpha\": " + simgr::detail::as_text(adapters.alpha) +
          ",\n  \"lora_dropout\": " + simgr::detail::as_text(adapters.dropout) +
          ",\n  \"target_modules\": [" + targets + "],\n  \"bias\": \"none\"" +
-         ",\n  \"fan_in_fan_out\": false,\n  \"use_rslora\": false,\n  \"use_dora\": false" +
+         ",\n  \"fan_in_fan_out\": " +  // whether maps are [in, out]
+         (facts.family == LanguageFamily::gpt2 ? "true" : "false") +
+         ",\n  \"use_rslora\": false,\n  \"use_dora\": false" +
          ",\n  \"modules_to_save\": null,\n  \"init_lora_weights\": true" +
          ",\n  \"inference_mode\": true\n}\n";
 }

@@ -57,7 +57,7 @@ inline Result<std::vector<AdapterMatrix>> adapter_matrices(const LanguageModelFa
       if (!matches_pattern(candidate.weight, weight, &block)) {
         continue;
       }
-      const std::string_view published = published_map(map, candidate.weight);
+      const std::string_view published = published_map(map, candidate);
       if (published.empty()) {
         return ConfigError("the family has no such map", {.field = tensor.name});
       }
@@ -73,6 +73,14 @@ inline Result<std::vector<AdapterMatrix>> adapter_matrices(const LanguageModelFa
 }
 
 constexpr std::string_view around_adapters = "base_model.model.";
+
+/// What models with a head put before the names of their blocks.
+inline std::string_view prefix_of_heads(const LanguageModelFacts& facts) {
+  const auto prefixes = name_map(facts).prefixes;
+  return *std::max_element(
+      prefixes.begin(), prefixes.end(),
+      [](std::string_view a, std::string_view b) { return a.size() < b.size(); });
+}
 
 }  // namespace detail
 
@@ -109,15 +117,12 @@ Failure try_load_adapters(const std::string& folder, const LanguageModelFacts& f
   }
   // Whether the model below was one with a head, whose names have a prefix of their own.
   std::string prefix(detail::around_adapters);
-  for (const std::string_view of_family : name_map(facts).prefixes) {
-    const std::string longer = prefix + std::string(of_family);
-    const auto tensors = file.value().tensors();
-    if (std::any_of(tensors.begin(), tensors.end(), [&](const ModelFolder::Tensor& tensor) {
-          return tensor.view->name.starts_with(longer);
-        })) {
-      prefix = longer;
-      break;
-    }
+  const auto tensors = file.value().tensors();
+  const std::string longer = prefix + std::string(detail::prefix_of_heads(facts));
+  if (std::any_of(tensors.begin(), tensors.end(), [&](const ModelFolder::Tensor& tensor) {
+        return tensor.view->name.starts_with(longer);
+      })) {
+    prefix = longer;
   }
   std::vector<NamedTensor<T>> wanted;
   for (const detail::AdapterMatrix& matrix : matrices.value()) {
@@ -144,7 +149,8 @@ void load_adapters(const std::string& folder, const LanguageModelFacts& facts,
 /// @param base_model  the name or folder of the model below
 /// @param adapters    rank, alpha and dropout; which maps have one is the table's to say
 ///
-/// Errors  ConfigError: the model has no adapters, or of another rank; IoError of the system
+/// Errors  ConfigError: the model has no adapters, or of another rank, or of a map whose name in peft
+///         means others, too; IoError of the system
 inline Failure try_save_adapters(const std::string& folder, const std::string& base_model,
                                  const Adapters& adapters, const LanguageModelFacts& facts,
                                  const ParameterTable& table, std::span<const float> block,
@@ -157,7 +163,7 @@ inline Failure try_save_adapters(const std::string& folder, const std::string& b
   }
   const std::string prefix =
       std::string(detail::around_adapters) +
-      std::string(facts.head != LanguageHead::none ? name_map(facts).prefixes.front() : "");
+      std::string(facts.head != LanguageHead::none ? detail::prefix_of_heads(facts) : "");
   TensorList list;
   list.set("format", "pt");  // the usual readers ask for it
   Adapters written = adapters;
@@ -176,6 +182,14 @@ inline Failure try_save_adapters(const std::string& folder, const std::string& b
       list.add(prefix + matrix.published, ours.shape, values);
     } else {
       list.add_rounded(prefix + matrix.published, options.dtype, ours.shape, values);
+    }
+  }
+  for (const AdaptedMap& map : adapted_maps) {
+    if (written.*map.wanted && !detail::published_map(name_map(facts), map).empty() &&
+        detail::target_of(name_map(facts), map, written).empty()) {
+      return ConfigError("peft has no name for this map that does not mean others, too: give those "
+                         "adapters as well",
+                         {.field = std::string(map.weight)});
     }
   }
   std::error_code error;

@@ -148,7 +148,7 @@ public:
       raise(ConfigError(failure->what(), {.file = path_}));
     }
     if (adapters_) {
-      if constexpr (requires { config.adapters; }) {
+      if constexpr (requires { requires E::adapted; }) {
         config.adapters = *adapters_;
       } else {
         raise(ConfigError("expected an encoder with adapters, found one without",

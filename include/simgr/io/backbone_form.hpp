@@ -154,11 +154,10 @@ struct BackboneForm<MaskedLm<>> {
   }
 };
 
-/// GPT-2.
-template <class Embedding>
-struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>>
-    : detail::PlacedBackbone<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>,
-                             LanguageFamily::gpt2, LanguageActivation::gelu_tanh> {
+namespace detail {
+
+template <class E>
+struct GptBackbone : PlacedBackbone<E, LanguageFamily::gpt2, LanguageActivation::gelu_tanh> {
   static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<float> block, std::uint64_t seed,
                           std::string_view prefix) {
@@ -166,12 +165,21 @@ struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>>
   }
 };
 
-/// BERT and MiniLM; under Causal, with tokens that see the past alone. All tokens are of one type,
-/// whose vector becomes a part of the positions.
-template <class Embedding, class Mask>
-struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>>
-    : detail::PlacedBackbone<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>,
-                             LanguageFamily::bert, LanguageActivation::gelu_erf> {
+}  // namespace detail
+
+/// GPT-2, with adapters or without.
+template <class Embedding>
+struct BackboneForm<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>>
+    : detail::GptBackbone<TransformerEncoder<Embedding, Causal, PreNorm, GeluTanh>> {};
+template <class Embedding>
+struct BackboneForm<AdaptedTransformer<Embedding, Causal, PreNorm, GeluTanh>>
+    : detail::GptBackbone<AdaptedTransformer<Embedding, Causal, PreNorm, GeluTanh>> {};
+
+namespace detail {
+
+/// All tokens of a text are of one type, whose vector becomes a part of the positions.
+template <class E>
+struct BertBackbone : PlacedBackbone<E, LanguageFamily::bert, LanguageActivation::gelu_erf> {
   /// Cost  the weights once more in memory while it runs
   static Failure try_load(const ModelFolder& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<float> block, std::uint64_t seed,
@@ -194,8 +202,8 @@ struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>>
     for (const TensorEntry& tensor : table.tensors) {
       float* to = block.data() + tensor.offset;
       const bool ours = tensor.name.starts_with(prefix);
-      const auto from = ours ? find(std::string_view(tensor.name).substr(prefix.size()))
-                             : published.tensors.end();
+      const auto from =
+          ours ? find(without_base(tensor.name.substr(prefix.size()))) : published.tensors.end();
       if (from == published.tensors.end()) {
         initialise_tensor(tensor, to, seed);
         continue;
@@ -213,5 +221,15 @@ struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>>
     return std::nullopt;
   }
 };
+
+}  // namespace detail
+
+/// BERT and MiniLM, with adapters or without; under Causal, with tokens that see the past alone.
+template <class Embedding, class Mask>
+struct BackboneForm<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>>
+    : detail::BertBackbone<TransformerEncoder<Embedding, Mask, PostNorm, GeluErf>> {};
+template <class Embedding, class Mask>
+struct BackboneForm<AdaptedTransformer<Embedding, Mask, PostNorm, GeluErf>>
+    : detail::BertBackbone<AdaptedTransformer<Embedding, Mask, PostNorm, GeluErf>> {};
 
 }  // namespace simgr::SIMGR_ABI::io

@@ -32,6 +32,17 @@ struct PlannedTensor {
 
 namespace detail {
 
+/// The name of a map's tensor as if the map had no adapter.
+inline std::string without_base(std::string name) {
+  for (const char* kind : {"weight", "bias"}) {
+    const std::string end = std::string(".base.") + kind;
+    if (name.ends_with(end)) {
+      name.replace(name.size() - end.size(), end.size(), std::string(".") + kind);
+    }
+  }
+  return name;
+}
+
 /// Finds the place of every tensor, and keeps what is wrong.
 class TensorPlanner {
 public:
@@ -50,7 +61,7 @@ public:
 
   Result<std::vector<PlannedTensor>> plan(const ParameterTable& table) {
     for (const TensorEntry& tensor : table.tensors) {
-      if (tensor.name.starts_with(options_.prefix) && !is_adapter(table, tensor.name) &&
+      if (tensor.name.starts_with(options_.prefix) && !is_adapter(tensor.name) &&
           !is_of_items(tensor.name)) {
         place(tensor);
       }
@@ -79,7 +90,7 @@ public:
   /// The name of an adapter among the tensors of the prefix, or empty.
   std::string first_adapter(const ParameterTable& table) const {
     for (const TensorEntry& tensor : table.tensors) {
-      if (tensor.name.starts_with(options_.prefix) && is_adapter(table, tensor.name)) {
+      if (tensor.name.starts_with(options_.prefix) && is_adapter(tensor.name)) {
         return tensor.name;
       }
     }
@@ -94,23 +105,12 @@ private:
   }
 
   /// A matrix of low rank beside a map: ours alone.
-  bool is_adapter(const ParameterTable& table, std::string_view name) const {
-    if (!name.ends_with(".a") && !name.ends_with(".b")) {
-      return false;
-    }
-    const std::string base = std::string(name.substr(0, name.size() - 1)) + "base.weight";
-    return std::any_of(table.tensors.begin(), table.tensors.end(),
-                       [&](const TensorEntry& tensor) { return tensor.name == base; });
+  static bool is_adapter(std::string_view name) noexcept {
+    return name.ends_with(".a") || name.ends_with(".b");
   }
 
   void place(const TensorEntry& tensor) {
-    std::string name = tensor.name.substr(options_.prefix.size());
-    for (const char* kind : {"weight", "bias"}) {  // of a map that has an adapter
-      const std::string end = std::string(".base.") + kind;
-      if (name.ends_with(end)) {
-        name.replace(name.size() - end.size(), end.size(), std::string(".") + kind);
-      }
-    }
+    const std::string name = without_base(tensor.name.substr(options_.prefix.size()));
     bool found = false;
     const auto look_in = [&](std::span<const NameRule> rules, std::string_view prefix) {
       for (const NameRule& rule : rules) {
