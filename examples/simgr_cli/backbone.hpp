@@ -19,7 +19,7 @@ struct BackboneOptions {
   std::string folder;              // empty: no language model
   std::string prompt = "ids";      // titles, both
   std::string pattern;             // with {history}; empty: our own wording
-  std::string precision = "fp32";  // of the language model in memory; bf16: it is frozen
+  std::string precision = "fp32";  // bf16: the language model is frozen; mixed: in training
   std::string lora;                // rank=8,alpha=32; empty: all weights are trained
   std::string adapter;             // a folder of adapters that training goes on from, or empty
   Index title_words = 16;          // tokens of a title that are read; 0: all

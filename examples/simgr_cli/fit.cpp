@@ -101,6 +101,9 @@ void fit(const FitOptions& options) {
   if (!options.backbone.lora.empty()) {
     request.settings = settings_of_lora(options.backbone.lora);
   }
+  if (options.backbone.precision == "mixed") {
+    request.settings.push_back({"precision", "mixed"});
+  }
   const std::vector<Setting> named = options.training.settings();
   request.settings.insert(request.settings.end(), named.begin(), named.end());
   request.log = options.log;

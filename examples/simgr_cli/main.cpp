@@ -121,8 +121,9 @@ void add_backbone(CLI::App& command, BackboneOptions& options) {
       .add_option("--title-words", options.title_words, "tokens of a title that are read; 0: all")
       ->type_name("N");
   one_of(command.add_option("--precision", options.precision,
-                            "of the language model in memory; bf16 keeps it frozen"),
-         {"fp32", "bf16"});
+                            "of the weights; bf16: the language model is frozen and kept in half "
+                            "the memory; mixed: what is trained is bfloat16, rounded from fp32"),
+         {"fp32", "bf16", "mixed"});
   CLI::Option* lora =
       command
           .add_option("--lora", options.lora,

@@ -76,6 +76,8 @@ TEST_CASE("models over a Qwen train all weights, adapters, or the tokens of ids 
   }
   const FineTuning made(qwen.path().string());
   CHECK(made.fit("simgr").code == 0);
+  CHECK(made.fit("simgr", {"--precision", "mixed"}).code == 0);
+  CHECK(made.run({"inspect", made.file}).out.find("fit.precision = mixed") != std::string::npos);
   CHECK(made.fit("simgr", {"--lora", "rank=0"}).code == 0);
   const Run resumed = made.fit("simgr", {"--lora", "rank=0", "--prompt", "titles", "--resume"});
   CHECK(resumed.code == 1);
@@ -173,7 +175,8 @@ TEST_CASE("what is no adapter of this language model is refused, to and fro") {
   refused(made.run({"fit", "simgr", "--adapter", to, "--data", made.data, "--out", made.file}), 2,
           "--adapter: it stands in a language model; give its folder by --backbone");
   const FineTuning over_bert(bert.folder.path().string());
-  refused(over_bert.fit("simgr", {"--adapter", to}), 1, "blocks of bert have no adapters here");
+  refused(over_bert.fit("simgr", {"--adapter", to}), 1,
+          "target_modules: expected maps of every layer, some of query, key, value");
   simgr_test::write_bytes(weights, good_weights.substr(0, good_weights.size() - 8));
   refuses_to_begin(1, "adapter_model.safetensors");
   simgr_test::write_bytes(weights, good_weights);

@@ -169,3 +169,49 @@ TEST_CASE("a setting out of range is refused with its name") {
                        simgr::ConfigError);
   CHECK_THROWS_AS(OptimizerState<float>({.rate = std::nan("")}, 16), simgr::ConfigError);
 }
+
+TEST_CASE("in mixed precision a step is one of the masters, and then a rounding") {
+  const simgr::ParameterTable table = three_tensors();
+  for (const Optimizer kind :
+       {Optimizer::adamw, Optimizer::adam, Optimizer::sgd, Optimizer::adagrad}) {
+    CAPTURE(static_cast<int>(kind));
+    const OptimizerConfig config{.kind = kind, .rate = 1e-3, .weight_decay = 0.1};
+    const auto first = wave(table, 0.3);
+    std::vector<float> masters(first.begin(), first.end()), weights = masters;
+    OptimizerState<float> plain(config, table.trained_size), mixed(config, table.trained_size);
+    CHECK(mixed.masters().empty());
+    mixed.keep_masters(weights);
+    const auto rounded = [&] {
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        const float nearest = simgr::float_from_bf16(simgr::bf16_from_float(masters[i]));
+        REQUIRE(weights[i] == nearest);
+        REQUIRE(mixed.masters()[i] == masters[i]);
+      }
+    };
+    rounded();
+    std::size_t apart = 0;
+    for (int step = 1; step <= 5; ++step) {
+      const auto wide = wave(table, 0.7 * step);
+      const std::vector<float> gradients(wide.begin(), wide.end());
+      plain.step(table, masters, gradients, config.rate, 0.5);
+      mixed.step(table, weights, gradients, config.rate, 0.5);
+      rounded();
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i) { apart += weights[i] != masters[i] ? 1 : 0; }
+    CHECK(apart > weights.size() / 2);
+  }
+}
+
+TEST_CASE("steps too small for bfloat16 add up in the masters") {
+  const simgr::ParameterTable table = simgr::lay_out({{"weight", {1}, 0, 1, {}}});
+  const OptimizerConfig config{.kind = Optimizer::sgd, .momentum = 0};
+  std::vector<float> weights(static_cast<std::size_t>(table.block_size));
+  weights[0] = 1;
+  const std::vector<float> gradients(weights.size(), 1.0f);
+  OptimizerState<float> mixed(config, table.trained_size);
+  mixed.keep_masters(weights);
+  for (int step = 0; step < 3; ++step) { mixed.step(table, weights, gradients, 0x1p-11); }
+  CHECK(weights[0] == 1);  // below 1 numbers are 2^-8 apart
+  for (int step = 3; step < 5; ++step) { mixed.step(table, weights, gradients, 0x1p-11); }
+  CHECK(weights[0] == 1 - 0x1p-8f);
+}

@@ -126,6 +126,23 @@ TEST_CASE("early stopping, SGD and no average resume as well") {
   check_resuming_everywhere(options);
 }
 
+TEST_CASE("a run in mixed precision resumes as well, and its weights are numbers of bfloat16") {
+  auto options = all_of_it();
+  options.moving_average = 0;
+  const auto split = cyclic_users();
+  simgr::Serial serial;
+  const std::vector<float> full = uninterrupted(split, options, serial).weights;
+  options.precision = simgr::train::Precision::mixed;
+  check_resuming_everywhere(options);
+  const std::vector<float> mixed = uninterrupted(split, options, serial).weights;
+  CHECK(mixed != full);
+  for (const float weight : mixed) {
+    REQUIRE(weight == simgr::float_from_bf16(simgr::bf16_from_float(weight)));
+  }
+  options.moving_average = 0.9;
+  CHECK(check(options).starts_with("moving_average: expected 0 with the precision mixed"));
+}
+
 TEST_CASE("one thread and two give the same bits") {
   const auto split = cyclic_users();
   simgr::cpu::ThreadPool one(1), two(2);

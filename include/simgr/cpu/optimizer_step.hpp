@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/view.hpp>
 
 // The elementwise arithmetic of the optimisers. Each function walks its arrays once, in pieces that
@@ -170,6 +171,16 @@ void sgd_step(Vector<T> weights, VectorArg<T> gradients, const GradientTerms<T>&
   const T* __restrict g = gradients.data();
   for (Index i = 0; i < weights.size(); ++i) {
     w[i] -= rate * (terms.scale * g[i] + terms.l2 * w[i]);
+  }
+}
+
+/// weights = masters, each as the nearest bfloat16
+template <class T>
+void round_to_bf16(VectorArg<T> masters, Vector<T> weights) noexcept {
+  const T* __restrict from = masters.data();
+  T* __restrict to = weights.data();
+  for (Index i = 0; i < weights.size(); ++i) {
+    to[i] = static_cast<T>(widened(BFloat16{bf16_from_float(static_cast<float>(from[i]))}));
   }
 }
 

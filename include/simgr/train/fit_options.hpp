@@ -25,6 +25,7 @@ struct FitOptions {
   double alignment = 1;  // weight of tasks besides the next item, where a model has them; 0: none
   double clip = 0;       // largest norm of a gradient; 0: no limit
   double moving_average = 0;  // decay of the average of the weights that is evaluated and kept
+  Precision precision = Precision::fp32;  // of trained weights
   OptimizerConfig optimizer{.rate = 1e-3};
   ScheduleConfig schedule{};
 
@@ -46,6 +47,8 @@ struct FitOptions {
     f(Field{"clip", 0, 1e9, "largest norm of a gradient; 0: no limit"}, c.clip);
     f(Field{"moving_average", 0, 0.999999, "decay of the averaged weights; 0: none"},
       c.moving_average);
+    f(Field{"precision", 0, 1, "of trained weights; mixed: bfloat16, rounded from masters in fp32"},
+      c.precision);
     fields_of("optimizer", c.optimizer, f);
     fields_of("schedule", c.schedule, f);
   }
@@ -54,7 +57,13 @@ struct FitOptions {
 /// The first broken rule, or empty.
 inline std::string check(const FitOptions& options) {
   const std::string sentence = out_of_range(options);
-  return sentence.empty() ? check(options.schedule) : sentence;
+  if (!sentence.empty()) {
+    return sentence;
+  }
+  if (options.precision == Precision::mixed && options.moving_average > 0) {
+    return "moving_average: expected 0 with the precision mixed, whose weights are no averages";
+  }
+  return check(options.schedule);
 }
 
 /// What a training run came to.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -24,6 +25,16 @@ enum class Optimizer { adamw, adam, sgd, adagrad };
 
 constexpr std::array<std::string_view, 4> names_of(Optimizer) noexcept {
   return {"adamw", "adam", "sgd", "adagrad"};
+}
+
+/// What weights are while they are trained.
+///
+///   fp32   floats
+///   mixed  numbers of bfloat16, rounded after every step from masters, which are floats
+enum class Precision { fp32, mixed };
+
+constexpr std::array<std::string_view, 2> names_of(Precision) noexcept {
+  return {"fp32", "mixed"};
 }
 
 /// An optimiser and its numbers, checked by OptimizerState.
@@ -74,6 +85,21 @@ public:
     }
   }
 
+  /// From now on weights are numbers of bfloat16, nearest to masters that are kept here and moved in
+  /// their place: a step too small to show is not lost. They keep their room as floats.
+  ///
+  /// Cost  one block of memory; one pass a step more
+  void keep_masters(std::span<T> weights) {
+    SIMGR_ASSERT(static_cast<Index>(weights.size()) >= size_, "weights of another block");
+    master_memory_ = Arena(static_cast<std::size_t>(size_ + 16) * sizeof(T));
+    masters_ = master_memory_.take<T, 1>({size_});
+    std::copy(weights.begin(), weights.begin() + size_, masters_.begin());
+    cpu::round_to_bf16(masters_, Vector<T>{weights.data(), {size_}});
+  }
+  /// What a checkpoint writes and restores, too; empty where the weights are their own.
+  std::span<T> masters() noexcept { return masters_.span(); }
+  std::span<const T> masters() const noexcept { return masters_.span(); }
+
   /// Moves the weights one step along the gradients.   [table.trained_size] or more
   ///
   /// @param rate            learning rate of this step, schedule included
@@ -90,13 +116,17 @@ public:
     // stay zero.
     const auto& tensors = table.tensors;
     const auto trained = static_cast<std::size_t>(table.trained_tensors().size());
+    T* const moved = masters_.empty() ? weights.data() : masters_.data();
     for (std::size_t first = 0, next = 0; first < trained; first = next) {
       const bool decays = tensors[first].decay == Decay::yes;
       while (next < trained && tensors[next].decay == tensors[first].decay) { ++next; }
       const Index begin = tensors[first].offset;
       const Index end = next < trained ? tensors[next].offset : size_;
-      step_run({weights.data() + begin, {end - begin}}, {gradients.data() + begin, {end - begin}},
-               begin, rate, gradient_scale, decays ? config_.weight_decay : 0);
+      step_run({moved + begin, {end - begin}}, {gradients.data() + begin, {end - begin}}, begin,
+               rate, gradient_scale, decays ? config_.weight_decay : 0);
+    }
+    if (!masters_.empty()) {
+      cpu::round_to_bf16(masters_, Vector<T>{weights.data(), {size_}});
     }
   }
 
@@ -160,8 +190,8 @@ private:
   OptimizerConfig config_;
   Index size_ = 0;
   std::int64_t steps_ = 0;
-  Arena memory_;
-  Vector<T> moments_[2];
+  Arena memory_, master_memory_;
+  Vector<T> moments_[2], masters_;
 };
 
 }  // namespace simgr::SIMGR_ABI::train

@@ -31,8 +31,8 @@ namespace simgr::SIMGR_ABI::train {
 /// are summed in a fixed tree: the same bits for any number of threads. Model and split must
 /// outlive the trainer.
 ///
-/// Cost  memory of one gradient block and one arena a shard, the moments, and a copy of the best
-///       weights: of the trained weights alone
+/// Cost  memory of one gradient block and one arena a shard, the moments, masters where the precision
+///       is mixed, and a copy of the best weights: of the trained weights alone
 template <class Model>
 class Trainer {
 public:
@@ -66,6 +66,9 @@ public:
       shard.grads = bind_trained<Parts>(model.config(), shard.gradient.data());
     }
     count_popularity();
+    if (options.precision == Precision::mixed) {
+      optimizer_.keep_masters(trained_weights());
+    }
     if constexpr (aligns) {
       if (options.alignment > 0) {
         alignment_.emplace(model, split.train, options.seed);

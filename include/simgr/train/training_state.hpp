@@ -19,6 +19,7 @@
 // more groups and numbers:
 //
 //   moment_0/…, moment_1/…              the optimiser's memory of the trained weights
+//   master/…                            what they are rounded from, in mixed precision
 //   average/…                           their moving average, where there is one
 //   best/…                              those of the best epoch, where there is one
 //   bank/keys                           keys of encoded items, stale as they are
@@ -103,6 +104,9 @@ Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path
     io::add_parameters(writer, table, std::as_const(trainer.optimizer()).moments(i),
                        detail::moment_group(i), io::Covers::trained);
   }
+  if (const auto masters = std::as_const(trainer.optimizer()).masters(); !masters.empty()) {
+    io::add_parameters(writer, table, masters, "master", io::Covers::trained);
+  }
   if (trainer.average()) {
     io::add_parameters(writer, table, std::as_const(*trainer.average()).average(), "average",
                        io::Covers::trained);
@@ -141,9 +145,17 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
     return failure;
   }
   std::string differences;
+  // A run of before an option was there had its default.
+  const std::vector<FieldText> usual = list_fields(FitOptions{});
   const auto compare = [&](std::string_view prefix, const std::vector<FieldText>& fields) {
     for (const FieldText& field : fields) {
       const std::string* saved = state.find_text(std::string(prefix) + field.name);
+      if (saved == nullptr && prefix == detail::option_prefix) {
+        const auto found = std::find_if(usual.begin(), usual.end(), [&](const FieldText& option) {
+          return option.name == field.name;
+        });
+        saved = &found->value;
+      }
       if (saved == nullptr || *saved != field.value) {
         differences += (differences.empty() ? "" : "; ") + field.name + " was " +
                        (saved == nullptr ? "unknown" : *saved) + ", is " + field.value;
@@ -204,6 +216,9 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   std::vector<std::pair<std::string, std::span<float>>> blocks{{"", trainer.model().weights()}};
   for (Index i = 0; i < trainer.optimizer().moment_count(); ++i) {
     blocks.emplace_back(detail::moment_group(i), trainer.optimizer().moments(i));
+  }
+  if (!trainer.optimizer().masters().empty()) {
+    blocks.emplace_back("master", trainer.optimizer().masters());
   }
   if (trainer.average()) {
     blocks.emplace_back("average", trainer.average()->average());
