@@ -56,6 +56,11 @@ public:
                                             const simgr::RecommendOptions& options) const override {
     return model_.recommend(history, k, options);
   }
+  simgr::Ragged<ItemId> lists(const simgr::data::Evaluation& cases, Index k,
+                              const simgr::RecommendOptions& options,
+                              simgr::cpu::ThreadPool& pool) const override {
+    return simgr::eval::served_lists(model_, cases, k, options, pool);
+  }
   Family family() const override { return family_of<Model>(); }
   void item_logs(simgr::RaggedView<ItemId> histories, simgr::Matrix<float> out) const override {
     if constexpr (family_of<Model>() == Family::items) {

@@ -110,6 +110,19 @@ struct AnalyseOptions {
 /// What decoding makes of trained models.
 void analyse_decoding(const AnalyseOptions& options);
 
+struct MemorizationOptions {
+  std::vector<std::string> models, rankings;
+  std::string data, report, against;
+  std::string seen = "remove";             // of models' lists
+  std::string candidates_seen = "remove";  // of candidates
+  Index last = 0, candidates = 50;         // 0: all
+  Index k = 5, hops = 4;
+  Index threads = 0;
+  bool json = false;
+};
+/// How much of what systems list training said one hop from the input.
+void analyse_memorization(const MemorizationOptions& options);
+
 struct QuickstartOptions {
   std::string out = "simgr-quickstart";
   Index threads = 0;

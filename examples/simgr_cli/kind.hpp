@@ -77,6 +77,11 @@ public:
   recommend(std::span<const ItemId> history, Index k,
             const simgr::RecommendOptions& options) const = 0;
 
+  /// Lists of all cases, k places or fewer.
+  virtual simgr::Ragged<ItemId> lists(const simgr::data::Evaluation& cases, Index k,
+                                      const simgr::RecommendOptions& options,
+                                      simgr::cpu::ThreadPool& pool) const = 0;
+
   virtual Family family() const = 0;
   /// Log-masses of all items, of family `items`; what they sum to is the model's affair.
   /// out [histories, items]

@@ -416,10 +416,8 @@ void add_compare(CLI::App& app, CompareOptions& options) {
   command->callback([&] { compare(options); });
 }
 
-void add_analyse(CLI::App& app, AnalyseOptions& options) {
-  CLI::App* command = app.add_subcommand("analyse", "where trained models lose what they know");
-  command->require_subcommand(1);
-  CLI::App* decoding = command->add_subcommand(
+void add_analyse_decoding(CLI::App& command, AnalyseOptions& options) {
+  CLI::App* decoding = command.add_subcommand(
       "decoding", "what lists, beams and independent digits make of a model's distribution");
   decoding->footer(
       "Of a softmax over items or over digits in turn: beams of several widths through its own\n"
@@ -451,6 +449,61 @@ void add_analyse(CLI::App& app, AnalyseOptions& options) {
   decoding->add_flag("--json", options.json, "one JSON line a model on standard output");
   add_threads(*decoding, options.threads);
   decoding->callback([&] { analyse_decoding(options); });
+}
+
+void add_analyse_memorization(CLI::App& app, MemorizationOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "memorization", "how much of what systems list directly followed the input in training");
+  command->footer(
+      "Candidates of a user: what directly followed any item of the input in training, the most\n"
+      "frequent. Group M has the users whose target is one of them, group N the others. MemRatio "
+      "is\n"
+      "the part of a list that is candidates; of it and of recall the page draws pictures. "
+      "Rankings\n"
+      "are lines user<TAB>items, ids with a blank between them, best first, users as in\n"
+      "sequences.tsv, one line for each that is evaluated. Two tables stand beside what is given:\n"
+      "the most popular items, and the first candidates ('one hop').\n\nExample:\n  simgr analyse "
+      "memorization --data data --model sasrec.simgr --rankings theirs.tsv --report page.html");
+  add_data(*command, options.data);
+  command->add_option("--model", options.models, "model files")->type_name("FILE…");
+  command->add_option("--rankings", options.rankings, "lists of other systems, plain or gzip")
+      ->type_name("FILE…");
+  command
+      ->add_option("--against", options.against,
+                   "whom gains are over: a file given, 'most popular' or 'one hop'; default: the "
+                   "first of several, else most popular")
+      ->type_name("SYSTEM");
+  number(command->add_option("--k", options.k, "places of a list that are read"), Index{1},
+         Index{1} << 31)
+      ->capture_default_str();
+  number(command->add_option("--last", options.last,
+                             "items of the input that candidates follow, from its end; 0: all"),
+         Index{0}, Index{1} << 31)
+      ->capture_default_str();
+  number(command->add_option("--candidates", options.candidates, "at most so many a user; 0: all"),
+         Index{0}, Index{1} << 31)
+      ->capture_default_str();
+  one_of(command->add_option("--candidates-seen", options.candidates_seen,
+                             "whether items of the input may be candidates"),
+         {"keep", "remove"});
+  one_of(
+      command->add_option("--seen", options.seen, "whether models may list items of the history"),
+      {"keep", "remove"});
+  number(command->add_option("--hops", options.hops, "distances in training that are looked at"),
+         Index{1}, Index{16})
+      ->capture_default_str();
+  command->add_flag("--json", options.json, "one JSON line on standard output");
+  command->add_option("--report", options.report, "a page with pictures")->type_name("FILE");
+  add_threads(*command, options.threads);
+  command->callback([&] { analyse_memorization(options); });
+}
+
+void add_analyse(CLI::App& app, AnalyseOptions& decoding, MemorizationOptions& memorization) {
+  CLI::App* command = app.add_subcommand(
+      "analyse", "where trained models lose what they know, and what they know by heart");
+  command->require_subcommand(1);
+  add_analyse_decoding(*command, decoding);
+  add_analyse_memorization(*command, memorization);
 }
 
 /// A word where a command should stand: the message names what there is.
@@ -538,7 +591,8 @@ int run(int argc, char** argv) {
   add_compare(app, compare_options);
 
   AnalyseOptions analyse_options;
-  add_analyse(app, analyse_options);
+  MemorizationOptions memorization_options;
+  add_analyse(app, analyse_options, memorization_options);
 
   InspectOptions inspect_options;
   add_inspect(app, inspect_options);
