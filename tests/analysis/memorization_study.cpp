@@ -5,9 +5,9 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <simgr/baselines/popularity.hpp>
 #include <simgr/data/synthetic_catalogue.hpp>
 #include <simgr/eval/model.hpp>
-#include <simgr/train/popularity.hpp>
 
 using namespace simgr;
 
@@ -28,7 +28,7 @@ TEST_CASE("A study says of systems what its parts say, a popular model among the
   CHECK(study.target_labels().items == study.users());
 
   // The same lists by name and by the model that they are of, in parts and one by one.
-  train::Popularity popular({.items = split.items});
+  baselines::Popularity popular({.items = split.items});
   popular.fit(split);
   const auto served = eval::served_lists(popular, split.test, 4);
   CHECK(served.values == study.popular().values);
