@@ -45,6 +45,16 @@ TEST_CASE("analyse memorization measures models, rankings and tables alike") {
                     same = folder.file("same.tsv"), two = folder.file("two.tsv"),
                     page = folder.file("page.html");
   simgr_test::write_data_folder(data);
+  std::string sequences =
+      "user\titems\n";  // of which some targets follow the input, and some do not
+  for (int user = 0; user < 60; ++user) {
+    sequences += std::to_string(user);
+    for (int i = 0; i < 4 + user % 4; ++i) {
+      sequences += (i > 0 ? ' ' : '\t') + std::to_string((user * user + i * (user % 7 + 2)) % 30);
+    }
+    sequences += "\n";
+  }
+  simgr_test::write_bytes(data + "/sequences.tsv", sequences);
   REQUIRE(run_simgr(folder, {"fit", "popularity", "--data", data, "--out", model}).code == 0);
   const auto split = data::leave_one_out(data::read_sequences(data + "/sequences.tsv"));
   analysis::MemorizationStudy study(split);
