@@ -21,6 +21,20 @@ std::string percent(double share, int digits = 2) {
   return std::isfinite(share) ? fixed(100 * share, digits) + " %" : "–";
 }
 
+LineChart ratio_by_hop(const MemorizationResults& results) {
+  const std::string ratio = at("MemRatio", results.options.k);
+  LineChart chart{ratio + " against hop", "hops", ratio, false, false, {}};
+  int colour = 0;
+  for (const StudiedFile* one : results.all()) {
+    simgr::eval::Series series{one->name, colour++, {}};
+    for (std::size_t hop = 0; hop < one->numbers.ratio_at.size(); ++hop) {
+      series.points.emplace_back(static_cast<double>(hop + 1), one->numbers.ratio_at[hop]);
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
 ReportedSection recall_section(const MemorizationResults& results) {
   const Index k = results.options.k;
   const std::string recall = at("recall", k), ratio = at("MemRatio", k);
@@ -34,8 +48,8 @@ ReportedSection recall_section(const MemorizationResults& results) {
       "others. " +
       ratio + ": how many of a system's " + std::to_string(k) +
       " places hold a candidate. 'most popular' and 'one hop' are no models: the most frequent "
-      "items "
-      "that a user has not met, and the first candidates.";
+      "items that a user has not met, and the first candidates. Against hop: the same ratio where "
+      "candidates are successors within so many places in training, as many as before.";
   section.columns = {"system",
                      ratio,
                      recall,
@@ -57,7 +71,7 @@ ReportedSection recall_section(const MemorizationResults& results) {
                             fixed(found.n.ndcg, 4), grouped(found.short_lists)});
     ++colour;
   }
-  section.charts = {std::move(chart)};
+  section.charts = {std::move(chart), ratio_by_hop(results)};
   section.bars = {std::move(m), std::move(n)};
   return section;
 }
@@ -68,12 +82,12 @@ ReportedSection gain_section(const MemorizationResults& results) {
   ReportedSection section;
   section.title = "Gain over " + results.over + ", split by group";
   section.caption = "Bars: users who are answered rightly now and were not before, less those who "
-                    "were, as a part "
-                    "of all users; the two groups of a system sum to its gain in " +
+                    "were, as a part of all users; the two groups of a system sum to its gain in " +
                     recall + ". Shares are undefined where as many users are answered.";
   section.columns = {"system",         recall,         recall + " in M",
                      recall + " in N", "from group M", "from group N"};
-  ReportedBars m{"gain from group M", {}, true, 3}, n{"gain from group N", {}, true, 3};
+  ReportedBars split{"gain by group, of all users", {}, true, 2},
+      whole{"gain in " + recall, {}, true, 2};
   int colour = 0;
   for (const StudiedFile* one : results.all()) {
     if (one->gain) {
@@ -81,36 +95,18 @@ ReportedSection gain_section(const MemorizationResults& results) {
         return users > 0 ? gain * static_cast<double>(users) / static_cast<double>(results.users)
                          : 0.0;
       };
-      m.bars.push_back({one->name, part(one->gain->m, results.group_m), colour});
-      n.bars.push_back({one->name, part(one->gain->n, results.users - results.group_m), colour});
+      split.bars.push_back({"M · " + one->name, part(one->gain->m, results.group_m), colour});
+      split.bars.push_back(
+          {"N · " + one->name, part(one->gain->n, results.users - results.group_m), colour});
+      whole.bars.push_back({one->name, one->gain->all, colour});
       section.rows.push_back({one->name, fixed(one->gain->all, 4), fixed(one->gain->m, 4),
                               fixed(one->gain->n, 4), percent(one->gain->share_m, 1),
                               percent(one->gain->share_n, 1)});
     }
     ++colour;
   }
-  section.bars = {std::move(m), std::move(n)};
+  section.bars = {std::move(split), std::move(whole)};
   return section;
-}
-
-ReportedSection hop_section(const MemorizationResults& results) {
-  const std::string ratio = at("MemRatio", results.options.k);
-  LineChart chart{ratio + " against hop", "hops", ratio, false, false, {}};
-  int colour = 0;
-  for (const StudiedFile* one : results.all()) {
-    simgr::eval::Series series{one->name, colour++, {}};
-    for (std::size_t hop = 0; hop < one->numbers.ratio_at.size(); ++hop) {
-      series.points.emplace_back(static_cast<double>(hop + 1), one->numbers.ratio_at[hop]);
-    }
-    chart.series.push_back(std::move(series));
-  }
-  return {.title = "Beyond one hop",
-          .caption = "The same ratio where candidates are successors within so many places in "
-                     "training; their number is bounded as before, so a system that repeats direct "
-                     "neighbours falls.",
-          .charts = {std::move(chart)},
-          .columns = {},
-          .rows = {}};
 }
 
 ReportedSection label_section(const MemorizationResults& results) {
@@ -169,7 +165,6 @@ std::string memorization_page(const MemorizationResults& results) {
   if (!results.over.empty()) {
     page.add(gain_section(results));
   }
-  page.add(hop_section(results));
   page.add(label_section(results));
   for (const StudiedFile& system : results.systems) {
     page.add_note(system.name + ": " + system.kind + ", " + system.file);

@@ -97,8 +97,8 @@ TEST_CASE("analyse memorization measures models, rankings and tables alike") {
 
   const std::string html = simgr_test::read_bytes(page);
   for (const char* part :
-       {"recall@5 against memorization", "gain from group N", "MemRatio@5 against hop", "two.tsv",
-        "one hop", "second order symmetry"}) {
+       {"recall@5 against memorization", "gain by group, of all users", "MemRatio@5 against hop",
+        "two.tsv", "one hop", "second order symmetry"}) {
     INFO(part);
     CHECK(html.find(part) != std::string::npos);
   }
