@@ -189,6 +189,10 @@
 #include <simgr/train/relations.hpp>
 #include <simgr/train/report.hpp>
 #include <simgr/train/schedule.hpp>
+#include <simgr/train/search.hpp>
+#include <simgr/train/search_journal.hpp>
+#include <simgr/train/search_space.hpp>
+#include <simgr/train/successive_halving.hpp>
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
 #include <simgr/version.hpp>

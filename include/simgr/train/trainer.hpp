@@ -25,6 +25,11 @@
 
 namespace simgr::SIMGR_ABI::train {
 
+/// A loss or a gradient is not finite: more often the settings' fault than the data's.
+struct DivergenceError : DataError {
+  using DataError::DataError;
+};
+
 /// Trains one model, step by step, and can be stopped and resumed between any two steps.
 ///
 /// A batch is cut into a fixed number of shards, each with its own arena and gradient block, which
@@ -92,8 +97,7 @@ public:
   ///
   /// @return  false when training has ended, or the observer asked for it
   ///
-  /// Errors  DataError: the loss or a gradient is not finite, with the tensor's name; the weights
-  ///         are as before the step
+  /// Errors  DivergenceError with the tensor's name; the weights are as before the step
   template <class Observer, class X>
   bool step(Observer& observer, X&& executor) {
     if (finished()) {
@@ -409,9 +413,9 @@ private:
       tensor = found->sentence();
     }
     std::fill(gradient.begin(), gradient.end(), 0.0f);
-    SIMGR_THROW(DataError("training stopped in epoch " + std::to_string(progress_.epoch + 1) +
-                          ", step " + std::to_string(progress_.step + 1) + ": " + tensor +
-                          "; the weights are those before this step"));
+    SIMGR_THROW(DivergenceError("training stopped in epoch " + std::to_string(progress_.epoch + 1) +
+                                ", step " + std::to_string(progress_.step + 1) + ": " + tensor +
+                                "; the weights are those before this step"));
   }
 
   Model& model_;
