@@ -14,7 +14,7 @@ const bool cross_attention = add_kind(kind_of<SimGrCrossAttention>(
 
 const bool encoded = add_kind(
     kind_of<SimGrEncoded>(30, "simgr-encoded", "items go through the encoder that reads histories",
-                          simgr_encoded_defaults));
+                          simgr_over_digits_defaults<SimGrEncoded>));
 
 }  // namespace
 }  // namespace simgr_cli

@@ -42,6 +42,7 @@ inline constexpr Defaults<Model> over_language_model = [] {
                   .clip = 1,
                   .optimizer = {.rate = 3e-4, .weight_decay = 0.01},
                   .schedule = {.kind = train::Schedule::cosine, .warmup = 0.1}};
+  defaults.space = "optimizer.rate=5e-5..1e-3:log,optimizer.weight_decay=1e-4..0.1:log";
   return defaults;
 }();
 

@@ -44,6 +44,7 @@ inline constexpr Defaults<LcRec> lc_rec_defaults{
             .batch = 128,
             .evaluate_every = 4,
             .optimizer = {.rate = 1e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.05}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.05}},
+    .space = encoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -45,7 +45,8 @@ inline constexpr Defaults<Model> liger_defaults_of{
             .batch = 256,
             .evaluate_every = 4,
             .optimizer = {.rate = 3e-4, .weight_decay = 0.035},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.05}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.05}},
+    .space = encoder_decoder_space};
 inline constexpr const Defaults<Liger>& liger_defaults = liger_defaults_of<Liger>;
 
 }  // namespace simgr::SIMGR_ABI::baselines

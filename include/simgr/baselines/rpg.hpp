@@ -49,7 +49,8 @@ inline constexpr Defaults<Model> rpg_defaults_of{
     .fit = {.epochs = 40,
             .batch = 128,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.1}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.1}},
+    .space = cosine_space};
 inline constexpr Defaults<Rpg> rpg_defaults = rpg_defaults_of<Rpg>;
 inline constexpr Defaults<RpgBySimilarity> rpg_by_similarity_defaults =
     rpg_defaults_of<RpgBySimilarity>;

@@ -43,7 +43,8 @@ inline constexpr Defaults<SasRec> sasrec_defaults{
     .fit = {.epochs = 40,
             .batch = 128,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = encoder_space};
 
 inline constexpr Defaults<SasRecBce> sasrec_bce_defaults{
     .model = {.encoder = {.width = 128,
@@ -55,6 +56,7 @@ inline constexpr Defaults<SasRecBce> sasrec_bce_defaults{
                           .attention_dropout = 0.5,
                           .scale_embedding = true,
                           .projected = false}},
-    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 5e-4}}};
+    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 5e-4}},
+    .space = "optimizer.rate=2e-4..5e-3:log,encoder.dropout=0.1..0.7,encoder.width=64|128"};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -48,6 +48,7 @@ inline constexpr Defaults<SetRec> setrec_defaults{
     .fit = {.epochs = 30,
             .batch = 512,
             .optimizer = {.rate = 1e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = encoder_decoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

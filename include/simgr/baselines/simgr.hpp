@@ -54,7 +54,8 @@ inline constexpr Defaults<SimGrWith<Pooler>> simgr_with_defaults{
     .fit = {.epochs = 30,
             .batch = 96,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = cosine_space};
 
 inline constexpr Defaults<SimGr> simgr_defaults = simgr_with_defaults<MeanPlusMlp>;
 inline constexpr Defaults<SimGrMean> simgr_mean_defaults = simgr_with_defaults<Mean>;
@@ -72,9 +73,7 @@ inline constexpr Defaults<Model> simgr_over_digits_defaults{
     .fit = {.epochs = 12,
             .batch = 96,
             .optimizer = {.rate = 2e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
-
-inline constexpr Defaults<SimGrEncoded> simgr_encoded_defaults =
-    simgr_over_digits_defaults<SimGrEncoded>;
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = cosine_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

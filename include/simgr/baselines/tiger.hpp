@@ -42,6 +42,7 @@ inline constexpr Defaults<Tiger> tiger_defaults{
             .batch = 256,
             .evaluate_every = 4,
             .optimizer = {.rate = 1e-3, .weight_decay = 0.035},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.05}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.05}},
+    .space = encoder_decoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -39,6 +39,7 @@ inline constexpr Defaults<VqRec> vq_rec_defaults{
     .fit = {.epochs = 40,
             .batch = 128,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = cosine_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines
