@@ -20,7 +20,6 @@ struct StandingClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<StandingClock>;
-  static constexpr bool is_steady = true;
   static time_point now() { return {}; }
 };
 
