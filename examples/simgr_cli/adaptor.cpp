@@ -19,6 +19,7 @@ std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
   for (const simgr::FieldText& field : simgr::list_fields(options)) {
     metadata.push_back({"fit." + field.name, field.value});
   }
+  metadata.insert(metadata.end(), request.notes.begin(), request.notes.end());
   return metadata;
 }
 
@@ -37,13 +38,11 @@ void Reporting::operator()(const simgr::train::StepReport& report) const {
   }
 }
 
-void Reporting::operator()(const simgr::train::EpochReport& report) const {
+bool Reporting::operator()(const simgr::train::EpochReport& report) const {
   if (log_) {
     (*log_)(report);
   }
-  if (request_.on_epoch) {
-    request_.on_epoch(report);
-  }
+  return !request_.on_epoch || request_.on_epoch(report);
 }
 
 }  // namespace simgr_cli

@@ -153,7 +153,7 @@ public:
   Reporting(const FitRequest& request, Index finished);
   ~Reporting();
   void operator()(const simgr::train::StepReport& report) const;
-  void operator()(const simgr::train::EpochReport& report) const;
+  bool operator()(const simgr::train::EpochReport& report) const;  // false: pause
 
 private:
   const FitRequest& request_;
@@ -166,7 +166,7 @@ simgr::train::FitResult train_model(Model& model, const simgr::data::Split& spli
                                     const simgr::train::FitOptions& options,
                                     const FitRequest& request, simgr::cpu::ThreadPool& pool) {
   simgr::train::Trainer<Model> trainer(model, split, options);
-  const std::string state = state_path(request.out);
+  const std::string state = request.state.empty() ? state_path(request.out) : request.state;
   if (request.resume && std::filesystem::exists(state)) {
     if (const simgr::Failure failure = simgr::train::try_load_training_state(trainer, state)) {
       throw simgr::DataError(std::string(failure->what()) +
@@ -178,8 +178,11 @@ simgr::train::FitResult train_model(Model& model, const simgr::data::Split& spli
   const Reporting reporting(request, trainer.epoch());
   constexpr std::chrono::seconds longest_loss(30);
   auto saved = std::chrono::steady_clock::now();
-  for (bool go_on = !trainer.finished(); go_on;) {
-    go_on = trainer.step(reporting, pool);
+  const auto reached = [&] {
+    return trainer.finished() || (request.until > 0 && trainer.epoch() >= request.until);
+  };
+  for (bool go_on = !reached(); go_on;) {
+    go_on = trainer.step(reporting, pool) && !reached();
     const auto now = std::chrono::steady_clock::now();
     if (trainer.progress().step == 0 || now - saved > longest_loss) {
       simgr::train::save_training_state(trainer, state);
@@ -212,17 +215,19 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     Model model = OverBackbone<Model>::begin(std::move(catalogue), all.model, all.fit.seed,
                                              *request.backbone);
     const auto result = train_model(model, split, all.fit, request, pool);
-    return finished(std::move(model), result);
+    return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else if constexpr (std::is_same_v<Model, Trained>) {
     Model model(std::move(catalogue), all.model, all.fit.seed);
     const auto result = train_model(model, split, all.fit, request, pool);
-    return finished(std::move(model), result);
+    return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else {
     const auto& c = all.model;
     Trained model(std::move(catalogue),
                   {c.encoder, c.pooler, c.similarity, c.candidates, c.loss, {}}, all.fit.seed);
     const auto result = train_model(model, split, all.fit, request, pool);
-    return finished(Model(model.catalogue(), c, std::as_const(model).weights()), result);
+    return request.out.empty()
+               ? Fitted{nullptr, result}
+               : finished(Model(model.catalogue(), c, std::as_const(model).weights()), result);
   }
 }
 
@@ -235,6 +240,7 @@ ModelKind kind_of(int place, std::string name, std::string summary,
   kind.place = place;
   kind.name = name;
   kind.summary = std::move(summary);
+  kind.space = defaults.space;
   kind.needs = {Model::Parts::Embedding::needs_ids, Model::Parts::reads_text_vectors,
                 Model::Parts::reads_item_vectors};
   kind.type = File::type();

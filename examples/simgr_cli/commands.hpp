@@ -46,6 +46,28 @@ struct FitOptions {
 };
 void fit(const FitOptions& options);
 
+/// What a training needs, before the data: the model is known, the settings and the place of the
+/// file are checked.
+struct BegunFit {
+  const ModelKind& kind;
+  FitRequest request;
+};
+BegunFit begin_fit(const FitOptions& options);
+/// What the model reads of the items.
+simgr::Catalogue catalogue_for(const FitOptions& options, const BegunFit& begun,
+                               const DataFolder& folder, simgr::cpu::ThreadPool& pool);
+
+struct SearchOptions {
+  FitOptions fit;
+  std::string space;   // empty: the model's own
+  std::string budget;  // 90s, 30m, 1h30m; empty: none
+  Index trials = 0;    // 0: as many as the budget allows
+  std::string method = "halving";
+  bool json = false;
+};
+/// Trains many configurations, each a little, the better ones further, and saves the best.
+void search(const SearchOptions& options);
+
 struct ExportOptions {
   std::string file, backbone, out;
 };

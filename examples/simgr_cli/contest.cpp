@@ -145,7 +145,10 @@ Competitor train_model(const Contest& contest, const ModelKind& kind, simgr::Cat
   std::cerr << kind.name << "\n";
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
   request.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
-  request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
+  request.on_epoch = [&](const simgr::train::EpochReport& report) {
+    progress(report);
+    return true;
+  };
   Fitted fitted = kind.fit(std::move(catalogue), contest.folder.split, request, pool);
   progress.finish();
   Competitor competitor = measured(contest, kind.name, std::move(fitted.model), pool);

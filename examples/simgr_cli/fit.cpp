@@ -72,9 +72,10 @@ void list_settings(const std::string& model) {
               << padded(wide ? "" : field.range, range) << "  " << field.meaning
               << (wide ? ": " + field.range : "") << "\n";
   }
+  std::cout << "\nsearched by 'simgr search': " << kind.space << "\n";
 }
 
-void fit(const FitOptions& options) {
+BegunFit begin_fit(const FitOptions& options) {
   FitRequest request;
   if (!options.backbone.given() && !options.backbone.adapter.empty()) {
     throw UsageError("--adapter: it stands in a language model; give its folder by --backbone");
@@ -106,11 +107,27 @@ void fit(const FitOptions& options) {
   }
   const std::vector<Setting> named = options.training.settings();
   request.settings.insert(request.settings.end(), named.begin(), named.end());
-  request.log = options.log;
-  request.resume = options.resume;
   kind.check(request.settings);
   require_output(options.out, Output::model);
   require_output(simgr::io::previous_path(options.out), Output::model);
+  return {kind, std::move(request)};
+}
+
+simgr::Catalogue catalogue_for(const FitOptions& options, const BegunFit& begun,
+                               const DataFolder& folder, simgr::cpu::ThreadPool& pool) {
+  simgr::Catalogue catalogue = catalogue_of(folder, options.ids, begun.kind.needs, pool);
+  if (begun.request.backbone) {
+    catalogue.prompt = prompt_of(*begun.request.backbone, options.backbone, folder);
+  }
+  return catalogue;
+}
+
+void fit(const FitOptions& options) {
+  BegunFit begun = begin_fit(options);
+  const ModelKind& kind = begun.kind;
+  FitRequest& request = begun.request;
+  request.log = options.log;
+  request.resume = options.resume;
   require_output(state_path(options.out), Output::model);
   if (!options.log.empty()) {
     require_output(options.log, Output::log);
@@ -118,13 +135,13 @@ void fit(const FitOptions& options) {
   simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
   const DataFolder folder = read_folder(options.data);
   request.data_fingerprint = folder.fingerprint;
-  simgr::Catalogue catalogue = catalogue_of(folder, options.ids, kind.needs, pool);
-  if (request.backbone) {
-    catalogue.prompt = prompt_of(*request.backbone, options.backbone, folder);
-  }
+  simgr::Catalogue catalogue = catalogue_for(options, begun, folder, pool);
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
   request.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
-  request.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
+  request.on_epoch = [&](const simgr::train::EpochReport& report) {
+    progress(report);
+    return true;
+  };
   const Fitted fitted = kind.fit(std::move(catalogue), folder.split, request, pool);
   progress.finish();
   const simgr::train::FitResult& result = fitted.result;

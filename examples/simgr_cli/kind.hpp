@@ -45,15 +45,18 @@ struct Setting {
 
 /// What the user asked of a training run, besides data and model.
 struct FitRequest {
-  std::string out;                                      // the model file; the state lies beside it
+  std::string out;                                      // the model file; empty: none is written
+  std::string state;                                    // of the run; empty: beside the model file
   std::vector<Setting> settings;                        // of the model's Config or of FitOptions
   std::string log;                                      // JSON lines; empty: none
   bool resume = false;                                  // go on from the state, where there is one
+  Index until = 0;                                      // epochs that are trained; 0: all
   std::string data_fingerprint;                         // noted in the model file
   std::shared_ptr<const simgr::io::Backbone> backbone;  // of a model over a language model
   std::string backbone_name;                            // noted, too
+  std::vector<simgr::io::MetadataEntry> notes;          // for the model file, besides
   std::function<void(const simgr::train::StepReport&)> on_step;
-  std::function<void(const simgr::train::EpochReport&)> on_epoch;
+  std::function<bool(const simgr::train::EpochReport&)> on_epoch;  // false: pause behind it
 };
 
 /// What a model says of the next item before a list is made.
@@ -94,7 +97,7 @@ public:
 };
 
 struct Fitted {
-  std::unique_ptr<ServedModel> model;
+  std::unique_ptr<ServedModel> model;  // null where no model file was asked for
   simgr::train::FitResult result;
 };
 
@@ -103,6 +106,7 @@ struct ModelKind {
   int place = 0;        // in lists: simple models first
   std::string name;     // the word on the command line
   std::string summary;  // one line
+  std::string space;    // what a search tries unless it is told otherwise; empty: nothing
   Needs needs{};
   std::string over;     // the word it answers to with --backbone; empty: it has none
   bool narrow = false;  // keeps that language model in bfloat16
@@ -113,7 +117,7 @@ struct ModelKind {
   std::function<std::vector<simgr::FieldText>()> settings;
   /// Errors  UsageError: a setting that is unknown, unreadable or out of range
   std::function<void(const std::vector<Setting>&)> check;
-  /// Trains and writes the model file; continues a run where the request says so.
+  /// Trains and writes the model file; continues a run where the request says so, and pauses it.
   std::function<Fitted(simgr::Catalogue, const simgr::data::Split&, const FitRequest&,
                        simgr::cpu::ThreadPool&)>
       fit;
@@ -152,6 +156,9 @@ OpenedModel open_model(const std::string& path, const std::vector<Setting>& sett
 inline constexpr const char* kind_key = "model";
 inline constexpr const char* data_key = "data";
 inline constexpr const char* backbone_key = "backbone";
+// And of one that a search chose: what it was chosen from.
+inline constexpr const char* configurations_key = "search.configurations";
+inline constexpr const char* epochs_key = "search.epochs";
 
 /// Where the state of a training run lies.
 inline std::string state_path(const std::string& out) {

@@ -239,6 +239,48 @@ void add_export(CLI::App& app, ExportOptions& options) {
   command->callback([&] { export_adapters(options); });
 }
 
+void add_search(CLI::App& app, SearchOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("search", "try many settings of a model, and save the best");
+  command->footer(
+      list_of_models() +
+      "\n\nThe first trial has the settings that fit has, the others are drawn. Of nine trials "
+      "that "
+      "are\ntrained for a ninth of their epochs three go on to a third, and one to the end; then "
+      "come nine\nothers, as long as the budget leaves the best one time to be trained to its end. "
+      "With --method\nrandom all are. The validation target decides, the test target is not looked "
+      "at.\n\nA space names settings, or their ends where no other setting ends so: NAME=A..B, "
+      "behind it\n:log where ratios count, :int for whole numbers; or NAME=A|B|C. 'simgr settings "
+      "MODEL' prints\nthe model's own.\n\nJournal and states lie in FILE.search: a search that was "
+      "stopped goes on from them, and ends as\nif it had not been; one that is over goes on where "
+      "it is given more.\n\nExamples:\n  simgr search sasrec --data data --out best.simgr --budget "
+      "30m\n  simgr search simgr --data data --out best.simgr --trials 27 --space "
+      "\"rate=1e-4..1e-2:log,encoder.width=64|128\"");
+  FitOptions& fit = options.fit;
+  command->add_option("MODEL", fit.model, "one of the models below")->required()->type_name("");
+  add_data(*command, fit.data);
+  command->add_option("--out", fit.out, "the model file")->type_name("FILE")->required();
+  command
+      ->add_option("--budget", options.budget,
+                   "time of training and validation, all trials together: 90s, 30m, 1h30m. The "
+                   "epoch that is running is finished")
+      ->type_name("TIME");
+  number(
+      command->add_option("--trials", options.trials,
+                          "configurations that are tried; default: as many as the budget allows"),
+      Index{1}, Index{1000000});
+  command->add_option("--space", options.space, "what is tried; default: the model's own")
+      ->type_name("LIST");
+  one_of(command->add_option("--method", options.method, "who is trained how far"),
+         {"halving", "random"});
+  command->add_flag("--json", options.json, "one JSON line on standard output");
+  add_ids(*command, fit.ids);
+  add_backbone(*command, fit.backbone);
+  add_training(*command, fit.training);
+  add_threads(*command, fit.training.threads);
+  command->callback([&] { search(options); });
+}
+
 void add_evaluate(CLI::App& app, EvaluateOptions& options) {
   CLI::App* command = app.add_subcommand("evaluate", "measure a model on held-out items");
   command->footer("Every user's last item is the test target, the one before it the validation "
@@ -583,6 +625,8 @@ int run(int argc, char** argv) {
   add_fit(app, fit_options);
   ExportOptions export_options;
   add_export(app, export_options);
+  SearchOptions search_options;
+  add_search(app, search_options);
   EvaluateOptions evaluate_options;
   add_evaluate(app, evaluate_options);
   RecommendCommand recommend_options;

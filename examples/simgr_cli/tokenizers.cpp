@@ -87,7 +87,10 @@ void train_collaborative(const Request& request, const std::string& out, Index w
                width);
   simgr::train::Progress<> progress(std::cerr, simgr::train::is_terminal(2));
   fit.on_step = [&](const simgr::train::StepReport& report) { progress(report); };
-  fit.on_epoch = [&](const simgr::train::EpochReport& report) { progress(report); };
+  fit.on_epoch = [&](const simgr::train::EpochReport& report) {
+    progress(report);
+    return true;
+  };
   simgr::Catalogue catalogue{.items = request.folder.items()};
   kind_named("sasrec").fit(std::move(catalogue), training, fit, request.pool);
   progress.finish();
