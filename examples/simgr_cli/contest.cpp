@@ -71,12 +71,36 @@ double milliseconds_of(const ServedModel& model, const simgr::data::Evaluation& 
   return *middle;
 }
 
+/// What would make the comparison unfair, for people; empty: nothing.
+std::vector<std::string> cautions_of(const std::vector<Competitor>& models) {
+  std::vector<std::string> cautions;
+  std::string rising;
+  bool unequal = false;
+  for (const Competitor& model : models) {
+    const double tried = model.shown.configurations_tried,
+                 first = models.front().shown.configurations_tried;
+    unequal = unequal || (std::isfinite(tried) ? tried : -1) != (std::isfinite(first) ? first : -1);
+    if (model.shown.epochs > 1 && model.best_epoch == model.shown.epochs) {
+      rising += (rising.empty() ? "" : ", ") + model.shown.name;
+    }
+  }
+  if (unequal) {
+    cautions.push_back("not for all models the same number of settings was tried, or is known");
+  }
+  if (!rising.empty()) {
+    cautions.push_back("validation was best at the last epoch, so that these are floors: " +
+                       rising);
+  }
+  return cautions;
+}
+
 /// A model of the contest: to be trained, or trained before.
 struct Entrant {
   std::string name;
   const ModelKind* kind = nullptr;     // to be trained, or null:
   std::string file;                    // the file
   std::unique_ptr<ServedModel> model;  // and what it holds
+  Making making{};
 };
 
 /// Whether a word of --models is a path: it has a folder, or ends as model files do.
@@ -88,13 +112,13 @@ bool names_file(const std::string& word) {
 std::vector<Entrant> entrants_of(const Contest& contest) {
   std::vector<Entrant> entrants;
   for (const std::string& word : contest.models) {
-    Entrant entrant{.name = word, .kind = nullptr, .file = {}, .model = nullptr};
+    Entrant entrant{.name = word, .kind = nullptr, .file = {}, .model = nullptr, .making = {}};
     if (names_file(word)) {
       OpenedModel opened = open_model(word);
       require_same_data(contest.folder, opened.model->catalogue().items, opened.data_fingerprint,
                         word);
       entrant = {std::filesystem::path(word).stem().string(), nullptr, word,
-                 std::move(opened.model)};
+                 std::move(opened.model), opened.making};
     } else {
       entrant.kind = &kind_named(word);
     }
@@ -156,6 +180,9 @@ Competitor train_model(const Contest& contest, const ModelKind& kind, simgr::Cat
   competitor.shown.epochs = epochs;
   competitor.shown.seconds_per_epoch = fitted.result.seconds / epochs;
   competitor.shown.seconds = fitted.result.seconds;
+  competitor.shown.configurations_tried = 1;
+  competitor.shown.epochs_tried = epochs;
+  competitor.best_epoch = static_cast<double>(fitted.result.best_epoch);
   competitor.shown.curve = read_curve(request.log);
   return competitor;
 }
@@ -239,6 +266,10 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
       std::cerr << entrant.name << ": " << entrant.file << "\n";
       page.add_note(entrant.name + ": the file " + entrant.file);
       models.push_back(measured(contest, entrant.name, std::move(entrant.model), pool));
+      models.back().shown.epochs = entrant.making.epochs;
+      models.back().shown.configurations_tried = entrant.making.configurations_tried;
+      models.back().shown.epochs_tried = entrant.making.epochs_tried;
+      models.back().best_epoch = entrant.making.best_epoch;
       const auto log = std::filesystem::path(entrant.file).replace_extension(".jsonl");
       if (std::filesystem::exists(log)) {  // where fit --log and compare leave it
         models.back().shown.curve = read_curve(log.string());
@@ -254,11 +285,14 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   for (const Competitor& model : models) { page.add(model.shown); }
   add_comparisons(page, models, differences);
   add_decoding(page, models, static_cast<Index>(sample.targets.size()));
+  const std::vector<std::string> cautions = cautions_of(models);
+  for (const std::string& caution : cautions) { page.add_note(caution); }
   if (const simgr::Failure failure = simgr::io::try_replace_file(report, page.html())) {
     simgr::raise(*failure);
   }
   std::printf("\n%s: %s\n\n", contest.name.c_str(), protocol.c_str());
   print_tables(models, differences);
+  for (const std::string& caution : cautions) { std::printf("\n%s\n", caution.c_str()); }
   print_decoding(models);
   std::printf("\nreport: %s\n", std::filesystem::absolute(report).c_str());
 }

@@ -125,17 +125,20 @@ void print_tables(const std::vector<Competitor>& models, const Differences& diff
   std::size_t longest = 5;
   for (const Competitor& model : models) { longest = std::max(longest, model.shown.name.size()); }
   const int width = static_cast<int>(longest);
-  std::printf("%-*s %8s %8s %8s %10s %16s %7s %9s %8s\n", width, "model", "HR@10", "NDCG@10", "MRR",
-              "coverage", "entropy (/ln N)", "epochs", "s/epoch", "ms/list");
+  std::printf("%-*s %8s %8s %8s %10s %16s %7s %9s %8s %12s\n", width, "model", "HR@10", "NDCG@10",
+              "MRR", "coverage", "entropy (/ln N)", "epochs", "s/epoch", "ms/list", "tried (ep.)");
   for (const Competitor& model : models) {
     const auto& m = model.shown;
-    const auto or_dash = [](double value, int digits) {  // lists have no MRR, files no epochs
+    const auto or_dash = [](double value, int digits) {  // lists have no MRR, files no times
       return std::isfinite(value) ? fixed(value, digits) : std::string("-");
     };
-    std::printf("%-*s %8.4f %8.4f %8s %10.4f %8.3f (%.3f) %7s %9s %8.3f\n", width, m.name.c_str(),
-                m.hr, m.ndcg, or_dash(m.mrr, 4).c_str(), m.coverage, m.entropy,
-                m.entropy_normalised, or_dash(m.epochs, 0).c_str(),
-                or_dash(m.seconds_per_epoch, 2).c_str(), m.milliseconds);
+    std::printf(
+        "%-*s %8.4f %8.4f %8s %10.4f %8.3f (%.3f) %7s %9s %8.3f %12s\n", width, m.name.c_str(),
+        m.hr, m.ndcg, or_dash(m.mrr, 4).c_str(), m.coverage, m.entropy, m.entropy_normalised,
+        or_dash(m.epochs, 0).c_str(), or_dash(m.seconds_per_epoch, 2).c_str(), m.milliseconds,
+        std::isfinite(m.configurations_tried)
+            ? (fixed(m.configurations_tried, 0) + " (" + or_dash(m.epochs_tried, 0) + ")").c_str()
+            : "-");
   }
   if (models.size() < 2 || differences.ndcg.empty()) {
     return;

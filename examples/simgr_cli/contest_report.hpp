@@ -22,6 +22,7 @@ struct Competitor {
   simgr::eval::Metrics metrics;
   std::shared_ptr<const ServedModel> model;
   DecodingBias decoding{};
+  double best_epoch = simgr::eval::absent;  // by validation
 };
 
 /// The list lengths that a contest measures at.

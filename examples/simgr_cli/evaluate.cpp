@@ -40,7 +40,8 @@ void evaluate(const EvaluateOptions& options) {
                                          .cutoffs = {1, 5, 10, 20},
                                          .half_ties = options.rank == "half-tie",
                                          .shards = 4 * threads_or_all(options.threads)};
-  const auto [kind, model, fitted_on] = open_model(options.file, settings_of_texts(options.set));
+  const auto [kind, model, fitted_on, making] =
+      open_model(options.file, settings_of_texts(options.set));
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   const DataFolder folder = read_folder(options.data, model->catalogue().items);
   require_same_data(folder, model->catalogue().items, fitted_on, options.file);

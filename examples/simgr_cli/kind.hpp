@@ -106,7 +106,7 @@ struct ModelKind {
   int place = 0;        // in lists: simple models first
   std::string name;     // the word on the command line
   std::string summary;  // one line
-  std::string space;    // what a search tries unless it is told otherwise; empty: nothing
+  std::string space;    // what a search tries unless it is told otherwise; empty: not searched
   Needs needs{};
   std::string over;     // the word it answers to with --backbone; empty: it has none
   bool narrow = false;  // keeps that language model in bfloat16
@@ -142,11 +142,17 @@ std::vector<const ModelKind*> all_kinds();
 const ModelKind& kind_named(const std::string& name);
 /// The row of what a file holds, by the types it names; null: this program does not have them.
 const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint);
+/// What a file says of how its model came about; what it does not say is NaN.
+struct Making {
+  double epochs, best_epoch;                  // of its training
+  double configurations_tried, epochs_tried;  // in a search for its settings
+};
 /// A model file, opened as what it says it is.
 struct OpenedModel {
   const ModelKind* kind = nullptr;
   std::unique_ptr<ServedModel> model;
   std::string data_fingerprint;  // of what it was fitted on; empty: the file does not say
+  Making making;
 };
 /// Errors  simgr::Error: unreadable, damaged, or of types that no kind has; UsageError: a setting
 ///         that training has settled, or none of the model

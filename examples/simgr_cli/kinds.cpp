@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 
 #include <simgr_cli/kind.hpp>
 
@@ -50,6 +51,16 @@ std::string text_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
 }
 }  // namespace
 
+namespace {
+double number_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
+  const std::string text = text_of(checkpoint, key);
+  Index number = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool good = end.ec == std::errc{} && end.ptr == text.data() + text.size() && number >= 0;
+  return good ? static_cast<double>(number) : simgr::eval::absent;
+}
+}  // namespace
+
 const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint) {
   // A program's model.save() notes the types alone, and several kinds may be of one type: then the
   // one of the file's name is meant, else the first that makes lists in its way, else the first.
@@ -83,7 +94,9 @@ OpenedModel open_model(const std::string& path, const std::vector<Setting>& sett
                      : "it holds a model of a type that this program does not have: " + name,
         {.file = path});
   }
-  return {kind, kind->load(checkpoint, settings), text_of(checkpoint, data_key)};
+  return {kind, kind->load(checkpoint, settings), text_of(checkpoint, data_key),
+          Making{number_of(checkpoint, "epochs"), number_of(checkpoint, "best_epoch"),
+                 number_of(checkpoint, configurations_key), number_of(checkpoint, epochs_key)}};
 }
 
 }  // namespace simgr_cli

@@ -218,3 +218,33 @@ TEST_CASE("what a search cannot do is told before any work") {
   CHECK(kept.err.find("this is no journal of a search; it is left as it is") != std::string::npos);
   CHECK(simgr_test::read_bytes(journal) == "my notes\n");
 }
+
+TEST_CASE("compare says how many settings were tried for each model, and which still rose") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), searched = folder.file("searched.simgr");
+  simgr_test::write_data_folder(data);
+  REQUIRE(run_simgr(folder, search_arguments(data, searched,
+                                             {"--trials", "2", "--method", "random", "--epochs",
+                                              "3", "--set", "encoder.width=8", "--space",
+                                              "rate=1e-3..1e-2:log"}))
+              .code == 0);
+  const std::string best = simgr_test::read_bytes(searched);
+  const bool rose = best.find("\"best_epoch\":\"3\"") != std::string::npos;
+  const auto compared = [&](const std::string& models) {
+    const auto run = run_simgr(folder, {"compare", "--data", data, "--models", models, "--out",
+                                        folder.file("out"), "--threads", "2"});
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    return run.out;
+  };
+  const std::string alone = compared(searched), two = compared(searched + ",popularity");
+  CHECK(alone.find(" 2 (6)\n") != std::string::npos);
+  CHECK(two.find(" 1 (1)\n") != std::string::npos);
+  const std::string unequal = "not for all models the same number of settings was tried";
+  CHECK(alone.find(unequal) == std::string::npos);
+  CHECK(two.find(unequal) != std::string::npos);
+  CHECK((two.find("these are floors: searched") != std::string::npos) == rose);
+  const std::string page = simgr_test::read_bytes(folder.file("out/report.html"));
+  CHECK(page.find("<th>settings tried</th><th>epochs of all</th>") != std::string::npos);
+  CHECK(page.find(unequal) != std::string::npos);
+}

@@ -29,6 +29,7 @@ struct ReportedModel {
   double coverage = absent;                              // of the top-10 lists
   double entropy = absent, entropy_normalised = absent;  // nats; divided by ln items
   double epochs = absent, seconds_per_epoch = absent, seconds = absent;  // training
+  double configurations_tried = absent, epochs_tried = absent;           // to choose its settings
   double milliseconds = absent;  // of one list, served alone
   std::vector<CurvePoint> curve;
   std::vector<Index> frequency;  // [items] top-10 lists that hold the item
@@ -155,6 +156,8 @@ private:
         {"epochs", &ReportedModel::epochs, 0, 1, false},
         {"s an epoch", &ReportedModel::seconds_per_epoch, 2, 1, false},
         {"training, s", &ReportedModel::seconds, 1, 1, false},
+        {"settings tried", &ReportedModel::configurations_tried, 0, 1, false},
+        {"epochs of all", &ReportedModel::epochs_tried, 0, 1, false},
         {"ms a list", &ReportedModel::milliseconds, 2, 1, false},
     };
     std::string rows = "<div class=\"scroll\"><table><thead><tr><th>model</th>";
