@@ -72,7 +72,9 @@ void list_settings(const std::string& model) {
               << padded(wide ? "" : field.range, range) << "  " << field.meaning
               << (wide ? ": " + field.range : "") << "\n";
   }
-  std::cout << "\nsearched by 'simgr search': " << kind.space << "\n";
+  if (!kind.space.empty()) {
+    std::cout << "\nsearched by 'simgr search': " << kind.space << "\n";
+  }
 }
 
 BegunFit begin_fit(const FitOptions& options) {

@@ -11,6 +11,7 @@
 #include <simgr_cli/json_line.hpp>
 
 #include <simgr/data/interactions.hpp>
+#include <simgr/data/utf8.hpp>
 #include <simgr/train/progress.hpp>
 #include <simgr/train/search.hpp>
 #include <simgr/train/trainer.hpp>
@@ -97,8 +98,9 @@ std::vector<std::string> samples_of(const SearchDimension& dimension) {
 SearchSpace space_of(const ModelKind& kind, const std::string& text,
                      const std::vector<Setting>& settings) {
   const std::vector<simgr::FieldText> fields = fields_of(kind, settings);
-  if (fields.empty()) {
-    throw UsageError(kind.name + " has no settings to search");
+  if (kind.space.empty()) {
+    throw UsageError(kind.name + " is not searched: it has no training that can be paused; compare "
+                                 "its settings by 'simgr evaluate --split validation'");
   }
   auto space = SearchSpace::try_parse(text, fields);
   if (!space) {
@@ -320,7 +322,6 @@ void search(const SearchOptions& options) {
     throw UsageError("--set evaluate_every=0: a search chooses by validation");
   }
   const std::string folder_of_search = options.fit.out + ".search";
-  make_folder(folder_of_search);
   const auto state_of = [&](Index trial) {
     return folder_of_search + "/trial-" + std::to_string(trial + 1) + ".state";
   };
@@ -329,18 +330,21 @@ void search(const SearchOptions& options) {
   const DataFolder folder = read_folder(options.fit.data);
   begun.request.data_fingerprint = folder.fingerprint;
   const simgr::Catalogue catalogue = catalogue_for(options.fit, begun, folder, pool);
+  make_folder(folder_of_search);
   Configuration all_share;
   for (const auto& [name, value] : common) { all_share.push_back({name, value}); }
   auto journal = simgr::train::SearchJournal::try_open(
-      folder_of_search + "/journal.jsonl", Configuration{{"model", kind.name},
-                                                         {"backbone", begun.request.backbone_name},
-                                                         {"data", folder.fingerprint},
-                                                         {"ids", fingerprint_of(catalogue.ids)},
-                                                         {"settings", text_of(all_share)},
-                                                         {"space", text},
-                                                         {"method", options.method},
-                                                         {"epochs", std::to_string(how.epochs)},
-                                                         {"seed", std::to_string(seed)}});
+      folder_of_search + "/journal.jsonl",
+      Configuration{{"model", kind.name},
+                    {"backbone", begun.request.backbone_name},
+                    {"adapter", simgr::data::printable(options.fit.backbone.adapter, 400)},
+                    {"data", folder.fingerprint},
+                    {"ids", fingerprint_of(catalogue.ids)},
+                    {"settings", text_of(all_share)},
+                    {"space", text},
+                    {"method", options.method},
+                    {"epochs", std::to_string(how.epochs)},
+                    {"seed", std::to_string(seed)}});
   if (!journal && journal.error().kind() == simgr::ErrorKind::data) {
     throw simgr::DataError(std::string(journal.error().what()) +
                            "; give another --out, or delete the folder " + folder_of_search +

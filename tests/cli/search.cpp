@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include <doctest/doctest.h>
 
@@ -171,6 +172,25 @@ TEST_CASE("a budget ends a search in time, and a larger one goes on with it") {
   CHECK(found("1d", "7") == std::pair(std::int64_t{7}, true));
 }
 
+TEST_CASE("every model takes the space that it says itself, or is not searched") {
+  const TemporaryFolder folder;
+  const std::string help = run_simgr(folder, {"search", "--help"}).out;
+  std::istringstream lines(help.substr(help.find("\nModels:\n") + 9));
+  int searched = 0;
+  for (std::string line; std::getline(lines, line) && line.starts_with("  ");) {
+    const std::string name = line.substr(2, line.find(' ', 2) - 2);
+    const auto run = run_simgr(folder, {"search", name, "--data", folder.file("nowhere"), "--out",
+                                        folder.file("m.simgr"), "--trials", "1"});
+    CAPTURE(name);
+    CAPTURE(run.err);
+    const bool refused = run.err.find(name + " is not searched: ") != std::string::npos;
+    CHECK(run.code == (refused ? 2 : 1));
+    CHECK((run.err.find("nowhere") != std::string::npos) == !refused);
+    searched += !refused;
+  }
+  CHECK(searched > 1);
+}
+
 TEST_CASE("what a search cannot do is told before any work") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data"), file = folder.file("m.simgr");
@@ -208,7 +228,7 @@ TEST_CASE("what a search cannot do is told before any work") {
   const auto counted =
       run_simgr(folder, {"search", "popularity", "--data", data, "--out", file, "--trials", "3"});
   CHECK(counted.code == 2);
-  CHECK(counted.err.find("popularity has no settings to search") != std::string::npos);
+  CHECK(counted.err.find("popularity is not searched: it has no training") != std::string::npos);
 
   std::filesystem::create_directories(file + ".search");
   const std::string journal = file + ".search/journal.jsonl";

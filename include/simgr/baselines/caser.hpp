@@ -36,6 +36,8 @@ inline constexpr Defaults<Caser> caser_defaults{
     .fit = {.epochs = 10,
             .batch = 512,
             .optimizer = {.rate = 3e-3, .weight_decay = 1e-2},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = "optimizer.rate=3e-4..5e-3:log,optimizer.weight_decay=1e-4..0.1:log,"
+             "encoder.reader.dropout=0..0.6"};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -31,6 +31,7 @@ inline constexpr Defaults<FmlpRec> fmlp_rec_defaults{
     .fit = {.epochs = 8,
             .batch = 512,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = encoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -45,7 +45,8 @@ inline constexpr Defaults<Gru4Rec> gru4rec_defaults{
     .fit = {.epochs = 20,
             .batch = 128,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = "optimizer.rate=5e-4..1e-2:log,encoder.dropout=0..0.6,encoder.hidden=64|128"};
 
 template <class Model>
 inline constexpr Defaults<Model> original_gru4rec_defaults_of{
@@ -59,7 +60,8 @@ inline constexpr Defaults<Model> original_gru4rec_defaults_of{
     .fit = {.epochs = 40,
             .batch = 64,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = "optimizer.rate=5e-4..1e-2:log,encoder.dropout=0..0.6,encoder.hidden_dropout=0..0.4"};
 inline constexpr Defaults<Gru4RecBprMax> gru4rec_bpr_max_defaults =
     original_gru4rec_defaults_of<Gru4RecBprMax>;
 inline constexpr Defaults<Gru4RecSampled> gru4rec_sampled_defaults =

@@ -44,6 +44,7 @@ inline constexpr Defaults<UniSRec> unisrec_defaults{
     .fit = {.epochs = 40,
             .batch = 512,
             .optimizer = {.rate = 3e-3},
-            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}}};
+            .schedule = {.kind = train::Schedule::cosine, .warmup = 0.02}},
+    .space = cosine_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines
