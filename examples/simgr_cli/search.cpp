@@ -378,8 +378,7 @@ void search(const SearchOptions& options) {
       return {0, error.what()};
     } catch (const simgr::train::DivergenceError& error) { return {0, error.what()}; }
   };
-  const auto after = [&](const SuccessiveHalving&) {
-    progress.turn(running);
+  const auto remove_states = [&] {
     for (Index trial = 0; trial < std::ssize(halving.trials()); ++trial) {
       if (!halving.alive(trial)) {
         std::error_code error;
@@ -387,10 +386,15 @@ void search(const SearchOptions& options) {
       }
     }
   };
+  const auto after = [&](const SuccessiveHalving&) {
+    progress.turn(running);
+    remove_states();
+  };
   if (const simgr::Failure failure = search.try_run(train, after)) {
     simgr::raise(*failure);
   }
   progress.finish();
+  remove_states();  // of a turn behind which the process was killed
   const auto best = halving.best();
   if (!best) {
     const bool failed = !halving.trials().empty() && !halving.trials().back().failure.empty();
