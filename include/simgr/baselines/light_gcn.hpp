@@ -16,14 +16,14 @@ namespace simgr::SIMGR_ABI::baselines {
 ///         Recommendation", SIGIR 2020
 using LightGcn = train::LightGcn;
 
-/// Width, layers, batch, rate, regularisation and first values: section 4.1.2 and the published code;
-/// they train for up to 1,000 epochs.
+/// Width, layers, batch, regularisation and first values: section 4.1.2 and the published code. Its
+/// authors train with a rate of 1e-3 for up to 1,000 epochs; with thrice the rate Beauty's validation
+/// part is best before epoch 20.
 inline constexpr Defaults<LightGcn> light_gcn_defaults{
     .model = {.width = 64, .layers = 3, .regularisation = 1e-4, .deviation = 0.1},
-    .fit = {.epochs = 200,
+    .fit = {.epochs = 20,
             .batch = 2048,
             .evaluate_every = 5,
-            .patience = 10,
-            .optimizer = {.kind = train::Optimizer::adam, .rate = 1e-3}}};
+            .optimizer = {.kind = train::Optimizer::adam, .rate = 3e-3}}};
 
 }  // namespace simgr::SIMGR_ABI::baselines
