@@ -7,11 +7,11 @@
 #include <span>
 #include <vector>
 
+#include <simgr/analysis/item_transitions.hpp>
 #include <simgr/core/fields.hpp>
 #include <simgr/core/ragged.hpp>
 #include <simgr/core/sparse_rows.hpp>
 #include <simgr/cpu/topk.hpp>
-#include <simgr/data/transitions.hpp>
 #include <simgr/data/user_items.hpp>
 #include <simgr/train/counted_model.hpp>
 
@@ -114,16 +114,22 @@ struct Successors {
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
       f(Field{"prior", 0, 1e9,
-              "transitions that an item's share in all interactions counts for; up to 1 it orders "
-              "what "
-              "was counted equally often, 0 leaves that to ids"},
+              "transitions that an item's share in all interactions counts for; 0: ids order ties"},
         c.prior);
     }
   };
   static constexpr HistoryRows reads = rows;
   static double prior(const Config& c) noexcept { return c.prior; }
   static SparseRows table(RaggedView<ItemId> histories, Index items, const Config&) {
-    return data::successor_counts(histories, items);
+    const analysis::ItemTransitions counted = analysis::count_transitions(histories, items);
+    SparseRows counts;
+    counts.cols = items;
+    counts.offsets = counted.rows.offsets;
+    for (const analysis::Transition& pair : counted.rows.values) {
+      counts.columns.push_back(pair.item);
+      counts.values.push_back(static_cast<float>(pair.count));
+    }
+    return counts;
   }
 };
 struct MarkovChain : Successors<HistoryRows::last_item> {};
