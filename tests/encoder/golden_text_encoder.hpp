@@ -374,7 +374,7 @@ void check_bert(GoldenModel& model) {
   const auto& blocks = run.cache.blocks.whole;
   for (std::size_t i = 0; i < blocks.size(); ++i) {  // what each read is what the one before wrote
     outputs.padded(i == 0 ? "hidden.embeddings" : "hidden.layer." + std::to_string(i - 1),
-                   blocks[i].attention.x);
+                   blocks[i].mixer.x);
   }
   const std::string last = "hidden.layer." + std::to_string(blocks.size() - 1);
   if (model.file("outputs").has(last)) {

@@ -125,10 +125,10 @@ public:
     const auto* bert = std::get_if<detail::ServedModel<MaskedLm<>>>(&model_);
     for (std::size_t i = 0; bert != nullptr && i < bert->params.blocks.size(); ++i) {
       const auto& block = bert->params.blocks[i];
-      const MatrixArg<float> qkv = block.attention.qkv.weight;
+      const MatrixArg<float> qkv = block.mixer.qkv.weight;
       for (const MatrixArg<float> w :
            {qkv.slice(0, width_), qkv.slice(width_, 2 * width_),
-            MatrixArg<float>(block.attention.out.weight), MatrixArg<float>(block.up.weight),
+            MatrixArg<float>(block.mixer.out.weight), MatrixArg<float>(block.up.weight),
             MatrixArg<float>(block.down.weight)}) {
         packed.add(w);
       }
