@@ -14,6 +14,12 @@
 
 namespace simgr::SIMGR_ABI {
 
+/// Which items have to do with which: of each, others, the nearest first (train/relations.hpp). An item
+/// may have none.
+struct Relations {
+  Ragged<ItemId> collaborative{}, semantic{};  // [items]; of no sequences: unknown
+};
+
 /// What is known of the items. Every model is `Model(catalogue, config)` and says in a ConfigError
 /// which part it misses.
 struct Catalogue {
@@ -27,6 +33,7 @@ struct Catalogue {
   /// [items], such as brand and categories, as ascending numbers; empty: none. Training may read them;
   /// no model keeps them.
   Ragged<std::int32_t> attributes{};
+  Relations relations{};  // of training alone
 };
 
 /// Takes `items` from the parts where it is 0.
@@ -52,6 +59,8 @@ inline void settle_size(Catalogue& catalogue) {
   agree(static_cast<Index>(catalogue.popularity.size()), "popularity");
   agree(catalogue.prompt.texts.sequences(), "prompt.texts");
   agree(catalogue.attributes.sequences(), "attributes");
+  agree(catalogue.relations.collaborative.sequences(), "relations.collaborative");
+  agree(catalogue.relations.semantic.sequences(), "relations.semantic");
   if (catalogue.items <= 0) {
     SIMGR_THROW(ConfigError("catalogue: it has no items"));
   }

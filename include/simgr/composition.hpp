@@ -28,7 +28,11 @@ namespace simgr::SIMGR_ABI {
 ///   finish (once)    from the summed gradients of keys, vectors and rows to the parameters
 ///
 /// so the catalogue is pooled and normalised once a step and not once a shard.
-template <Encoder E, Pooler P, Similarity S, Loss L, class RankerConfig = NoFields>
+///
+/// @tparam task_tags  rows that tell what is asked, of tasks besides the next item: see
+///                    train/neighbour_tasks.hpp
+template <Encoder E, Pooler P, Similarity S, Loss L, class RankerConfig = NoFields,
+          Index task_tags = 0>
 struct Composition {
   static_assert(Feeds<E, P>,
                 "simgr: this Pooler cannot read what this Encoder writes; see simgr/flow.hpp");
@@ -142,6 +146,7 @@ struct Composition {
     typename P::template Params<T, Space> pooler;
     typename Candidates::template Params<T, Space> candidates;
     typename S::template Params<T, Space> similarity;
+    Matrix<T, Space> tags;
   };
   template <class F, class... Q>
   static void for_each_parameter(const Config& c, F&& f, Q&... p) {
@@ -149,6 +154,10 @@ struct Composition {
     P::for_each_parameter(c.pooler_shape(), under("pooler", f), p.pooler...);
     Candidates::for_each_parameter(c.candidates_shape(), under("candidates", f), p.candidates...);
     S::for_each_parameter(c.similarity, under("similarity", f), p.similarity...);
+    if constexpr (task_tags > 0) {
+      // In a group of its own, which files of models may have and who serves passes by.
+      f(Spec<2>{"training/tags", {task_tags, c.encoder.width}, Init::normal(0.02)}, p.tags...);
+    }
   }
 
   /// What a step computes from the parameters alone.
@@ -233,13 +242,33 @@ struct Composition {
       }
     };
     const Matrix<T, Space> tokens = read();
+    double value = 0;
+    const Matrix<T, Space> dtokens =
+        compare(c, p, grad, shared, into, items, tokens, cache.encoder.offsets, batch, weight,
+                value, cache, ctx);
+    if constexpr (autoregressive) {
+      E::backward_targets(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder,
+                          ctx);
+    } else {
+      E::backward(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder, ctx);
+    }
+    return value;
+  }
+
+  /// The stages behind the encoder, there and back: from the states of tokens to the loss, which is
+  /// `value`, and to their gradient.   tokens [tokens, width] -> the same
+  template <class Batch, class T, class Space, class Ctx>
+  static Matrix<T, Space>
+  compare(const Config& c, const Params<T, Space>& p, const Params<T, Space>& grad,
+          const Shared<T, Space>& shared, const SharedGradient<T, Space>& into,
+          const ItemsView<Space>& items, Matrix<T, Space> tokens, Offsets offsets,
+          const Batch& batch, T weight, double& value, Cache<T, Space>& cache, Ctx& ctx) {
     const Matrix<T, Space> states =
-        P::forward(c.pooler_shape(), p.pooler, tokens, cache.encoder.offsets, cache.pooler, ctx);
+        P::forward(c.pooler_shape(), p.pooler, tokens, offsets, cache.pooler, ctx);
     const Matrix<const T, Space> queries =
         S::queries(c.similarity, p.similarity, states, cache.queries, ctx);
     auto scores = scorer(c, p, grad, shared, items, queries,
                          ctx.template take<T>(queries.rows(), queries.cols()), into.keys, ctx);
-    double value = 0;
     if constexpr (encodes_items) {
       value =
           against_encoded_items(c, p, grad, shared, into, items, batch, weight, scores, cache, ctx);
@@ -251,15 +280,8 @@ struct Composition {
     }
     const Matrix<T, Space> dstates = S::queries_backward(
         c.similarity, p.similarity, grad.similarity, scores.dqueries, cache.queries, ctx);
-    const Matrix<T, Space> dtokens = P::backward(c.pooler_shape(), p.pooler, grad.pooler, dstates,
-                                                 cache.encoder.offsets, cache.pooler, ctx);
-    if constexpr (autoregressive) {
-      E::backward_targets(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder,
-                          ctx);
-    } else {
-      E::backward(c.encoder, p.encoder, grad.encoder, dtokens, into.rows, cache.encoder, ctx);
-    }
-    return value;
+    return P::backward(c.pooler_shape(), p.pooler, grad.pooler, dstates, offsets, cache.pooler,
+                       ctx);
   }
 
   /// From the gradients of keys, vectors and rows, summed over shards, to the parameters.

@@ -46,6 +46,10 @@ struct ModelFile;
 }
 
 namespace detail {
+template <class E>
+inline constexpr bool reads_prompts = requires {
+  requires E::EmbeddingType::reads_prompt;
+};
 template <class Parts>
 struct DecodingState {
   struct Type {};
@@ -70,7 +74,8 @@ template <Encoder E, Pooler P, Similarity S, Loss L, Ranker R = ranker::Exhausti
           class Tasks = TaskMix<NextItem>>
 class Recommender {
 public:
-  using Parts = Composition<E, P, S, L, typename R::Config>;
+  using Parts = Composition<E, P, S, L, typename R::Config,
+                            detail::reads_prompts<E> ? 0 : neighbour_tasks<Tasks>>;
   using Config = typename Parts::Config;
   using EncoderType = E;
   using PoolerType = P;
@@ -90,6 +95,8 @@ public:
                 "simgr: HybridBeam and DenseScores compare items as wholes, too, and need "
                 "ProductAndCosine<DigitsAndTexts>; models that only spell are ranked by TrieBeam, "
                 "FreeBeam or ExactTokenScores");
+  /// Whether training reads the catalogue's relations.
+  static constexpr bool learns_neighbours = neighbour_tasks<Tasks> > 0;
   /// Whether items can be added after training: no tensor has a row for each item.
   static constexpr bool extensible = Parts::Embedding::needs_ids && !requires {
     Parts::Candidates::own_rows;

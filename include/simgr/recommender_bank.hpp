@@ -32,6 +32,9 @@ void Recommender<E, P, S, L, R, Tasks>::complete_catalogue() {
     catalogue_.item_vectors = {};
   }
   catalogue_.attributes = {};
+  if (!learns_neighbours) {
+    catalogue_.relations = {};
+  }
   require_vectors(catalogue_);
   if (!Parts::reads_prompts) {
     catalogue_.prompt = {};
@@ -173,6 +176,7 @@ void Recommender<E, P, S, L, R, Tasks>::extend(Matrix<const std::int32_t> codes,
   if (!longer.prompt.read_texts) {
     longer.prompt.texts = {};  // of training
   }
+  longer.relations = {};  // likewise
   for (Index i = 0; i < words.sequences(); ++i) { longer.prompt.texts.push_back(words[i]); }
   if (!longer.popularity.empty()) {
     longer.popularity.resize(static_cast<std::size_t>(longer.items), 0);

@@ -184,8 +184,10 @@
 #include <simgr/train/fit_options.hpp>
 #include <simgr/train/log.hpp>
 #include <simgr/train/moving_average.hpp>
+#include <simgr/train/neighbour_tasks.hpp>
 #include <simgr/train/optimizer.hpp>
 #include <simgr/train/progress.hpp>
+#include <simgr/train/prompt_tasks.hpp>
 #include <simgr/train/relations.hpp>
 #include <simgr/train/report.hpp>
 #include <simgr/train/schedule.hpp>
@@ -193,6 +195,8 @@
 #include <simgr/train/search_journal.hpp>
 #include <simgr/train/search_space.hpp>
 #include <simgr/train/successive_halving.hpp>
+#include <simgr/train/task_examples.hpp>
+#include <simgr/train/tasks.hpp>
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
 #include <simgr/version.hpp>

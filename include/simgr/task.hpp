@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <simgr/core/config.hpp>
+#include <simgr/core/types.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -52,8 +53,39 @@ concept AlignmentTask = Task<T> && requires {
   { T::predicts_text } -> std::convertible_to<bool>;
 };
 
+// IIRG's relations: the neighbours of an item, best first, by the item's id. Each says which lists of the
+// catalogue it reads. A model that spells items spells the list; any other is taught each listed
+// item from the state of the one.
+//
+// Source  IIRG (arXiv 2606.17276); for models that do not spell, beyond the paper
+
+/// Items that stand near it in histories.
+struct CollaborativeNeighbours {
+  static constexpr std::string_view name = "collaborative-neighbours";
+  static const auto& lists(const auto& relations) noexcept { return relations.collaborative; }
+  static double weight(const auto& options) noexcept { return options.collaborative; }
+};
+/// Items with a text like its own.
+struct SemanticNeighbours {
+  static constexpr std::string_view name = "semantic-neighbours";
+  static const auto& lists(const auto& relations) noexcept { return relations.semantic; }
+  static double weight(const auto& options) noexcept { return options.semantic; }
+};
+
+/// Whether a task is one of those.
+template <class T>
+inline constexpr bool is_neighbour_task =
+    std::same_as<T, CollaborativeNeighbours> || std::same_as<T, SemanticNeighbours>;
+
 /// The tasks of one training run.
 template <Task... Tasks>
 struct TaskMix {};
+
+/// How many of a mixture are tasks of neighbours.
+template <class Mix>
+inline constexpr Index neighbour_tasks = 0;
+template <class... Tasks>
+inline constexpr Index neighbour_tasks<TaskMix<Tasks...>> = (Index{is_neighbour_task<Tasks>} + ... +
+                                                             0);
 
 }  // namespace simgr::SIMGR_ABI

@@ -61,7 +61,7 @@ struct StackEncoder {
   static constexpr Examples spelt_examples =
       reads_prompts ? Examples::every_prefix : Examples::every_position;
   using Tokens = typename detail::TokensOf<Embedding>::Type;
-
+  static constexpr bool reads_rows = std::same_as<Tokens, GatheredRows>;  // any, by forward_tokens
   /// The first broken rule, or empty.
   static std::string check(const Config& c) {
     std::string sentence = Form::check(c);

@@ -30,7 +30,7 @@ struct PromptOptions {
   Index longest_text = 16;         // words of an item's text that are read; 0: all
 };
 
-/// Wordings of the tasks that align ids and texts: a task of task.hpp, and a pattern with a slot {item}
+/// Wordings of the tasks besides the next item: a task of task.hpp, and a pattern with a slot {item}
 /// or {history}.
 struct TaskWording {
   std::string_view task, pattern;
@@ -45,6 +45,9 @@ inline constexpr TaskWording task_wordings[] = {
     {HistoryToText::name, "After{history} comes a product. Its name:"},
     {TextsToIndex::name, "A customer bought, the oldest first:{history}. The code of the next is"},
     {TextsToIndex::name, "After the products{history} comes one with the code"},
+    {CollaborativeNeighbours::name,
+     "Customers who bought{item} also bought, the most of them first:"},
+    {SemanticNeighbours::name, "Products most like{item}, the nearest first:"},
 };
 
 /// A published language model in its folder, from which recommenders are fine-tuned.

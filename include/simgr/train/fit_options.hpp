@@ -22,8 +22,11 @@ struct FitOptions {
   Index shards = 2;      // parts of a batch that may run at once; results depend on their number
   Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never
   Index patience = 0;        // evaluations without a better NDCG@10 before the end; 0: all epochs
-  double alignment = 1;  // weight of tasks besides the next item, where a model has them; 0: none
-  double clip = 0;       // largest norm of a gradient; 0: no limit
+  // Weights of tasks besides the next item, where a model has them; 0: none.
+  double alignment = 1;                    // of those that tie ids to texts
+  double collaborative = 1, semantic = 1;  // of an item's neighbours
+  Index neighbours = 5;                    // that are taught of an item
+  double clip = 0;                         // largest norm of a gradient; 0: no limit
   double moving_average = 0;  // decay of the average of the weights that is evaluated and kept
   Precision precision = Precision::fp32;  // of trained weights
   OptimizerConfig optimizer{.rate = 1e-3};
@@ -42,8 +45,14 @@ struct FitOptions {
     f(Field{"evaluate_every", 0, 1e6, "epochs between validations; 0: never"}, c.evaluate_every);
     f(Field{"patience", 0, 1e6, "validations without improvement before the end; 0: all epochs"},
       c.patience);
-    f(Field{"alignment", 0, 1e6, "weight of tasks besides the next item, where a model has them"},
+    f(Field{"alignment", 0, 1e6, "weight of tasks that tie ids to texts, where a model has them"},
       c.alignment);
+    f(Field{"collaborative", 0, 1e6,
+            "weight of the task of collaborative neighbours, where a model has it"},
+      c.collaborative);
+    f(Field{"semantic", 0, 1e6, "weight of the task of semantic neighbours, where a model has it"},
+      c.semantic);
+    f(Field{"neighbours", 1, 1e6, "neighbours of an item that those tasks teach"}, c.neighbours);
     f(Field{"clip", 0, 1e9, "largest norm of a gradient; 0: no limit"}, c.clip);
     f(Field{"moving_average", 0, 0.999999, "decay of the averaged weights; 0: none"},
       c.moving_average);

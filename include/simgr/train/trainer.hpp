@@ -14,7 +14,6 @@
 #include <simgr/eval/model.hpp>
 #include <simgr/loss/negatives.hpp>
 #include <simgr/recommender.hpp>
-#include <simgr/train/alignment.hpp>
 #include <simgr/train/clip.hpp>
 #include <simgr/train/early_stopping.hpp>
 #include <simgr/train/fit_options.hpp>
@@ -22,6 +21,7 @@
 #include <simgr/train/optimizer.hpp>
 #include <simgr/train/report.hpp>
 #include <simgr/train/schedule.hpp>
+#include <simgr/train/tasks.hpp>
 
 namespace simgr::SIMGR_ABI::train {
 
@@ -74,10 +74,8 @@ public:
     if (options.precision == Precision::mixed) {
       optimizer_.keep_masters(trained_weights());
     }
-    if constexpr (aligns) {
-      if (options.alignment > 0) {
-        alignment_.emplace(model, split.train, options.seed);
-      }
+    if constexpr (has_tasks) {
+      tasks_.emplace(model, split.train, options);
     }
   }
 
@@ -105,10 +103,8 @@ public:
     }
     if (progress_.step == 0 || !epoch_begun_) {
       batcher_.begin_epoch(progress_.epoch);
-      if constexpr (aligns) {
-        if (alignment_) {
-          alignment_->begin_epoch(progress_.epoch);
-        }
+      if constexpr (has_tasks) {
+        tasks_->begin_epoch(progress_.epoch);
       }
       epoch_begun_ = true;
     }
@@ -199,10 +195,11 @@ private:
     typename Parts::template Cache<float> cache;
     typename Parts::template SharedGradient<float> shared;
     data::Batch batch;
-    [[no_unique_address]] typename AlignmentFor<Model>::Cache alignment;
+    [[no_unique_address]] typename TasksFor<Model>::Batch examples;  // of other tasks
+    [[no_unique_address]] typename TasksFor<Model>::Cache tasks;
     double loss = 0;
   };
-  static constexpr bool aligns = !std::is_same_v<AlignmentFor<Model>, NoAlignment>;
+  static constexpr bool has_tasks = !std::is_same_v<TasksFor<Model>, NoTasks>;
 
   std::span<float> trained_weights() noexcept {
     return model_.weights().first(static_cast<std::size_t>(model_.table().trained_size));
@@ -249,7 +246,7 @@ private:
   template <class X>
   void accumulate(Index begin, Index count, X&& executor) {
     const auto shards = static_cast<Index>(shards_.size());
-    Index rows = 0, tokens = 0;
+    Index rows = 0, tokens = 0, answers = 0;  // answers: tokens that other tasks predict
     for (Index s = 0; s < shards; ++s) {
       Shard& shard = shards_[static_cast<std::size_t>(s)];
       const Index from = count * s / shards, to = count * (s + 1) / shards;
@@ -257,13 +254,20 @@ private:
       rows += static_cast<Index>(shard.batch.targets.size());
       tokens += shard.batch.history.tokens();
       shard.arena.reset();
+      if constexpr (has_tasks) {
+        cpu::Context shard_ctx = context(s, shard.arena);
+        answers +=
+            tasks_->fill(begin + from, begin + to, batcher_.examples(), shard.examples, shard_ctx);
+      }
     }
     shared_arena_.reset();
     cpu::Context ctx = context(0, shared_arena_);
     refresh_bank();
     Parts::prepare(model_.config(), model_.params(), model_.items_view(),
                    std::as_const(bank_).view(), shared_, ctx);
-    const auto weight = static_cast<float>(1.0 / static_cast<double>(rows));
+    const Index per_row = Parts::scores_digits ? model_.config().encoder.catalogue.digits : 1;
+    const auto predicted = static_cast<double>(rows * per_row + answers);
+    const auto weight = static_cast<float>(static_cast<double>(per_row) / predicted);
     executor.for_each(shards, [&](Index s) {
       Shard& shard = shards_[static_cast<std::size_t>(s)];
       cpu::Context shard_ctx = context(s, shard.arena);
@@ -272,26 +276,20 @@ private:
       }
       shard.shared = Parts::shared_gradient(model_.config(), shard.grads, shard_ctx);
       shard.loss = 0;
-      if (shard.batch.targets.empty()) {
-        return;
-      }
       const LossBatch batch{shard.batch.targets,
                             shard.batch.history,
                             Model::PoolerType::examples == Examples::every_position,
                             log_popularity_,
                             cumulative_,
                             shard.batch.rows};
-      shard.loss =
-          Parts::shard(model_.config(), model_.params(), shard.grads, shared_, shard.shared,
-                       model_.items_view(), batch, weight, shard.cache, shard_ctx);
-      if constexpr (aligns) {
-        if (alignment_) {
-          shard.loss += alignment_->template add<Parts>(
-              model_.config(), model_.params(), shard.grads, shared_, shard.shared,
-              begin + count * s / shards, begin + count * (s + 1) / shards, batcher_.examples(),
-              static_cast<float>(options_.alignment / static_cast<double>(shards)), shard.alignment,
-              shard_ctx);
-        }
+      if (!batch.targets.empty()) {
+        shard.loss =
+            Parts::shard(model_.config(), model_.params(), shard.grads, shared_, shard.shared,
+                         model_.items_view(), batch, weight, shard.cache, shard_ctx);
+      }
+      if constexpr (has_tasks) {
+        shard.loss += tasks_->add(shard.grads, shared_, shard.shared, batch, shard.examples,
+                                  1 / predicted, shard.tasks, shard_ctx);
       }
     });
     reduce(executor);
@@ -422,7 +420,7 @@ private:
   const data::Split& split_;
   FitOptions options_;
   data::Batcher batcher_;
-  std::optional<AlignmentFor<Model>> alignment_;
+  std::optional<TasksFor<Model>> tasks_;
   OptimizerState<float> optimizer_;
   EarlyStopping stopping_;
   std::optional<MovingAverage<float>> average_;

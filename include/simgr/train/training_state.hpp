@@ -33,6 +33,7 @@ namespace detail {
 
 inline constexpr std::string_view option_prefix = "simgr.fit.";
 inline constexpr const char* data_key = "simgr.data";
+inline constexpr const char* relations_key = "simgr.relations";
 
 /// What of a split decides the course of a run.
 inline std::string fingerprint(const data::Split& split) {
@@ -46,6 +47,15 @@ inline std::string fingerprint(const data::Split& split) {
   add(split.validation.histories);
   for (const ItemId item : split.validation.targets) {
     print.add(static_cast<std::uint64_t>(item));
+  }
+  return print.hex();
+}
+
+inline std::string fingerprint(const Relations& relations) {
+  data::Fingerprint print;
+  for (const Ragged<ItemId>* lists : {&relations.collaborative, &relations.semantic}) {
+    for (const Index offset : lists->offsets) { print.add(static_cast<std::uint64_t>(offset)); }
+    for (const ItemId item : lists->values) { print.add(static_cast<std::uint64_t>(item)); }
   }
   return print.hex();
 }
@@ -91,6 +101,9 @@ Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path
   const Model& model = trainer.model();
   io::ModelFile<Model>::add_to(writer, model);
   writer.set(detail::data_key, detail::fingerprint(trainer.split()));
+  if constexpr (Model::learns_neighbours) {
+    writer.set(detail::relations_key, detail::fingerprint(model.catalogue().relations));
+  }
   for (const FieldText& field : list_fields(trainer.options())) {
     writer.set(std::string(detail::option_prefix) + field.name, field.value);
   }
@@ -181,6 +194,13 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   }
   if (!read_alike(catalogue->prompt, model.catalogue().prompt)) {
     differences += std::string(differences.empty() ? "" : "; ") + "the prompt is another";
+  }
+  if constexpr (Model::learns_neighbours) {
+    const std::string* relations = state.find_text(detail::relations_key);
+    if (relations == nullptr || *relations != detail::fingerprint(model.catalogue().relations)) {
+      differences +=
+          std::string(differences.empty() ? "" : "; ") + "the neighbours of items are others";
+    }
   }
   const std::string* data = state.find_text(detail::data_key);
   if (data == nullptr || *data != detail::fingerprint(trainer.split())) {

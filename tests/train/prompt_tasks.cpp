@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <simgr/train/alignment.hpp>
+#include <simgr/train/prompt_tasks.hpp>
 
 #include <doctest/doctest.h>
 
@@ -55,6 +55,14 @@ Model speller(Catalogue catalogue = worded_catalogue()) {
   config.encoder.adapters = {.rank = 0, .frozen = false};
   return Model(std::move(catalogue), config, 3);
 }
+template <class Tasks>
+typename Tasks::Batch examples_of(const Tasks& tasks, Index first, Index last, Index all,
+                                  cpu::Context& ctx) {
+  typename Tasks::Batch batch;
+  const Index tokens = tasks.fill(first, last, all, batch, ctx);
+  CHECK(tokens == std::ssize(batch.targets));
+  return batch;
+}
 const std::vector<ItemId> walks{0, 1, 2, 0, 1, 2};
 const std::vector<Index> walk_ends{0, 2, 6};
 
@@ -64,10 +72,10 @@ TEST_CASE("an item's text asks for its id, token by token, and its id for its te
   const Aligned model = speller<Aligned>();
   Arena arena;
   cpu::Context ctx{arena};
-  train::Alignment<Aligned, ItemToIndex> to_index(model, {walks, walk_ends}, 1);
+  train::PromptTasks<Aligned, ItemToIndex> to_index(model, {walks, walk_ends}, {});
   to_index.begin_epoch(0);
   // Items 0 to 2 in some order; item 3 has no text. Digits stand behind the eight words.
-  const auto asked = to_index.examples(0, 10, 10, ctx);
+  const auto asked = examples_of(to_index, 0, 10, 10, ctx);
   CHECK(asked.offsets == std::vector<Index>{0, 5, 10, 15});
   for (std::size_t e = 0; e < 3; ++e) {
     const std::int32_t item = asked.tokens[e * 5 + 1];
@@ -80,9 +88,9 @@ TEST_CASE("an item's text asks for its id, token by token, and its id for its te
     CHECK(asked.places[e * 2] == static_cast<std::int32_t>(e * 5 + 3));
     CHECK(asked.places[e * 2 + 1] == static_cast<std::int32_t>(e * 5 + 4));
   }
-  train::Alignment<Aligned, IndexToItem> to_text(model, {walks, walk_ends}, 1);
+  train::PromptTasks<Aligned, IndexToItem> to_text(model, {walks, walk_ends}, {});
   to_text.begin_epoch(0);
-  const auto named = to_text.examples(0, 1, 3, ctx);
+  const auto named = examples_of(to_text, 0, 1, 3, ctx);
   REQUIRE(named.tokens.size() == 5);
   const std::int32_t item = named.targets[0];
   CHECK(named.tokens == Words{1, 8 + item / 2, 10 + item % 2, 3, item});
@@ -94,15 +102,15 @@ TEST_CASE("a prefix of a user asks for the next item by the other kind of tokens
   const Aligned model = speller<Aligned>();
   Arena arena;
   cpu::Context ctx{arena};
-  train::Alignment<Aligned, HistoryToText> to_text(model, {walks, walk_ends}, 1);
-  train::Alignment<Aligned, TextsToIndex> to_index(model, {walks, walk_ends}, 1);
+  train::PromptTasks<Aligned, HistoryToText> to_text(model, {walks, walk_ends}, {});
+  train::PromptTasks<Aligned, TextsToIndex> to_index(model, {walks, walk_ends}, {});
   for (Index epoch = 0; epoch < 8; ++epoch) {
     to_text.begin_epoch(epoch);
     to_index.begin_epoch(epoch);
     // Walks step by one, so the answer follows from the last item that is read.
-    const auto texts = to_text.examples(0, 1, 1, ctx);
+    const auto texts = examples_of(to_text, 0, 1, 1, ctx);
     REQUIRE(texts.offsets.size() == 3);
-    const auto indices = to_index.examples(0, 1, 1, ctx);
+    const auto indices = examples_of(to_index, 0, 1, 1, ctx);
     for (std::size_t e = 0; e < 2; ++e) {
       const auto end = static_cast<std::size_t>(texts.offsets[e + 1]);
       const std::int32_t read =
@@ -116,15 +124,38 @@ TEST_CASE("a prefix of a user asks for the next item by the other kind of tokens
   }
 }
 
+TEST_CASE("an item's id asks for the ids of its neighbours, one after another") {
+  using Related = with_tasks<Speller, NextItem, CollaborativeNeighbours>;
+  Catalogue catalogue = worded_catalogue();
+  catalogue.prompt.texts = {};  // nothing reads them
+  catalogue.prompt.tasks = {
+      {std::string(CollaborativeNeighbours::name), {.before = {1}, .between = {2}, .behind = {3}}}};
+  for (const std::vector<ItemId>& list : {std::vector<ItemId>{3, 2, 1}, {}, {}, {}}) {
+    catalogue.relations.collaborative.push_back(list);
+  }
+  const Related model = speller<Related>(std::move(catalogue));
+  Arena arena;
+  cpu::Context ctx{arena};
+  train::FitOptions options;
+  options.neighbours = 2;
+  train::PromptTasks<Related, CollaborativeNeighbours> tasks(model, {walks, walk_ends}, options);
+  tasks.begin_epoch(0);
+  const auto asked = examples_of(tasks, 0, 5, 5, ctx);
+  // Item 0 has the digits 0 and 0, items 3 and 2 have 1 and 1, and 1 and 0.
+  CHECK(asked.tokens == Words{1, 8, 10, 3, 9, 11, 9});
+  CHECK(asked.targets == Words{9, 11, 9, 10});
+  CHECK(asked.places == Words{3, 4, 5, 6});
+}
+
 TEST_CASE("every example of an epoch belongs to one step") {
   const Aligned model = speller<Aligned>();
   Arena arena;
   cpu::Context ctx{arena};
-  train::Alignment<Aligned, ItemToIndex, HistoryToText> tasks(model, {walks, walk_ends}, 1);
+  train::PromptTasks<Aligned, ItemToIndex, HistoryToText> tasks(model, {walks, walk_ends}, {});
   tasks.begin_epoch(2);
   std::size_t examples = 0;
   for (Index step = 0; step < 7; ++step) {
-    examples += tasks.examples(step, step + 1, 7, ctx).offsets.size() - 1;
+    examples += examples_of(tasks, step, step + 1, 7, ctx).offsets.size() - 1;
   }
   CHECK(examples == 3 + 2);
 }
@@ -162,11 +193,11 @@ TEST_CASE("tasks without texts or wordings are refused") {
   Catalogue without = worded_catalogue();
   without.prompt.texts = {};
   const Aligned no_texts = speller<Aligned>(std::move(without));
-  using Task = train::Alignment<Aligned, ItemToIndex>;
-  CHECK_THROWS_AS(Task(no_texts, {walks, walk_ends}, 1), ConfigError);
+  using Task = train::PromptTasks<Aligned, ItemToIndex>;
+  CHECK_THROWS_AS(Task(no_texts, {walks, walk_ends}, {}), ConfigError);
   Catalogue unsaid = worded_catalogue();
   unsaid.prompt.tasks.clear();
   const Aligned no_wording = speller<Aligned>(std::move(unsaid));
-  CHECK_THROWS_WITH_AS(Task(no_wording, {walks, walk_ends}, 1),
+  CHECK_THROWS_WITH_AS(Task(no_wording, {walks, walk_ends}, {}),
                        "catalogue.prompt.tasks: no wording of item-to-index", ConfigError);
 }
