@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <type_traits>
 
 #include <simgr_cli/kind.hpp>
@@ -120,6 +122,21 @@ AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults
   return all;
 }
 
+/// The same model, trained to know the neighbours of items, too, where a request gives that a weight.
+template <class Model>
+using Related = simgr::with_tasks<Model, simgr::NextItem, simgr::CollaborativeNeighbours,
+                                  simgr::SemanticNeighbours>;
+
+/// The weights of a trained model as the model that serves lays them out: tags of tasks come last.
+template <class Trained>
+std::span<const float> serving_weights(const Trained& model) {
+  const auto& tensors = model.table().tensors;
+  const auto tags = std::find_if(tensors.begin(), tensors.end(),
+                                 [](const auto& tensor) { return tensor.name == "training/tags"; });
+  return tags == tensors.end() ? model.weights()
+                               : model.weights().first(static_cast<std::size_t>(tags->offset));
+}
+
 /// How a model over a language model begins; in language_models/adaptor.hpp.
 template <class Model>
 struct OverBackbone;
@@ -192,8 +209,8 @@ simgr::train::FitResult train_model(Model& model, const simgr::data::Split& spli
   return trainer.finish();
 }
 
-/// @tparam Trained  the model itself, or the same stages under another ranker: training needs none,
-///                  and one trainer is compiled for both
+/// @tparam Trained  the model itself; the same stages under another ranker: training needs none, and
+///                  one trainer is compiled for both; or with tasks besides, for Related
 template <class Model, class Trained>
 Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults<Model>& defaults,
                        simgr::Catalogue catalogue, const simgr::data::Split& split,
@@ -222,12 +239,16 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else {
     const auto& c = all.model;
-    Trained model(std::move(catalogue),
-                  {c.encoder, c.pooler, c.similarity, c.candidates, c.loss, {}}, all.fit.seed);
+    typename Trained::Config config{c.encoder, c.pooler, c.similarity, c.candidates, c.loss, {}};
+    if constexpr (std::is_same_v<typename Model::RankerType, typename Trained::RankerType>) {
+      config.ranker = c.ranker;
+    }
+    Trained model(std::move(catalogue), config, all.fit.seed);
     const auto result = train_model(model, split, all.fit, request, pool);
     return request.out.empty()
                ? Fitted{nullptr, result}
-               : finished(Model(model.catalogue(), c, std::as_const(model).weights()), result);
+               : finished(Model(model.catalogue(), c, serving_weights(std::as_const(model))),
+                          result);
   }
 }
 
@@ -246,6 +267,10 @@ ModelKind kind_of(int place, std::string name, std::string summary,
   kind.type = File::type();
   kind.loss = File::loss();
   kind.ranker = File::ranker();
+  if constexpr (Trained::learns_neighbours) {
+    kind.learns_neighbours = true;
+    defaults.fit.collaborative = defaults.fit.semantic = 0;  // until they are asked for
+  }
   kind.settings = [defaults] { return simgr::list_fields(settings_of(defaults, {})); };
   kind.check = [defaults](const std::vector<Setting>& settings) {
     settings_of(defaults, settings);

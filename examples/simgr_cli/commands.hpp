@@ -10,6 +10,7 @@
 #include <simgr_cli/data_folder.hpp>
 #include <simgr_cli/kind.hpp>
 #include <simgr_cli/output.hpp>
+#include <simgr_cli/relations.hpp>
 
 // One function a command; options as the command line gave them. Each returns normally or throws:
 // UsageError (exit 2) or simgr::Error (exit 1). Results go to standard output, how work goes to
@@ -41,6 +42,7 @@ struct FitOptions {
   std::string model, data, out, log;
   IdSource ids;
   BackboneOptions backbone;
+  TaskOptions tasks;
   TrainingOptions training;
   bool resume = false;
 };

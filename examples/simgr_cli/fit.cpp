@@ -107,6 +107,8 @@ BegunFit begin_fit(const FitOptions& options) {
   if (options.backbone.precision == "mixed") {
     request.settings.push_back({"precision", "mixed"});
   }
+  const std::vector<Setting> tasks = settings_of_tasks(options.tasks, kind);
+  request.settings.insert(request.settings.end(), tasks.begin(), tasks.end());
   const std::vector<Setting> named = options.training.settings();
   request.settings.insert(request.settings.end(), named.begin(), named.end());
   kind.check(request.settings);
@@ -121,6 +123,7 @@ simgr::Catalogue catalogue_for(const FitOptions& options, const BegunFit& begun,
   if (begun.request.backbone) {
     catalogue.prompt = prompt_of(*begun.request.backbone, options.backbone, folder);
   }
+  catalogue.relations = relations_of(options.tasks, folder, options.ids, pool);
   return catalogue;
 }
 

@@ -108,8 +108,9 @@ struct ModelKind {
   std::string summary;  // one line
   std::string space;    // what a search tries unless it is told otherwise; empty: not searched
   Needs needs{};
-  std::string over;     // the word it answers to with --backbone; empty: it has none
-  bool narrow = false;  // keeps that language model in bfloat16
+  std::string over;                // the word it answers to with --backbone; empty: it has none
+  bool learns_neighbours = false;  // can be trained to, by --tasks
+  bool narrow = false;             // keeps that language model in bfloat16
   /// Whether it reads this language model; null: it reads none.
   std::function<bool(const simgr::io::Backbone&)> reads_backbone;
   std::string type, loss, ranker;  // what model files call its types: io::ModelFile

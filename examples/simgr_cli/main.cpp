@@ -137,6 +137,21 @@ void add_backbone(CLI::App& command, BackboneOptions& options) {
       ->type_name("DIR")
       ->excludes(lora);
 }
+void add_tasks(CLI::App& command, TaskOptions& options) {
+  command
+      .add_option("--tasks", options.mix,
+                  "what is learnt besides the next item, with weights, for instance "
+                  "collaborative=1,semantic=1: the neighbours of an item in histories, and by text")
+      ->type_name("LIST");
+  command
+      .add_option("--collaborative-neighbours", options.collaborative,
+                  "a file of neighbours, in place of those counted in the training part")
+      ->type_name("FILE");
+  command
+      .add_option("--semantic-neighbours", options.semantic,
+                  "a file of neighbours, in place of the nearest text vectors")
+      ->type_name("FILE");
+}
 std::string list_of_models() {
   std::string models = "Models:";
   bool over_language_models = false;  // they come last
@@ -210,6 +225,7 @@ void add_fit(CLI::App& app, FitOptions& options) {
   command->add_option("--out", options.out, "the model file")->type_name("FILE")->required();
   add_ids(*command, options.ids);
   add_backbone(*command, options.backbone);
+  add_tasks(*command, options.tasks);
   add_training(*command, options.training);
   add_threads(*command, options.training.threads);
   command->add_option("--log", options.log, "one JSON line an epoch")->type_name("FILE");

@@ -11,7 +11,7 @@ namespace {
 
 using namespace simgr::baselines;
 
-const bool decoder_only = add_kind(kind_of<LcRec>(
+const bool decoder_only = add_kind(kind_of<LcRec, Related<LcRec>>(
     50, "lc-rec", "a decoder-only model spells the next item digit by digit", lc_rec_defaults));
 
 const bool encoder_decoder = add_kind(kind_of<Tiger>(

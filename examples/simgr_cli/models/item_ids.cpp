@@ -13,8 +13,10 @@ const bool filtered = add_kind(kind_of<simgr::baselines::FmlpRec>(
     12, "fmlp-rec", "learned filters over item ids, full softmax",
     simgr::baselines::fmlp_rec_defaults));
 
-const bool full_softmax = add_kind(kind_of<simgr::baselines::SasRec>(
-    10, "sasrec", "self-attention over item ids, full softmax", simgr::baselines::sasrec_defaults));
+const bool full_softmax =
+    add_kind(kind_of<simgr::baselines::SasRec, Related<simgr::baselines::SasRec>>(
+        10, "sasrec", "self-attention over item ids, full softmax",
+        simgr::baselines::sasrec_defaults));
 
 const bool one_negative = add_kind(kind_of<simgr::baselines::SasRecBce>(
     11, "sasrec-bce", "self-attention over item ids, one negative (the paper)",

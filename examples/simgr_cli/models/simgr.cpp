@@ -9,14 +9,14 @@ namespace {
 
 using namespace simgr::baselines;
 
-const bool mlp = add_kind(kind_of<SimGr>(
+const bool mlp = add_kind(kind_of<SimGr, Related<SimGr>>(
     20, "simgr", "items are the mean of their digits and an MLP over them", simgr_defaults));
 
 const bool mean = add_kind(kind_of<SimGrMean>(
     21, "simgr-mean", "items are the plain mean of their digits (the paper)", simgr_mean_defaults));
 
 // Here, because it is the type of the one above.
-const bool control = add_kind(kind_of<RpgBySimilarity>(
+const bool control = add_kind(kind_of<RpgBySimilarity, Related<RpgBySimilarity>>(
     42, "rpg-simgr", "RPG's numbers with a softmax over items: the control",
     rpg_by_similarity_defaults));
 
