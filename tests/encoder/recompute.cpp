@@ -111,7 +111,7 @@ TEST_CASE_TEMPLATE("recomputed blocks have the same states and gradients, bit fo
   auto config = deep<E>();
   config.max_length = 256;
   config.catalogue.items = LongHistories::rows;
-  if constexpr (requires { config.adapters; }) {
+  if constexpr (requires { config.kv_heads; }) {
     config.kv_heads = 2;
     config.adapters.dropout = 0.3;
   }

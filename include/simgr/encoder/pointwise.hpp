@@ -63,6 +63,7 @@ struct PointwiseForm {
               .init = Init::normal(deviation)};
     }
     LayerNorm::Config norm() const { return {width, epsilon}; }
+    static constexpr bool frozen() { return false; }  // no adapters, all is trained
     Index positions() const { return tokens_of_items<Embedding>(max_length, embedding_shape()); }
   };
   /// The first broken rule, or empty.

@@ -84,7 +84,9 @@ struct PlacedForm {
       return {width,   heads,     inner > 0 ? inner : 4 * width, dropout,     attention_dropout,
               epsilon, projected, Init::normal(deviation),       positions(), adapters};
     }
-    LayerNorm::Config norm() const { return {width, epsilon, frozen()}; }
+    LayerNorm::Config norm() const {
+      return {.width = width, .epsilon = epsilon, .frozen = frozen()};
+    }
     /// Whether positions and norms stay as they are.
     bool frozen() const { return frozen_beside<Projection>(adapters); }
     Index positions() const {

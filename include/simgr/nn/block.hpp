@@ -69,7 +69,9 @@ struct TransformerBlock {
         return {width, heads, attention_dropout, projected, init, adapters};
       }
     }
-    LayerNorm::Config norm() const { return {width, epsilon, frozen_beside<Projection>(adapters)}; }
+    LayerNorm::Config norm() const {
+      return {.width = width, .epsilon = epsilon, .frozen = frozen_beside<Projection>(adapters)};
+    }
     typename Projection::Config up() const {
       return projection<Projection>({width, inner, true, init}, adapters, &Adapters::up);
     }

@@ -48,8 +48,10 @@ struct PointwiseAggregation {
 
     Index inner() const noexcept { return heads * given; }
     Index columns() const noexcept { return 2 * heads * (given + asked); }
-    LayerNorm::Config norm() const { return {width, epsilon, false}; }
-    LayerNorm::Config inner_norm() const { return {inner(), epsilon, false}; }
+    LayerNorm::Config norm() const { return {.width = width, .epsilon = epsilon, .affine = false}; }
+    LayerNorm::Config inner_norm() const {
+      return {.width = inner(), .epsilon = epsilon, .affine = false};
+    }
     Linear::Config out() const { return {inner(), width}; }
   };
   template <class T, class S = Host>
