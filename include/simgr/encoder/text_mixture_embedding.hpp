@@ -90,7 +90,7 @@ struct TextMixtureEmbedding {
       cache.drawn = ctx.template take<T>(cache.spread.rows(), cache.spread.cols());
       const Matrix<T, S> deviation = ctx.template take<T>(cache.spread.rows(), cache.spread.cols());
       activate(ctx, Softplus{}, MatrixArg<T, S>(cache.spread), deviation);
-      Rng rng(ctx.seed ^ 0x6d69787475726573u, (ctx.step << 20) | ctx.next_stream());
+      Rng rng(ctx.seed ^ 0x6d69787475726573u, (ctx.step << 32) | ctx.next_stream());
       for (Index i = 0; i < cache.drawn.size(); ++i) {
         cache.drawn.data()[i] = static_cast<T>(rng.normal());
         cache.shares.data()[i] +=

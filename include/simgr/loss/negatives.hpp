@@ -124,7 +124,7 @@ struct InBatchAndDrawn {
       const double share = batch.log_popularity[static_cast<std::size_t>(item)];
       cumulative[item] = sum += std::exp(c.exponent * share);
     }
-    Rng rng(ctx.seed ^ 0x6472617765786372u, (ctx.step << 20) | ctx.next_stream());
+    Rng rng(ctx.seed ^ 0x6472617765786372u, (ctx.step << 32) | ctx.next_stream());
     for (Index j = 0; j < ids.size(); ++j) {
       const bool own = j < targets;
       const double at = own ? 0 : rng.uniform() * sum;
@@ -172,7 +172,7 @@ struct PopularityNegatives {
 /// hang a training.
 template <class N, class Ctx>
 void draw_negatives(const LossBatch& batch, Index items, Matrix<std::int32_t> ids, Ctx& ctx) {
-  Rng rng(ctx.seed ^ 0x6e65676174697665u, (ctx.step << 20) | ctx.next_stream());
+  Rng rng(ctx.seed ^ 0x6e65676174697665u, (ctx.step << 32) | ctx.next_stream());
   for (Index row = 0; row < ids.rows(); ++row) {
     const Index sequence = batch.sequence_of(row);
     const std::span<const ItemId> seen = batch.history[sequence];

@@ -285,7 +285,7 @@ struct EncodedItems {
       const T share = static_cast<T>(left) / static_cast<T>(std::max<Index>(wanted, 1));
       const auto ids = ctx.template take<ItemId>(static_cast<Index>(end - target) + wanted);
       const auto stands_for = ctx.template take<T>(ids.size());
-      Rng rng(ctx.seed ^ 0x6c69766520697465u, (ctx.step << 20) | ctx.next_stream());
+      Rng rng(ctx.seed ^ 0x6c69766520697465u, (ctx.step << 32) | ctx.next_stream());
       Index count = 0;
       for (ItemId item = 0; count < ids.size(); ++item) {
         const bool is_target = target != end && *target == item;
