@@ -20,6 +20,7 @@ namespace flow {
 
 struct History {};      // packed item ids of a batch of users
 struct TokenStates {};  // [tokens, width]
+struct MaskStates {};   // [masks, width]: what stands behind hidden items
 struct UserStates {};   // [rows, width]
 struct DigitStates {};  // [rows, digits, width]
 struct SetStates {};    // [rows, vectors · width]: a state for each vector of an item
@@ -48,6 +49,7 @@ concept Encoder = Stage<S> && std::same_as<typename S::In, flow::History>;
 /// token states → user states, digit states, or both.
 template <class S>
 concept Pooler = Stage<S> &&(std::same_as<typename S::In, flow::TokenStates> ||
+                             std::same_as<typename S::In, flow::MaskStates> ||
                              std::same_as<typename S::In, flow::TokenAndEndStates>);
 
 /// states → scores against Candidates.

@@ -31,6 +31,7 @@ struct ClozeEncoder : Inner {
       requires { EmbeddingType::has_mask; },
       "simgr: ClozeEncoder hides items and needs an Encoder over MaskedItemEmbedding");
 
+  using Out = flow::MaskStates;
   template <class T, class S = Host>
   using Params = typename Inner::template Params<T, S>;
   template <class T, class S = Host>

@@ -13,7 +13,7 @@ namespace simgr::SIMGR_ABI {
 /// The states of hidden items as they are: of a ClozeEncoder, which gives no others. Its numbers say
 /// what is hidden of an example.
 struct HiddenItems {
-  using In = flow::TokenStates;
+  using In = flow::MaskStates;
   using Out = flow::UserStates;
   struct Config {
     Hiding hiding{};
