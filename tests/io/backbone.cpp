@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <support/published_bert.hpp>
+#include <support/temporary_folder.hpp>
 
 #include <simgr/encoder/prompt_embedding.hpp>
 #include <simgr/io/model_file.hpp>
@@ -188,6 +189,16 @@ TEST_CASE("over a BERT with adapters a model begins where they are") {
   const auto with_adapters = io::Backbone::open(path, adapter);
   CHECK(state(begin(with_adapters)) == moved);
   Reader::Config unadapted;
+  // A config that claims more is found out before a model of that size is made.
+  const std::string config_file = adapter + "/adapter_config.json";
+  std::string claims = simgr_test::read_bytes(config_file);
+  const auto at = claims.find("\"r\"");
+  REQUIRE(at != std::string::npos);
+  claims.replace(claims.find('2', at), 1, "65536");
+  simgr_test::write_bytes(config_file, claims);
+  CHECK_THROWS_WITH_AS(io::Backbone::open(path, adapter),
+                       doctest::Contains("expected the rank 65536 of adapter_config.json, found 2"),
+                       DataError);
   CHECK_THROWS_WITH_AS(with_adapters.configure<Reader>(unadapted),
                        doctest::Contains("expected an encoder with adapters"), ConfigError);
   CHECK_THROWS_AS(io::Backbone::open(path, bert.folder.file("nowhere")), IoError);

@@ -82,6 +82,40 @@ inline std::string_view prefix_of_heads(const LanguageModelFacts& facts) {
       [](std::string_view a, std::string_view b) { return a.size() < b.size(); });
 }
 
+inline Result<ModelFolder> try_open_adapters(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const std::string path = (fs::path(folder) / adapter_weights_name).string();
+  std::error_code error;
+  if (!fs::exists(path, error) && fs::exists(fs::path(folder) / "adapter_model.bin", error)) {
+    return DataError(std::string("expected ") + adapter_weights_name +
+                         ", found adapter_model.bin, which is not read: such files run code; "
+                         "convert it to safetensors",
+                     {.file = folder});
+  }
+  return ModelFolder::try_open(path);
+}
+
+/// That the tensors of a folder have the rank its config claims: before a model of that rank is made,
+/// which takes memory.
+///
+/// Errors  DataError with the tensor; those of ModelFolder
+inline Failure check_adapter_rank(const std::string& folder, Index rank) {
+  const auto file = try_open_adapters(folder);
+  if (!file) {
+    return file.error();
+  }
+  for (const ModelFolder::Tensor& tensor : file.value().tensors()) {
+    const std::vector<Index>& shape = tensor.view->shape;
+    if (tensor.view->name.find(".lora_A") != std::string::npos && !shape.empty() &&
+        shape.front() != rank) {
+      return DataError(std::string("expected the rank ") + std::to_string(rank) + " of " +
+                           adapter_config_name + ", found " + std::to_string(shape.front()),
+                       {.file = folder, .field = tensor.view->name});
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace detail
 
 /// Fills the adapters of a flat block (parameter.hpp) with those of a folder, widened to T; everything
@@ -97,21 +131,12 @@ template <class T>
 Failure try_load_adapters(const std::string& folder, const LanguageModelFacts& facts,
                           const ParameterTable& table, std::span<T> block,
                           const WeightOptions& options = {}) {
-  namespace fs = std::filesystem;
   SIMGR_ASSERT(static_cast<Index>(block.size()) >= table.block_size, "a block of another layout");
   const auto matrices = detail::adapter_matrices(facts, table, options.prefix);
   if (!matrices) {
     return matrices.error();
   }
-  const std::string path = (fs::path(folder) / adapter_weights_name).string();
-  std::error_code error;
-  if (!fs::exists(path, error) && fs::exists(fs::path(folder) / "adapter_model.bin", error)) {
-    return DataError(std::string("expected ") + adapter_weights_name +
-                         ", found adapter_model.bin, which is not read: such files run code; "
-                         "convert it to safetensors",
-                     {.file = folder});
-  }
-  const auto file = ModelFolder::try_open(path);
+  const auto file = detail::try_open_adapters(folder);
   if (!file) {
     return file.error();
   }

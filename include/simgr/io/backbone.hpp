@@ -87,6 +87,9 @@ public:
       if (!meant) {
         return meant.error();
       }
+      if (Failure failure = detail::check_adapter_rank(adapter, meant.value().rank)) {
+        return *std::move(failure);
+      }
       adapters = meant.value();
     }
     auto tokenizer = try_read_text_tokenizer(beside("tokenizer.json"));
