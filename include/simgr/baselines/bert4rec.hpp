@@ -39,6 +39,7 @@ inline constexpr Defaults<Bert4Rec> bert4rec_defaults{
                           .dropout = 0.2,
                           .attention_dropout = 0.2,
                           .epsilon = 1e-12}},
-    .fit = {.epochs = 100, .batch = 512, .optimizer = {.rate = 1e-3}}};
+    .fit = {.epochs = 100, .batch = 512, .optimizer = {.rate = 1e-3}},
+    .space = encoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -32,6 +32,7 @@ inline constexpr Defaults<Fdsa> fdsa_defaults{
                           .max_length = 50,
                           .dropout = 0.5,
                           .attention_dropout = 0.5}},
-    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 1e-3}}};
+    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 1e-3}},
+    .space = encoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

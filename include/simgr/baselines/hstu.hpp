@@ -28,6 +28,7 @@ using Hstu = Recommender<PointwiseEncoder<ItemEmbedding>,  // history -> [tokens
 inline constexpr Defaults<Hstu> hstu_defaults{
     .model = {.encoder = {.width = 64, .layers = 2, .heads = 2, .max_length = 50, .dropout = 0.5},
               .similarity = {.temperature = 0.05}},
-    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 1e-3}}};
+    .fit = {.epochs = 40, .batch = 128, .optimizer = {.rate = 1e-3}},
+    .space = cosine_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines

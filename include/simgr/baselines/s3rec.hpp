@@ -40,6 +40,7 @@ inline constexpr Defaults<S3Rec> s3rec_defaults{
                           .dropout = 0.5,
                           .attention_dropout = 0.5,
                           .epsilon = 1e-12}},
-    .fit = {.epochs = 100, .batch = 256, .patience = 10, .optimizer = {.rate = 1e-3}}};
+    .fit = {.epochs = 100, .batch = 256, .patience = 10, .optimizer = {.rate = 1e-3}},
+    .space = encoder_space};
 
 }  // namespace simgr::SIMGR_ABI::baselines
