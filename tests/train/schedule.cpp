@@ -56,8 +56,9 @@ TEST_CASE("runs of no step and of warm-up alone have a rate") {
 }
 
 TEST_CASE("two warm-ups at once are refused") {
-  CHECK(simgr::train::check({.warmup = 0.1, .warmup_steps = 3}).find("both set") !=
-        std::string::npos);
-  CHECK(simgr::train::check({.warmup = 2}).find("warmup: expected 0 to 1") == 0);
-  CHECK(simgr::train::check({}).empty());
+  CHECK(simgr::train::check(simgr::train::ScheduleConfig{.warmup = 0.1, .warmup_steps = 3})
+            .find("both set") != std::string::npos);
+  CHECK(simgr::train::check(simgr::train::ScheduleConfig{.warmup = 2})
+            .find("warmup: expected 0 to 1") == 0);
+  CHECK(simgr::train::check(simgr::train::ScheduleConfig{}).empty());
 }

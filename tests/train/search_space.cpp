@@ -20,7 +20,7 @@ const std::vector<simgr::FieldText> searched_fields = {{"encoder.width", "64", "
 SearchSpace space_of(const std::string& text) {
   return SearchSpace::try_parse(text, searched_fields).value_or_raise();
 }
-std::string error_of(const std::string& text) {
+std::string error_of_space(const std::string& text) {
   const auto space = SearchSpace::try_parse(text, searched_fields);
   return space.ok() ? "" : space.error().what();
 }
@@ -91,8 +91,8 @@ TEST_CASE("numbers are rounded to what people read, and never out of the range")
 TEST_CASE("a space that is none says which part, and why") {
   const auto fails = [](const std::string& text, const std::string& part) {
     CAPTURE(text);
-    CAPTURE(error_of(text));
-    CHECK(error_of(text).find(part) != std::string::npos);
+    CAPTURE(error_of_space(text));
+    CHECK(error_of_space(text).find(part) != std::string::npos);
   };
   fails("", "expected name=");
   fails("rate", "\"rate\": expected name=least..most or name=a|b|c");

@@ -82,6 +82,18 @@ inline Counts count(const Interactions& interactions) {
   return counts;
 }
 
+/// Before a model is trained on them.
+///
+/// Errors  DataError: an item that is not one of 0 to items - 1
+inline void require_known_items(RaggedView<ItemId> histories, Index items) {
+  for (const ItemId item : histories.values) {
+    if (item < 0 || item >= items) {
+      SIMGR_THROW(DataError("split.train: item " + std::to_string(item) + " is not one of 0 to " +
+                            std::to_string(items - 1)));
+    }
+  }
+}
+
 /// Interactions of each item [items]. Ids are trusted: 0 to items - 1.
 inline std::vector<Index> popularity(RaggedView<ItemId> histories, Index items) {
   std::vector<Index> times(static_cast<std::size_t>(items));

@@ -78,6 +78,7 @@ public:
       SIMGR_THROW(DataError("split: expected " + std::to_string(items()) + " items, found " +
                             std::to_string(split.items)));
     }
+    data::require_known_items(split.train, items());
     catalogue_.popularity = data::popularity(split.train, items());
     if constexpr (S::reads != HistoryRows::none) {
       table_ = S::table(split.train.view(), items(), config_);
@@ -204,9 +205,9 @@ private:
     refresh();
   }
   void refresh() {
-    const Index total =
-        std::accumulate(catalogue_.popularity.begin(), catalogue_.popularity.end(), Index{0});
-    const double each = S::prior(config_) / static_cast<double>(std::max<Index>(total, 1));
+    const double total =  // of a file's counts, which as integers may overflow
+        std::accumulate(catalogue_.popularity.begin(), catalogue_.popularity.end(), 0.0);
+    const double each = S::prior(config_) / std::max(total, 1.0);
     prior_.resize(catalogue_.popularity.size());
     std::transform(
         catalogue_.popularity.begin(), catalogue_.popularity.end(), prior_.begin(),

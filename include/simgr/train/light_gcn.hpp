@@ -344,9 +344,10 @@ private:
     if (const std::string sentence = check(options); !sentence.empty()) {
       SIMGR_THROW(ConfigError(sentence));
     }
-    if (options.per_user != 0 || options.accumulate != 1 || options.moving_average != 0) {
-      SIMGR_THROW(
-          ConfigError("per_user, accumulate and moving_average: LightGCN has none of them"));
+    if (options.per_user != 0 || options.accumulate != 1 || options.moving_average != 0 ||
+        options.precision != Precision::fp32) {
+      SIMGR_THROW(ConfigError(
+          "per_user, accumulate, moving_average and precision: LightGCN has none of them"));
     }
     if (split.items != items()) {
       SIMGR_THROW(DataError("split: expected " + std::to_string(items()) + " items, found " +
@@ -355,6 +356,7 @@ private:
     if (split.train.values.empty()) {
       SIMGR_THROW(DataError("split.train: nobody took anything"));
     }
+    data::require_known_items(split.train, items());
     catalogue_.popularity = data::popularity(split.train, items());
     histories_ = split.train;
     lay_out();

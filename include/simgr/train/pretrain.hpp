@@ -24,6 +24,9 @@
 
 namespace simgr::SIMGR_ABI::train {
 
+/// Every token is asked for each of them, and a file's numbers are not to decide what memory that takes.
+inline constexpr Index most_attributes = 65536;
+
 struct PretrainOptions {
   Index epochs = 100;
   std::uint64_t seed = 1;
@@ -111,6 +114,10 @@ void pretrain(Model& model, RaggedView<std::int32_t> attributes, const data::Spl
           DataError("attributes: expected numbers from 0 on, found " + std::to_string(attribute)));
     }
     config.attributes = std::max<Index>(config.attributes, Index{attribute} + 1);
+  }
+  if (config.attributes > most_attributes) {
+    SIMGR_THROW(DataError("attributes: expected numbers below " + std::to_string(most_attributes) +
+                          ", found " + std::to_string(config.attributes - 1)));
   }
   const ParameterTable table = describe<Parts>(config);
   std::vector<float> weights(static_cast<std::size_t>(table.block_size));

@@ -177,7 +177,8 @@ inline Ragged<ItemId> backfilled(const Ragged<ItemId>& collaborative,
 template <class E = Serial>
   requires Executor<std::remove_reference_t<E>> Ragged<ItemId>
   semantic_neighbours(MatrixArg<float> vectors, Index keep, E&& executor = E{}) {
-    const Index items = vectors.rows(), places = std::clamp<Index>(keep, 0, items - 1);
+    const Index items = vectors.rows(),
+                places = std::clamp<Index>(keep, 0, std::max<Index>(items - 1, 0));
     OwnedMatrix<float> directions(items, vectors.cols());
     std::vector<ItemId> own, nowhere;
     std::vector<Index> ends{0};

@@ -44,8 +44,8 @@ class Search {
 public:
   /// Goes through the events of the journal.
   ///
-  /// Errors  ConfigError: options that check() refuses. DataError: events that cannot have happened
-  ///         in this order, or settings that seed and space do not give; with the line
+  /// Errors  ConfigError: options that check() refuses. DataError: events of trials that did not
+  ///         begin or have ended, or settings that seed and space do not give; with the line
   static Result<Search> try_begin(SearchSpace space, std::uint64_t seed,
                                   const HalvingOptions& options, SearchJournal journal) {
     if (const std::string sentence = check(options); !sentence.empty()) {

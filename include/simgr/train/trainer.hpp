@@ -223,12 +223,7 @@ private:
   }
 
   void count_popularity() {
-    for (const ItemId item : split_.train.values) {
-      if (item < 0 || item >= model_.items()) {
-        SIMGR_THROW(DataError("split.train: item " + std::to_string(item) + " is not one of 0 to " +
-                              std::to_string(model_.items() - 1)));
-      }
-    }
+    data::require_known_items(split_.train, model_.items());
     std::vector<Index> counts = data::popularity(split_.train, model_.items());
     // An item that is never a target still needs a finite share: one half of an interaction.
     const double total =
@@ -373,6 +368,11 @@ private:
     }
     if (average_) {
       average_->exchange(trained_weights());
+    }
+    const std::span<const float> trained = trained_weights();
+    if (!std::all_of(trained.begin(), trained.end(), [](float w) { return std::isfinite(w); })) {
+      SIMGR_THROW(DivergenceError("training stopped behind epoch " +
+                                  std::to_string(progress_.epoch) + ": a weight is not finite"));
     }
     model_.refresh_scores();
     const double ndcg = validate({.cutoffs = {10}, .shards = options_.shards}, executor);
