@@ -82,6 +82,10 @@ BegunFit begin_fit(const FitOptions& options) {
   if (!options.backbone.given() && !options.backbone.adapter.empty()) {
     throw UsageError("--adapter: it stands in a language model; give its folder by --backbone");
   }
+  if (!options.backbone.given() && options.backbone.precision == "bf16") {
+    throw UsageError("--precision bf16: it is of a frozen language model; give its folder by "
+                     "--backbone, or ask for mixed");
+  }
   if (options.backbone.given()) {
     request.backbone = open_backbone(options.backbone);
     request.backbone_name =
@@ -123,7 +127,13 @@ simgr::Catalogue catalogue_for(const FitOptions& options, const BegunFit& begun,
   if (begun.request.backbone) {
     catalogue.prompt = prompt_of(*begun.request.backbone, options.backbone, folder);
   }
-  catalogue.relations = relations_of(options.tasks, folder, options.ids, pool);
+  Index neighbours = 10;  // that are made: at least as many as are taught
+  for (const Setting& setting : begun.request.settings) {
+    if (setting.name == "neighbours") {
+      neighbours = std::max<Index>(neighbours, std::stoll(setting.value));  // kind.check saw it
+    }
+  }
+  catalogue.relations = relations_of(options.tasks, neighbours, folder, options.ids, pool);
   return catalogue;
 }
 
@@ -132,6 +142,9 @@ void fit(const FitOptions& options) {
   const ModelKind& kind = begun.kind;
   FitRequest& request = begun.request;
   request.log = options.log;
+  if (options.resume && !kind.keeps_state) {
+    throw UsageError("--resume: " + kind.name + " keeps no state of its training");
+  }
   request.resume = options.resume;
   require_output(state_path(options.out), Output::model);
   if (!options.log.empty()) {

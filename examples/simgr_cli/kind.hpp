@@ -103,10 +103,11 @@ struct Fitted {
 
 /// A row of the table of models.
 struct ModelKind {
-  int place = 0;        // in lists: simple models first
-  std::string name;     // the word on the command line
-  std::string summary;  // one line
-  std::string space;    // what a search tries unless it is told otherwise; empty: not searched
+  int place = 0;            // in lists: simple models first
+  std::string name;         // the word on the command line
+  std::string summary;      // one line
+  std::string space;        // what a search tries unless it is told otherwise; empty: not searched
+  bool keeps_state = true;  // of its training, from which a run goes on
   Needs needs{};
   std::string over;                // the word it answers to with --backbone; empty: it has none
   bool learns_neighbours = false;  // can be trained to, by --tasks

@@ -106,20 +106,25 @@ void add_ids(CLI::App& command, IdSource& ids) {
       ->type_name("FILE");
 }
 void add_backbone(CLI::App& command, BackboneOptions& options) {
-  command
-      .add_option("--backbone", options.folder,
-                  "folder of a published language model, which is fine-tuned: config.json, "
-                  "tokenizer.json, safetensors")
-      ->type_name("DIR");
-  one_of(command.add_option("--prompt", options.prompt, "what the language model reads of an item"),
-         {"ids", "titles", "both"});
+  CLI::Option* folder =
+      command
+          .add_option("--backbone", options.folder,
+                      "folder of a published language model, which is fine-tuned: config.json, "
+                      "tokenizer.json, safetensors")
+          ->type_name("DIR");
+  CLI::Option* prompt =
+      command.add_option("--prompt", options.prompt, "what the language model reads of an item");
+  one_of(prompt, {"ids", "titles", "both"});
+  prompt->needs(folder);
   command
       .add_option("--prompt-text", options.pattern,
                   "how a history is put into words: a text with {history}")
-      ->type_name("TEXT");
+      ->type_name("TEXT")
+      ->needs(folder);
   command
       .add_option("--title-words", options.title_words, "tokens of a title that are read; 0: all")
-      ->type_name("N");
+      ->type_name("N")
+      ->needs(folder);
   one_of(command.add_option("--precision", options.precision,
                             "of the weights; bf16: the language model is frozen and kept in half "
                             "the memory; mixed: what is trained is bfloat16, rounded from fp32"),
@@ -268,7 +273,7 @@ void add_search(CLI::App& app, SearchOptions& options) {
       "at.\n\nA space names settings, or their ends where no other setting ends so: NAME=A..B, "
       "behind it\n:log where ratios count, :int for whole numbers; or NAME=A|B|C. 'simgr settings "
       "MODEL' prints\nthe model's own.\n\nJournal and states lie in FILE.search: a search that was "
-      "stopped goes on from them, and ends as\nif it had not been; one that is over goes on where "
+      "stopped goes on from them, with --trials\nto the same bits; one that is over goes on where "
       "it is given more.\n\nExamples:\n  simgr search sasrec --data data --out best.simgr --budget "
       "30m\n  simgr search simgr --data data --out best.simgr --trials 27 --space "
       "\"rate=1e-4..1e-2:log,encoder.width=64|128\"");

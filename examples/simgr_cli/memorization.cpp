@@ -144,6 +144,19 @@ std::string short_name(const std::string& file, const std::vector<std::string>& 
   return alike > 1 ? file : name_of(file);
 }
 
+/// Before anything is measured.
+void require_system(const std::string& against, const std::vector<std::string>& files) {
+  const bool known = against.empty() || against == "most popular" || against == "one hop" ||
+                     std::any_of(files.begin(), files.end(), [&](const std::string& file) {
+                       return against == file || against == short_name(file, files);
+                     });
+  if (!known) {
+    throw UsageError(
+        "--against: expected one of the files given, 'most popular' or 'one hop', found " +
+        against);
+  }
+}
+
 /// Gains over the system that is asked for, else over the first of several, else over popular items.
 void compare_systems(MemorizationResults& results, const std::string& against) {
   const auto all = results.all();
@@ -152,11 +165,6 @@ void compare_systems(MemorizationResults& results, const std::string& against) {
     if (!against.empty() && (one->file == against || one->name == against)) {
       over = one;
     }
-  }
-  if (!against.empty() && over == nullptr) {
-    throw UsageError(
-        "--against: expected one of the files given, 'most popular' or 'one hop', found " +
-        against);
   }
   if (over == nullptr) {
     over = results.systems.size() > 1 ? all.front() : &results.tables.front();
@@ -174,6 +182,9 @@ void compare_systems(MemorizationResults& results, const std::string& against) {
 }  // namespace
 
 void analyse_memorization(const MemorizationOptions& options) {
+  std::vector<std::string> files = options.models;
+  files.insert(files.end(), options.rankings.begin(), options.rankings.end());
+  require_system(options.against, files);
   if (!options.report.empty()) {
     require_output(options.report, Output::report);
   }
@@ -200,8 +211,6 @@ void analyse_memorization(const MemorizationOptions& options) {
   results.mean_candidates = study.mean_candidates();
   results.targets = study.target_labels();
 
-  std::vector<std::string> files = options.models;
-  files.insert(files.end(), options.rankings.begin(), options.rankings.end());
   const auto add = [&](const std::string& file, const std::string& kind,
                        const simgr::Ragged<ItemId>& lists) {
     results.systems.push_back({short_name(file, files), file, kind, study.measure(lists), {}});

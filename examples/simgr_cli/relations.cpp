@@ -77,16 +77,15 @@ std::vector<Setting> settings_of_tasks(const TaskOptions& options, const ModelKi
   return settings;
 }
 
-simgr::Relations relations_of(const TaskOptions& options, const DataFolder& folder,
+simgr::Relations relations_of(const TaskOptions& options, Index keep, const DataFolder& folder,
                               const IdSource& source, simgr::cpu::ThreadPool& pool) {
-  constexpr Index kept = 10;
   simgr::Relations relations;
   if (asked_for(options.mix, "semantic")) {
     if (!options.semantic.empty()) {
       relations.semantic = simgr::io::read_neighbours(options.semantic, folder.items());
     } else {
       const auto vectors = text_vectors_of(folder, source.text_vectors, pool);
-      relations.semantic = simgr::train::semantic_neighbours(vectors.view(), kept, pool);
+      relations.semantic = simgr::train::semantic_neighbours(vectors.view(), keep, pool);
     }
   }
   if (asked_for(options.mix, "collaborative")) {
@@ -94,10 +93,10 @@ simgr::Relations relations_of(const TaskOptions& options, const DataFolder& fold
       relations.collaborative = simgr::io::read_neighbours(options.collaborative, folder.items());
     } else {
       relations.collaborative = simgr::train::collaborative_neighbours(
-          folder.split.train, folder.items(), {.keep = kept});
+          folder.split.train, folder.items(), {.keep = keep});
       if (relations.semantic.sequences() > 0) {
         relations.collaborative =
-            simgr::train::backfilled(relations.collaborative, relations.semantic, kept);
+            simgr::train::backfilled(relations.collaborative, relations.semantic, keep);
       }
     }
   }

@@ -25,7 +25,7 @@ std::vector<Setting> settings_of_tasks(const TaskOptions& options, const ModelKi
 /// of the items' texts.
 ///
 /// Errors  simgr::Error: unreadable files, no texts
-simgr::Relations relations_of(const TaskOptions& options, const DataFolder& folder,
+simgr::Relations relations_of(const TaskOptions& options, Index keep, const DataFolder& folder,
                               const IdSource& source, simgr::cpu::ThreadPool& pool);
 
 }  // namespace simgr_cli

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <new>
+#include <type_traits>
 
 #include <simgr_cli/commands.hpp>
 #include <simgr_cli/json_line.hpp>
@@ -144,6 +147,31 @@ std::string text_of(const Configuration& settings) {
 std::string fingerprint_of(const simgr::SemanticIds& ids) {
   simgr::data::Fingerprint print;
   for (const auto code : ids.codes.values) { print.add(static_cast<std::uint64_t>(code)); }
+  return print.hex();
+}
+/// Of what models read of items besides their ids.
+std::string fingerprint_of(const simgr::Catalogue& catalogue) {
+  simgr::data::Fingerprint print;
+  const auto add = [&](const auto& values) {
+    print.add(static_cast<std::uint64_t>(values.size()));
+    for (const auto value : values) {
+      if constexpr (std::is_same_v<decltype(value), const float>) {
+        print.add(std::uint64_t{std::bit_cast<std::uint32_t>(value)});
+      } else {
+        print.add(static_cast<std::uint64_t>(value));
+      }
+    }
+  };
+  add(catalogue.text_vectors.values);
+  add(catalogue.item_vectors.values);
+  add(catalogue.attributes.values);
+  add(catalogue.attributes.offsets);
+  add(catalogue.prompt.texts.values);
+  add(catalogue.prompt.texts.offsets);
+  add(catalogue.prompt.wording.before);
+  add(catalogue.prompt.wording.between);
+  add(catalogue.prompt.wording.behind);
+  print.add(std::uint64_t{catalogue.prompt.ids} << 1 | std::uint64_t{catalogue.prompt.read_texts});
   return print.hex();
 }
 
@@ -336,10 +364,11 @@ void search(const SearchOptions& options) {
   auto journal = simgr::train::SearchJournal::try_open(
       folder_of_search + "/journal.jsonl",
       Configuration{{"model", kind.name},
-                    {"backbone", begun.request.backbone_name},
+                    {"backbone", simgr::data::printable(begun.request.backbone_name, 400)},
                     {"adapter", simgr::data::printable(options.fit.backbone.adapter, 400)},
                     {"data", folder.fingerprint},
                     {"ids", fingerprint_of(catalogue.ids)},
+                    {"texts", fingerprint_of(catalogue)},
                     {"settings", text_of(all_share)},
                     {"space", text},
                     {"method", options.method},
@@ -376,7 +405,9 @@ void search(const SearchOptions& options) {
       return {kind.fit(catalogue, folder.split, request, pool).result.epochs, {}};
     } catch (const simgr::ConfigError& error) {
       return {0, error.what()};
-    } catch (const simgr::train::DivergenceError& error) { return {0, error.what()}; }
+    } catch (const simgr::train::DivergenceError& error) {
+      return {0, error.what()};
+    } catch (const std::bad_alloc&) { return {0, "out of memory"}; }
   };
   const auto remove_states = [&] {
     for (Index trial = 0; trial < std::ssize(halving.trials()); ++trial) {

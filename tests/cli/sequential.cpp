@@ -45,6 +45,18 @@ TEST_CASE("bert4rec, hstu, fdsa and s3rec are fitted, evaluated and asked") {
   }
 }
 
+TEST_CASE("a search pre-trains s3rec, and leaves one model") {
+  const simgr_test::TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("m.simgr");
+  simgr_test::write_data_folder(data);
+  const auto searched =
+      run_simgr(folder, {"search", "s3rec", "--data", data, "--out", file, "--trials", "2", "--set",
+                         "epochs=1", "--set", "pretraining.epochs=1"});
+  CAPTURE(searched.err);
+  CHECK(searched.code == 0);
+  CHECK(run_simgr(folder, {"inspect", file}).code == 0);
+}
+
 TEST_CASE("s3rec reads the attributes of a folder, and says where there are none") {
   const simgr_test::TemporaryFolder folder;
   const std::string data = folder.file("data"), file = folder.file("m.simgr");

@@ -22,6 +22,11 @@ struct TwoStages {
   std::vector<Setting> rest;
 
   explicit TwoStages(const std::vector<Setting>& settings) {
+    for (const Setting& setting : settings) {  // one seed for both, unless pre-training has its own
+      if (setting.name == "seed") {
+        (void)simgr::try_set_field(pretraining, setting.name, setting.value);  // fit checks it
+      }
+    }
     for (const Setting& setting : settings) {
       if (!setting.name.starts_with(prefix)) {
         rest.push_back(setting);
@@ -56,7 +61,8 @@ ModelKind two_stages() {
     const AllSettings<S3Rec> all = settings_of(s3rec_defaults, stages.rest);
     const auto attributes = std::exchange(catalogue.attributes, {});
     S3Rec model(std::move(catalogue), all.model, all.fit.seed);
-    if (!(request.resume && std::filesystem::exists(state_path(request.out)))) {
+    const std::string state = request.state.empty() ? state_path(request.out) : request.state;
+    if (!(request.resume && std::filesystem::exists(state))) {
       simgr::train::pretrain(
           model, attributes.view(), split, stages.pretraining,
           [](const simgr::train::PretrainReport& report) {
@@ -66,6 +72,9 @@ ModelKind two_stages() {
           pool);
     }
     const auto result = train_model(model, split, all.fit, request, pool);
+    if (request.out.empty()) {
+      return Fitted{nullptr, result};
+    }
     simgr::io::ModelFile<S3Rec>::save(model, request.out,
                                       metadata_of("s3rec", request, all.fit, result));
     return Fitted{std::make_unique<Served<S3Rec>>(std::move(model)), result};

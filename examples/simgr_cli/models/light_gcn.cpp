@@ -17,15 +17,13 @@ ModelKind light_gcn() {
   kind.name = "lightgcn";
   kind.summary = "users and items as a graph, rows propagated along it, BPR";
   kind.type = LightGcn::type();
+  kind.keeps_state = false;
   kind.settings = [] { return simgr::list_fields(settings_of(light_gcn_defaults, {})); };
   kind.check = [](const std::vector<Setting>& settings) {
     settings_of(light_gcn_defaults, settings);
   };
   kind.fit = [](simgr::Catalogue catalogue, const simgr::data::Split& split,
                 const FitRequest& request, simgr::cpu::ThreadPool& pool) {
-    if (request.resume) {
-      throw UsageError("--resume: lightgcn keeps no state of its training");
-    }
     const auto all = settings_of(light_gcn_defaults, request.settings);
     LightGcn model(std::move(catalogue), all.model, all.fit.seed);
     const Reporting reporting(request, 0);
