@@ -10,6 +10,8 @@
 #include <support/gradient_check.hpp>
 #include <support/temporary_folder.hpp>
 
+#include <simgr/cpu/thread_pool.hpp>
+
 namespace {
 
 using namespace simgr;
@@ -178,12 +180,13 @@ TEST_CASE("LightGCN learns who likes what; a training history stands for its use
 TEST_CASE("the bits of LightGCN depend on the seed alone; it is saved and loaded whole") {
   const auto split = two_tastes();
   const train::FitOptions options{.epochs = 3, .seed = 5, .batch = 50};
-  const auto trained = [&] {
+  const auto trained = [&](auto&& executor) {
     LightGcn model({.items = split.items}, {.width = 4});
-    model.fit(split, options);
+    model.fit(
+        split, options, [](const auto&) { return true; }, executor);
     return model;
   };
-  const LightGcn model = trained(), again = trained();
+  const LightGcn model = trained(Serial{}), again = trained(cpu::ThreadPool(2));
   const simgr_test::TemporaryFolder folder;
   const std::string file = folder.file("m");
   model.save(file);
