@@ -181,7 +181,7 @@ TEST_CASE("what is no adapter of this language model is refused, to and fro") {
   refuses_to_begin(1, "adapter_model.safetensors");
   simgr_test::write_bytes(weights, good_weights);
   for (const auto& [from, replacement, sentence] :
-       {std::tuple("\"r\": 2", "\"r\": 3", "expected [3, 16], file has [2, 16]"),
+       {std::tuple("\"r\": 2", "\"r\": 3", "expected the rank 3 of adapter_config.json, found 2"),
         std::tuple("\"r\": 2", "\"r\": -1", "r: expected an integer from 1"),
         std::tuple("\"o_proj\", ", "", "not expected"),
         std::tuple("q_proj", "c_attn", "target_modules: expected maps of every layer"),

@@ -201,9 +201,9 @@ TEST_CASE("usage: exit code 2, with what there is instead") {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   };
-  check_fails(
-      folder, {"fit", "sasrek", "--data", data, "--out", folder.file("m")}, 2,
-      "no model is named \"sasrek\"; there are: popularity item-knn markov-chain one-hop sasrec");
+  check_fails(folder, {"fit", "sasrek", "--data", data, "--out", folder.file("m")}, 2,
+              "no model is named \"sasrek\"; there are: popularity item-knn markov-chain one-hop "
+              "lightgcn gru4rec");
   check_fails(folder, fit({"--set", "encoder.dropuot=0.1"}), 2, "encoder.dropout");
   check_fails(folder, fit({"--set", "optimizer.rate=fast"}), 2,
               "optimizer.rate: cannot read \"fast\"");

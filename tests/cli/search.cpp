@@ -216,7 +216,7 @@ TEST_CASE("what a search cannot do is told before any work") {
     fails({"--trials", "3", "--space", space}, part);
   };
   refused("rate", "--space: \"rate\": expected name=least..most");
-  refused("rat=1..2", "no setting is named so; near names: optimizer.rate");
+  refused("rat=1..2", "no setting is named so; near names: ");
   refused("encoder.width=8..64", "a range of whole numbers ends in :int");
   refused("encoder.width=0..64:int", "encoder.width: expected 1 to 65536, found 0");
   refused("dropout=0..1", "encoder.dropout: expected 0 to 0.99, found 1");

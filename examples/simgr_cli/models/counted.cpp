@@ -68,13 +68,13 @@ const bool popularity = add_kind(counted<simgr::baselines::Popularity>(
     0, "popularity", "the most popular items, the same for everybody"));
 
 const bool item_knn = add_kind(
-    counted<simgr::baselines::ItemKnn>(2, "item-knn", "cosines of items by who took both"));
+    counted<simgr::baselines::ItemKnn>(1, "item-knn", "cosines of items by who took both"));
 
 const bool markov_chain = add_kind(counted<simgr::baselines::MarkovChain>(
-    4, "markov-chain", "what most often followed the last item"));
+    2, "markov-chain", "what most often followed the last item"));
 
 const bool one_hop = add_kind(counted<simgr::baselines::OneHop>(
-    6, "one-hop", "what most often followed any item of the history"));
+    3, "one-hop", "what most often followed any item of the history"));
 
 }  // namespace
 }  // namespace simgr_cli

@@ -41,7 +41,7 @@ struct TwoStages {
 /// S3-Rec: pre-trained before it is trained, unless a run goes on.
 ModelKind two_stages() {
   ModelKind kind = kind_of<S3Rec>(
-      16, "s3rec", "pre-trained by attributes, hidden items and segments; then as sasrec-bce",
+      17, "s3rec", "pre-trained by attributes, hidden items and segments; then as sasrec-bce",
       s3rec_defaults);
   kind.needs.attributes = true;
   kind.settings = [plain = kind.settings] {
@@ -83,7 +83,7 @@ ModelKind two_stages() {
 }
 
 const bool streams = add_kind(kind_of<Fdsa>(
-    15, "fdsa", "self-attention over items and, apart, over the vectors of their texts",
+    16, "fdsa", "self-attention over items and, apart, over the vectors of their texts",
     fdsa_defaults));
 
 const bool pretrained = add_kind(two_stages());

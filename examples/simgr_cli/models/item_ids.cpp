@@ -10,16 +10,16 @@ namespace simgr_cli {
 namespace {
 
 const bool filtered = add_kind(kind_of<simgr::baselines::FmlpRec>(
-    12, "fmlp-rec", "learned filters over item ids, full softmax",
+    13, "fmlp-rec", "learned filters over item ids, full softmax",
     simgr::baselines::fmlp_rec_defaults));
 
 const bool full_softmax =
     add_kind(kind_of<simgr::baselines::SasRec, Related<simgr::baselines::SasRec>>(
-        10, "sasrec", "self-attention over item ids, full softmax",
+        11, "sasrec", "self-attention over item ids, full softmax",
         simgr::baselines::sasrec_defaults));
 
 const bool one_negative = add_kind(kind_of<simgr::baselines::SasRecBce>(
-    11, "sasrec-bce", "self-attention over item ids, one negative (the paper)",
+    12, "sasrec-bce", "self-attention over item ids, one negative (the paper)",
     simgr::baselines::sasrec_bce_defaults));
 
 }  // namespace

@@ -13,7 +13,7 @@ using simgr::baselines::LightGcn;
 
 ModelKind light_gcn() {
   ModelKind kind;
-  kind.place = 8;
+  kind.place = 4;
   kind.name = "lightgcn";
   kind.summary = "users and items as a graph, rows propagated along it, BPR";
   kind.type = LightGcn::type();

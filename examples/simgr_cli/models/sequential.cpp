@@ -12,11 +12,11 @@ namespace {
 using namespace simgr::baselines;
 
 const bool cloze = add_kind(kind_of<Bert4Rec>(
-    13, "bert4rec", "hidden items found from both sides, half the examples hide the last alone",
+    14, "bert4rec", "hidden items found from both sides, half the examples hide the last alone",
     bert4rec_defaults));
 
 const bool pointwise = add_kind(kind_of<Hstu>(
-    14, "hstu", "pointwise attention and gates, by distance without times, full softmax",
+    15, "hstu", "pointwise attention and gates, by distance without times, full softmax",
     hstu_defaults));
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace simgr_cli {
 namespace {
 
 const bool mixture = add_kind(kind_of<simgr::baselines::UniSRec>(
-    42, "unisrec", "items are mixtures of maps of their texts' vectors",
+    18, "unisrec", "items are mixtures of maps of their texts' vectors",
     simgr::baselines::unisrec_defaults));
 
 }  // namespace

@@ -12,13 +12,13 @@ namespace {
 using namespace simgr::baselines;
 
 const bool convolved = add_kind(
-    kind_of<Caser>(7, "caser", "convolutions over the last items, full softmax", caser_defaults));
+    kind_of<Caser>(8, "caser", "convolutions over the last items, full softmax", caser_defaults));
 
 const bool gated = add_kind(
-    kind_of<Hgn>(8, "hgn", "the last items gated by item and user, full softmax", hgn_defaults));
+    kind_of<Hgn>(9, "hgn", "the last items gated by item and user, full softmax", hgn_defaults));
 
 const bool gated_by_pairs = add_kind(kind_of<HgnBpr>(
-    9, "hgn-bpr", "the last items gated by item and user, BPR (the paper)", hgn_bpr_defaults));
+    10, "hgn-bpr", "the last items gated by item and user, BPR (the paper)", hgn_bpr_defaults));
 
 }  // namespace
 }  // namespace simgr_cli
