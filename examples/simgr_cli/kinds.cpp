@@ -41,6 +41,10 @@ const ModelKind& kind_named(const std::string& name) {
     }
     names += kind->reads_backbone ? "" : " " + kind->name;
   }
+#if defined(SIMGR_CLI_WITHOUT_SEQUENTIAL_MODELS)
+  names += "; this tool was built without GRU4Rec, BERT4Rec and their like, which "
+           "-DSIMGR_CLI_SEQUENTIAL_MODELS=ON has";
+#endif
   throw UsageError("no model is named \"" + name + "\"; there are:" + names);
 }
 

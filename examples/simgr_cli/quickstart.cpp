@@ -108,10 +108,11 @@ void quickstart(const QuickstartOptions& options) {
   std::vector<std::string> models;
   for (const ModelKind* kind : all_kinds()) {
     // Not those over a language model, nor those with the weights of another that make other lists of
-    // them, nor TIGER at a temperature; of sequential models of whole items those that differ most.
+    // them, nor TIGER at a temperature; of sequential models of whole items SASRec alone.
     constexpr std::string_view left_out[] = {
-        "caser", "fdsa",   "fmlp-rec",    "gru4rec-bpr-max", "gru4rec-sampled", "hgn",    "hgn-bpr",
-        "hstu",  "letter", "liger-dense", "rpg-graph",       "s3rec",           "unisrec"};
+        "bert4rec",        "caser",           "fdsa",      "fmlp-rec", "gru4rec",
+        "gru4rec-bpr-max", "gru4rec-sampled", "hgn",       "hgn-bpr",  "hstu",
+        "letter",          "liger-dense",     "rpg-graph", "s3rec",    "unisrec"};
     if (!kind->reads_backbone &&
         std::find(std::begin(left_out), std::end(left_out), kind->name) == std::end(left_out)) {
       models.push_back(kind->name);
