@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <simgr/core/error.hpp>
 #include <simgr/core/ragged.hpp>
 
 namespace simgr::SIMGR_ABI::data {
