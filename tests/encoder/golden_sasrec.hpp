@@ -138,7 +138,7 @@ struct SasRecKind {
       GivenNegative::row = 0;
     }
     const ItemsView<> items{config.encoder.catalogue.items, {}};
-    const LossBatch batch{targets, {history, padding.offsets}, true, {}, {}};
+    const LossBatch batch{targets, {history, padding.offsets}, padding.offsets, {}, {}};
     typename Model::template Shared<T> shared;
     typename Model::template Cache<T> cache;
     Model::prepare(config, p.params, items, {}, shared, bench.ctx);

@@ -34,7 +34,7 @@ struct Products {
                                        {dkeys.data(), {items, width}}};
     return ItemCrossEntropy<>::value_and_gradient(
         {.tile_bytes = tile_bytes, .label_smoothing = label_smoothing}, scores,
-        LossBatch{targets, {}, true, {}, {}}, 1.0 / static_cast<double>(rows), ctx);
+        LossBatch{targets, {}, {}, {}, {}}, 1.0 / static_cast<double>(rows), ctx);
   }
   std::vector<double> scores() const {
     std::vector<double> s;
@@ -113,7 +113,7 @@ TEST_CASE("an item that is the row's target twice is no negative of it") {
   const std::vector<ItemId> targets{4, 4, 7};
   ItemCrossEntropy<InBatch<false>>::value_and_gradient(
       {}, simgr_test::GivenScores<double>{{scores.data(), {3, 3}}, {gradient.data(), {3, 3}}},
-      LossBatch{targets, {}, true, {}, {}}, 1.0, ctx);
+      LossBatch{targets, {}, {}, {}, {}}, 1.0, ctx);
   CHECK(std::abs(gradient[1]) < 1e-30);
   CHECK(std::abs(gradient[3]) < 1e-30);
   const double other = std::exp(0.0) / (std::exp(1.0) + std::exp(0.0));

@@ -30,8 +30,8 @@ struct DigitScoresOfTwo {
                                        {dkeys.data(), {11, width}},
                                        world.items(),
                                        support};
-    return DigitCrossEntropy::value_and_gradient(
-        {.temperature = temperature}, scores, LossBatch{targets, {}, false, {}, {}}, weight, ctx);
+    return DigitCrossEntropy::value_and_gradient({.temperature = temperature}, scores,
+                                                 LossBatch{targets, {}, {}, {}, {}}, weight, ctx);
   }
   double score(std::size_t row, Index key) const {
     double sum = 0;

@@ -36,7 +36,7 @@ void check_catalogue(GoldenCase& golden) {
   const ItemCrossEntropy<>::Config config{.label_smoothing = golden.number("smoothing", 0.0)};
   const GivenScores<T> scorer{scores, gradient.view()};
   const double loss = ItemCrossEntropy<>::value_and_gradient(
-      config, scorer, LossBatch{targets, {}, true, {}, {}}, share_of<T>(scores.rows), bench.ctx);
+      config, scorer, LossBatch{targets, {}, {}, {}, {}}, share_of<T>(scores.rows), bench.ctx);
   scale(bench.ctx, gradient.view(), inverse);
   meets_loss<T>(golden, loss);
   meets(golden, "grad.scores", gradient.view());
@@ -137,7 +137,7 @@ void check_bpr_max_in_batch(GoldenCase& golden) {
   using L = BprMax<InBatch<false>>;
   const double loss = L::value_and_gradient(
       {.regularisation = golden.number("lambda")}, GivenScores<T>{scores, gradient.view()},
-      LossBatch{items, {}, true, {}, {}}, share_of<T>(scores.rows), bench.ctx);
+      LossBatch{items, {}, {}, {}, {}}, share_of<T>(scores.rows), bench.ctx);
   meets_loss<T>(golden, loss);
   meets(golden, "grad.scores", gradient.view());
   OwnedMatrix<T> again = scores;
@@ -250,7 +250,7 @@ void check_cosine(GoldenCase& golden) {
   fill(bench.ctx, dkeys, T(0));
   const ProductScores<T> scores{queries, keys, dqueries, dkeys};
   const double loss = ItemCrossEntropy<>::value_and_gradient(
-      {}, scores, LossBatch{targets, {}, true, {}, {}}, share_of<T>(states.rows), bench.ctx);
+      {}, scores, LossBatch{targets, {}, {}, {}, {}}, share_of<T>(states.rows), bench.ctx);
   meets_loss<T>(golden, loss);
   OwnedMatrix<T> dstates(states.rows, states.cols), dtable(table.rows, table.cols);
   normalise_rows_backward(bench.ctx, states.view(), inverse, query_scale, dqueries, dstates.view(),

@@ -26,9 +26,7 @@ struct Batch {
       cumulative.push_back(sum += share);
     }
   }
-  LossBatch view() const {
-    return {targets, {history, offsets}, false, log_popularity, cumulative};
-  }
+  LossBatch view() const { return {targets, {history, offsets}, {}, log_popularity, cumulative}; }
 };
 
 template <class L>

@@ -25,7 +25,7 @@ struct SetsOfScores {
             {dkeys.data(), {items, all}},
             parts};
   }
-  LossBatch batch() const { return {targets, {}, false, {}, {}}; }
+  LossBatch batch() const { return {targets, {}, {}, {}, {}}; }
   double loss(double weight) {
     Arena arena;
     cpu::Context ctx{arena, true};

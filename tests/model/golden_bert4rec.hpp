@@ -51,7 +51,7 @@ void check_bert4rec(GoldenCase& golden) {
     }
   }
   const ItemsView<> items{config.encoder.catalogue.items, {}};
-  const LossBatch batch{targets, {history, padding.offsets}, false, {}, {}};
+  const LossBatch batch{targets, {history, padding.offsets}, {}, {}, {}};
   typename Model::template Shared<T> shared;
   typename Model::template Cache<T> cache;
   Model::prepare(config, p.params, items, {}, shared, bench.ctx);

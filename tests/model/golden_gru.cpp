@@ -139,7 +139,7 @@ void check_gru4rec(simgr_test::GoldenCase& golden) {
   const std::vector<ItemId> history = padding.pack(golden.tensor<ItemId>("input.input_ids")),
                             targets = golden.tensor<ItemId>("input.targets");
   const ItemsView<> items{config.encoder.catalogue.items, {}};
-  const LossBatch batch{targets, {history, padding.offsets}, false, {}, {}};
+  const LossBatch batch{targets, {history, padding.offsets}, {}, {}, {}};
   typename Model::template Shared<T> shared;
   typename Model::template Cache<T> cache;
   Model::prepare(config, p.params, items, {}, shared, bench.ctx);

@@ -128,7 +128,7 @@ struct RpgCase {
     config.similarity.temperature = golden.number("tau");
     GoldenParameters<Model, T> p(config);
     load(p);
-    const LossBatch batch{targets, {history, offsets}, true, {}, {}};
+    const LossBatch batch{targets, {history, offsets}, offsets, {}, {}};
     typename Model::template Shared<T> shared;
     typename Model::template Cache<T> cache;
     Model::prepare(config, p.params, items(), {}, shared, bench.ctx);

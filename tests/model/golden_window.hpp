@@ -96,7 +96,7 @@ struct WindowModel {
     const Matrix<T> scores = ctx.template take<T>(rows, keys.rows);
     gemm_nt(ctx, q, k, scores, Write::assign);
     meets(golden, "output.scores", scores);
-    const LossBatch batch{targets, {history, offsets}, false, {}, {}};
+    const LossBatch batch{targets, {history, offsets}, {}, {}, {}};
     meets_loss<T>(golden, L::value_and_gradient(loss, ProductScores<T>{q, k, dq, dkeys.view()},
                                                 batch, weight, ctx));
 

@@ -48,7 +48,7 @@ void check_catalogue(typename S::Config similarity = {}) {
     const auto into = Model::shared_gradient(config, grads, ctx);
     const double value =
         Model::shard(config, params, grads, shared, into, view,
-                     LossBatch{targets, {targets, offsets}, true, {}, {}}, 0.2, cache, ctx);
+                     LossBatch{targets, {targets, offsets}, offsets, {}, {}}, 0.2, cache, ctx);
     Model::finish(config, params, grads, shared, into, view, ctx);
     return value;
   };

@@ -101,7 +101,7 @@ struct SimGrCase {
     GoldenParameters<Model, T> p(config);
     load(p);
     const T weight = T(1) / static_cast<T>(users());
-    const LossBatch batch{targets, {targets, offsets}, true, {}, {}};
+    const LossBatch batch{targets, {targets, offsets}, offsets, {}, {}};
 
     typename Model::template Shared<T> shared;
     typename Model::template Cache<T> cache;

@@ -97,7 +97,7 @@ double trained_loss(typename Model::Config config, const ItemsView<>& items, Ind
   const std::vector<ItemId> history(static_cast<std::size_t>(users), 0);
   std::vector<Index> offsets;
   for (Index u = 0; u <= users; ++u) { offsets.push_back(u); }
-  const LossBatch batch{history, {history, offsets}, true, {}, {}};
+  const LossBatch batch{history, {history, offsets}, offsets, {}, {}};
   Arena arena;
   double loss = 0;
   for (int step = 1; step <= steps; ++step) {

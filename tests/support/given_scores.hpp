@@ -65,7 +65,7 @@ struct FirstColumn {
   explicit FirstColumn(Index rows) : zeros(static_cast<std::size_t>(rows)) {
     for (Index r = 0; r <= rows; ++r) { offsets.push_back(r); }
   }
-  LossBatch batch() const { return {zeros, {zeros, offsets}, false, {}, {}}; }
+  LossBatch batch() const { return {zeros, {zeros, offsets}, {}, {}, {}}; }
 };
 
 }  // namespace simgr_test

@@ -67,10 +67,14 @@ struct ToyWorld {
   }
   LossBatch batch(Examples examples) const {
     if (examples == Examples::hidden_items) {
-      return {behind_masks, {hidden, offsets}, false, log_popularity, cumulative, masks};
+      return {behind_masks, {hidden, offsets}, masks, log_popularity, cumulative};
     }
     const bool positions = examples == Examples::every_position;
-    return {positions ? next : last, {history, offsets}, positions, log_popularity, cumulative};
+    return {positions ? next : last,
+            {history, offsets},
+            positions ? Offsets(offsets) : Offsets{},
+            log_popularity,
+            cumulative};
   }
 };
 

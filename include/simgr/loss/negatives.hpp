@@ -16,34 +16,26 @@ namespace simgr::SIMGR_ABI {
 
 /// What a loss is told of a batch.
 struct LossBatch {
-  std::span<const ItemId> targets;         // [rows]
-  RaggedView<ItemId> history;              // what was read
-  bool row_per_position = true;            // a row for each item of a history, or for each history
+  std::span<const ItemId> targets;  // [rows]
+  RaggedView<ItemId> history;       // what was read
+  Offsets rows;  // [histories + 1]: where each one's targets begin; or empty: one each
   std::span<const double> log_popularity;  // [items]: log share of an item among training targets
   std::span<const double> cumulative;      // [items]: running sum of those shares
-  Offsets rows{};  // [histories + 1]: where the rows of each begin, where it is neither; or empty
 
   /// The history whose row this is.
   Index sequence_of(Index row) const noexcept {
-    const Offsets begins = rows_of_histories();
-    if (begins.empty()) {
+    if (rows.empty()) {
       return row;
     }
-    const auto after = std::upper_bound(begins.begin(), begins.end(), row);
-    return static_cast<Index>(after - begins.begin()) - 1;
+    const auto after = std::upper_bound(rows.begin(), rows.end(), row);
+    return static_cast<Index>(after - rows.begin()) - 1;
   }
   /// The targets of a history.
   std::span<const ItemId> targets_of(Index sequence) const noexcept {
-    const Offsets begins = rows_of_histories();
     const auto s = static_cast<std::size_t>(sequence);
-    return begins.empty() ? targets.subspan(s, 1)
-                          : targets.subspan(static_cast<std::size_t>(begins[s]),
-                                            static_cast<std::size_t>(begins[s + 1] - begins[s]));
-  }
-
-private:
-  Offsets rows_of_histories() const noexcept {
-    return !rows.empty() ? rows : row_per_position ? history.offsets : Offsets{};
+    return rows.empty() ? targets.subspan(s, 1)
+                        : targets.subspan(static_cast<std::size_t>(rows[s]),
+                                          static_cast<std::size_t>(rows[s + 1] - rows[s]));
   }
 };
 

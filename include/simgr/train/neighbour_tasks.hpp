@@ -147,7 +147,6 @@ struct NeighbourLists {
     LossBatch batch = next;
     batch.targets = examples.answers;
     batch.history = {examples.anchors, Offsets(ends.span())};
-    batch.row_per_position = false;
     batch.rows = {};
     double value = 0;
     const Matrix<T, S> dread =

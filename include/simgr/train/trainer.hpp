@@ -271,12 +271,8 @@ private:
       }
       shard.shared = Parts::shared_gradient(model_.config(), shard.grads, shard_ctx);
       shard.loss = 0;
-      const LossBatch batch{shard.batch.targets,
-                            shard.batch.history,
-                            Model::PoolerType::examples == Examples::every_position,
-                            log_popularity_,
-                            cumulative_,
-                            shard.batch.rows};
+      const LossBatch batch{shard.batch.targets, shard.batch.history, shard.batch.rows,
+                            log_popularity_, cumulative_};
       if (!batch.targets.empty()) {
         shard.loss =
             Parts::shard(model_.config(), model_.params(), shard.grads, shared_, shard.shared,
