@@ -54,6 +54,42 @@ Failure try_read_config(const Checkpoint& checkpoint, Config& config, std::strin
   return std::nullopt;
 }
 
+/// What files of models begin with that are one class and no composition of stages.
+template <class Config>
+struct ModelHead {
+  Config config;
+  Catalogue catalogue;
+};
+
+template <class Config>
+void add_head(CheckpointWriter& writer, const std::string& type, const Config& config,
+              const Catalogue& catalogue) {
+  writer.set(type_key, type);
+  add_config(writer, config);
+  add_catalogue(writer, catalogue);
+}
+
+/// Errors  DataError: a model of another type; those of try_read_config and try_read_catalogue
+template <class Config>
+Result<ModelHead<Config>> try_read_head(const Checkpoint& checkpoint, const std::string& type) {
+  const std::string* found = checkpoint.find_text(type_key);
+  if (found == nullptr || *found != type) {
+    return DataError("expected " + type + ", the file holds " +
+                         (found == nullptr ? "another model" : *found),
+                     {.file = checkpoint.file(), .field = type_key});
+  }
+  ModelHead<Config> head;
+  if (Failure failure = try_read_config(checkpoint, head.config)) {
+    return *std::move(failure);
+  }
+  auto catalogue = try_read_catalogue(checkpoint);
+  if (!catalogue) {
+    return catalogue.error();
+  }
+  head.catalogue = std::move(catalogue).value();
+  return head;
+}
+
 /// A model as one file: weights by name, config as text, what is known of the items, and of which
 /// types the model is.
 ///

@@ -19,7 +19,6 @@
 #include <simgr/cpu/cpu.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/eval/model.hpp>
-#include <simgr/io/catalogue_file.hpp>
 #include <simgr/io/model_file.hpp>
 #include <simgr/io/sparse_rows_file.hpp>
 #include <simgr/item_keys.hpp>
@@ -133,9 +132,7 @@ public:
   /// Errors  those of CheckpointWriter::try_set_own and try_write
   Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
     io::CheckpointWriter writer;
-    writer.set(io::type_key, type());
-    io::add_config(writer, config_);
-    io::add_catalogue(writer, catalogue_);
+    io::add_head(writer, type(), config_, catalogue_);
     if constexpr (S::reads != HistoryRows::none) {
       io::add_sparse_rows(writer, "table", table_);
     }
@@ -155,34 +152,24 @@ public:
   }
   /// Errors  DataError, ShapeError or ConfigError: a damaged file, or one of another model
   static Result<CountedModel> try_load(const io::Checkpoint& checkpoint) {
-    const std::string* found = checkpoint.find_text(io::type_key);
-    if (found == nullptr || *found != type()) {
-      return DataError("expected " + type() + ", the file holds " +
-                           (found == nullptr ? "another model" : *found),
-                       {.file = checkpoint.file(), .field = io::type_key});
+    auto head = io::try_read_head<Config>(checkpoint, type());
+    if (!head) {
+      return head.error();
     }
-    Config config;
-    Failure failure = io::try_read_config(checkpoint, config);
-    if (failure) {
-      return *std::move(failure);
-    }
-    auto catalogue = io::try_read_catalogue(checkpoint);
-    if (!catalogue) {
-      return catalogue.error();
-    }
-    if (catalogue->popularity.empty()) {  // nothing else in the file has to be as long as it claims
+    auto& [config, catalogue] = head.value();
+    if (catalogue.popularity.empty()) {  // nothing else in the file has to be as long as it claims
       return DataError("the file has no counts",
                        {.file = checkpoint.file(), .field = "catalogue/popularity"});
     }
     SparseRows table;
     if constexpr (S::reads != HistoryRows::none) {
-      auto rows = io::try_read_sparse_rows(checkpoint, "table", catalogue->items, catalogue->items);
+      auto rows = io::try_read_sparse_rows(checkpoint, "table", catalogue.items, catalogue.items);
       if (!rows) {
         return rows.error();
       }
       table = std::move(rows).value();
     }
-    return CountedModel(std::move(catalogue).value(), config, std::move(table));
+    return CountedModel(std::move(catalogue), config, std::move(table));
   }
   static CountedModel load(const std::string& path) { return try_load(path).value_or_raise(); }
   /// What its files say of their type, as ModelFile::type().

@@ -19,7 +19,6 @@
 #include <simgr/cpu/cpu.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/eval/model.hpp>
-#include <simgr/io/catalogue_file.hpp>
 #include <simgr/io/model_file.hpp>
 #include <simgr/io/ragged_file.hpp>
 #include <simgr/item_keys.hpp>
@@ -222,9 +221,7 @@ public:
   /// Errors  those of CheckpointWriter::try_set_own and try_write
   Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
     io::CheckpointWriter writer;
-    writer.set(io::type_key, type());
-    io::add_config(writer, config_);
-    io::add_catalogue(writer, catalogue_);
+    io::add_head(writer, type(), config_, catalogue_);
     io::add_ragged(writer, "histories/items", histories_);
     io::add_parameters(writer, table_, weights_.span());
     if (Failure failure = writer.try_set_own(extra)) {
@@ -243,34 +240,23 @@ public:
   }
   /// Errors  DataError, ShapeError or ConfigError: a damaged file, or one of another model
   static Result<LightGcn> try_load(const io::Checkpoint& checkpoint) {
-    const std::string* found = checkpoint.find_text(io::type_key);
-    if (found == nullptr || *found != type()) {
-      return DataError("expected " + type() + ", the file holds " +
-                           (found == nullptr ? "another model" : *found),
-                       {.file = checkpoint.file(), .field = io::type_key});
+    auto head = io::try_read_head<Config>(checkpoint, type());
+    if (!head) {
+      return head.error();
     }
-    Config config;
-    Failure failure = io::try_read_config(checkpoint, config);
-    if (failure) {
-      return *std::move(failure);
-    }
-    auto catalogue = io::try_read_catalogue(checkpoint);
-    if (!catalogue) {
-      return catalogue.error();
-    }
-    auto histories = io::try_read_ragged(checkpoint, "histories/items", catalogue->items);
+    auto& [config, catalogue] = head.value();
+    auto histories = io::try_read_ragged(checkpoint, "histories/items", catalogue.items);
     if (!histories) {
       return histories.error();
     }
     const ParameterTable table = describe<NodeTables>(
-        {histories->sequences(), catalogue->items, config.width, config.deviation});
-    failure = io::match_parameters(checkpoint, table);
-    if (failure) {
+        {histories->sequences(), catalogue.items, config.width, config.deviation});
+    if (Failure failure = io::match_parameters(checkpoint, table)) {
       return *std::move(failure);
     }
-    LightGcn model(std::move(catalogue).value(), config, std::move(histories).value());
-    failure = io::try_load_parameters(checkpoint, model.table_, model.weights_.span());
-    if (failure) {
+    LightGcn model(std::move(catalogue), config, std::move(histories).value());
+    if (Failure failure =
+            io::try_load_parameters(checkpoint, model.table_, model.weights_.span())) {
       return *std::move(failure);
     }
     model.refresh();
