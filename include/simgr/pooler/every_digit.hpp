@@ -2,6 +2,7 @@
 #pragma once
 
 #include <simgr/pooler/positions.hpp>
+#include <simgr/pooler/unpooled.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -14,30 +15,12 @@ namespace simgr::SIMGR_ABI {
 ///
 /// Shapes      states [rows · digits, width], the digits of a row together, as they are
 template <Examples cut>
-struct SpeltDigits {
+struct SpeltDigits : Unpooled {
   using In = flow::TokenStates;
   using Out = flow::DigitStates;
   using Config = NoFields;
   static constexpr Examples examples = cut;
   static constexpr bool teacher_forcing = true;
-
-  template <class T, class S = Host>
-  struct Params {};
-  template <class T, class S = Host>
-  struct Cache {};
-  template <class F, class... P>
-  static void for_each_parameter(const PoolerShape&, F&&, P&...) {}
-
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> forward(const PoolerShape&, const Params<T, S>&, Matrix<T, S> states, Offsets,
-                              Cache<T, S>&, Ctx&) {
-    return states;
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> backward(const PoolerShape&, const Params<T, S>&, const Params<T, S>&,
-                               Matrix<T, S> dy, Offsets, const Cache<T, S>&, Ctx&) {
-    return dy;
-  }
 };
 
 /// For decoders that read on where the history ends: one pass teaches every next item of a user.

@@ -7,12 +7,13 @@
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/pooler/positions.hpp>
+#include <simgr/pooler/unpooled.hpp>
 
 namespace simgr::SIMGR_ABI {
 
 /// The states of hidden items as they are: of a ClozeEncoder, which gives no others. Its numbers say
 /// what is hidden of an example.
-struct HiddenItems {
+struct HiddenItems : Unpooled {
   using In = flow::MaskStates;
   using Out = flow::UserStates;
   struct Config {
@@ -25,24 +26,6 @@ struct HiddenItems {
   };
   static constexpr Examples examples = Examples::hidden_items;
   static constexpr bool serves_last_position = true;
-
-  template <class T, class S = Host>
-  struct Params {};
-  template <class T, class S = Host>
-  struct Cache {};
-  template <class F, class... P>
-  static void for_each_parameter(const PoolerShape&, F&&, P&...) {}
-
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> forward(const PoolerShape&, const Params<T, S>&, Matrix<T, S> states, Offsets,
-                              Cache<T, S>&, Ctx&) {
-    return states;
-  }
-  template <class T, class S, class Ctx>
-  static Matrix<T, S> backward(const PoolerShape&, const Params<T, S>&, const Params<T, S>&,
-                               Matrix<T, S> dy, Offsets, const Cache<T, S>&, Ctx&) {
-    return dy;
-  }
 };
 
 /// The same through BERT's head, a map that stands between a state and what it is compared with:
