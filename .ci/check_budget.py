@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUDGETS = [
     (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 30, 2000),
     (r"cmake/kernels", 35, 1300),  # what models share, in float and double
-    (r"examples/simgr_cli/(models/|language_models/|tokenize)", 40, 1600),
+    (r"examples/simgr_cli/(models/|language_models/|sequential_models/|tokenize)", 40, 1600),
     (r"examples/", 20, 1100),
     (r"bench/(beam|embed|language_model|recommend|train_minilm)", 20, 1100),  # whole models: an encoder-decoder and its beam; MiniLM and its files, and its training; Qwen2, served and adapted; SASRec, its file and its lists
     (r"bench/", 10, 700),

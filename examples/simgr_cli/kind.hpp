@@ -103,10 +103,11 @@ struct Fitted {
 
 /// A row of the table of models.
 struct ModelKind {
-  int place = 0;            // in lists: simple models first
-  std::string name;         // the word on the command line
-  std::string summary;      // one line
-  std::string space;        // what a search tries unless it is told otherwise; empty: not searched
+  int place = 0;        // in lists: simple models first
+  std::string name;     // the word on the command line
+  std::string summary;  // one line
+  std::string space;    // what a search tries unless it is told otherwise; empty: not searched
+  bool in_quickstart = true;
   bool keeps_state = true;  // of its training, from which a run goes on
   Needs needs{};
   std::string over;                // the word it answers to with --backbone; empty: it has none
@@ -138,6 +139,8 @@ struct ModelKind {
 
 /// Puts a kind in the table, before main begins.
 bool add_kind(ModelKind kind);
+/// One that the quickstart, which has 150 seconds for all, does not train.
+bool add_kind_beside_quickstart(ModelKind kind);
 /// The table, by place.
 std::vector<const ModelKind*> all_kinds();
 /// Errors  UsageError: no such model without a language model; the message lists them

@@ -20,6 +20,10 @@ bool add_kind(ModelKind kind) {
   table().push_back(std::move(kind));
   return true;
 }
+bool add_kind_beside_quickstart(ModelKind kind) {
+  kind.in_quickstart = false;
+  return add_kind(std::move(kind));
+}
 
 std::vector<const ModelKind*> all_kinds() {
   std::vector<const ModelKind*> kinds;

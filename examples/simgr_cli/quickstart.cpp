@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
-#include <string_view>
 
 #include <simgr_cli/contest.hpp>
 
@@ -107,14 +104,7 @@ void quickstart(const QuickstartOptions& options) {
   std::fflush(stdout);
   std::vector<std::string> models;
   for (const ModelKind* kind : all_kinds()) {
-    // Not those over a language model, nor those with the weights of another that make other lists of
-    // them, nor TIGER at a temperature; of sequential models of whole items SASRec alone.
-    constexpr std::string_view left_out[] = {
-        "bert4rec",        "caser",           "fdsa",      "fmlp-rec", "gru4rec",
-        "gru4rec-bpr-max", "gru4rec-sampled", "hgn",       "hgn-bpr",  "hstu",
-        "letter",          "liger-dense",     "rpg-graph", "s3rec",    "unisrec"};
-    if (!kind->reads_backbone &&
-        std::find(std::begin(left_out), std::end(left_out), kind->name) == std::end(left_out)) {
+    if (kind->in_quickstart && !kind->reads_backbone) {
       models.push_back(kind->name);
     }
   }

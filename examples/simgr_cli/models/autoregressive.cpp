@@ -18,14 +18,14 @@ const bool encoder_decoder = add_kind(kind_of<Tiger>(
     51, "tiger", "an encoder-decoder spells the next item digit by digit", tiger_defaults));
 
 // TIGER's type; what differs besides is the ids, which `simgr tokenize --method letter` makes.
-const bool ranking_guided = add_kind(kind_of<Letter>(
+const bool ranking_guided = add_kind_beside_quickstart(kind_of<Letter>(
     52, "letter", "TIGER trained at a temperature, on LETTER's ids", letter_defaults));
 
 const bool hybrid = add_kind(kind_of<Liger>(
     53, "liger", "TIGER that reads texts; what it spells is ordered by the distance to texts",
     liger_defaults));
 
-const bool dense = add_kind(kind_of<LigerDense, Liger>(
+const bool dense = add_kind_beside_quickstart(kind_of<LigerDense, Liger>(
     54, "liger-dense", "LIGER that compares the texts of all items and spells none",
     liger_defaults_of<LigerDense>));
 

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr_cli/adaptor.hpp>
 
-#include <simgr/baselines/fmlp_rec.hpp>
 #include <simgr/baselines/sasrec.hpp>
 
 // Models that read no semantic ids.
 
 namespace simgr_cli {
 namespace {
-
-const bool filtered = add_kind(kind_of<simgr::baselines::FmlpRec>(
-    13, "fmlp-rec", "learned filters over item ids, full softmax",
-    simgr::baselines::fmlp_rec_defaults));
 
 const bool full_softmax =
     add_kind(kind_of<simgr::baselines::SasRec, Related<simgr::baselines::SasRec>>(

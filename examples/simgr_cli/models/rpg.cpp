@@ -12,7 +12,7 @@ using namespace simgr::baselines;
 const bool all_items = add_kind(
     kind_of<Rpg>(40, "rpg", "all digits are predicted at once, each by a head", rpg_defaults));
 
-const bool graph = add_kind(kind_of<RpgByGraph, Rpg>(
+const bool graph = add_kind_beside_quickstart(kind_of<RpgByGraph, Rpg>(
     41, "rpg-graph", "RPG whose lists come from a walk along similar items",
     rpg_defaults_of<RpgByGraph>));
 

@@ -11,13 +11,13 @@ namespace {
 
 using namespace simgr::baselines;
 
-const bool convolved = add_kind(
+const bool convolved = add_kind_beside_quickstart(
     kind_of<Caser>(8, "caser", "convolutions over the last items, full softmax", caser_defaults));
 
-const bool gated = add_kind(
+const bool gated = add_kind_beside_quickstart(
     kind_of<Hgn>(9, "hgn", "the last items gated by item and user, full softmax", hgn_defaults));
 
-const bool gated_by_pairs = add_kind(kind_of<HgnBpr>(
+const bool gated_by_pairs = add_kind_beside_quickstart(kind_of<HgnBpr>(
     10, "hgn-bpr", "the last items gated by item and user, BPR (the paper)", hgn_bpr_defaults));
 
 }  // namespace

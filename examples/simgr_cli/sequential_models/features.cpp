@@ -82,11 +82,11 @@ ModelKind two_stages() {
   return kind;
 }
 
-const bool streams = add_kind(kind_of<Fdsa>(
+const bool streams = add_kind_beside_quickstart(kind_of<Fdsa>(
     16, "fdsa", "self-attention over items and, apart, over the vectors of their texts",
     fdsa_defaults));
 
-const bool pretrained = add_kind(two_stages());
+const bool pretrained = add_kind_beside_quickstart(two_stages());
 
 }  // namespace
 }  // namespace simgr_cli

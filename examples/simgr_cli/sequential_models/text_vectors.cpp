@@ -8,7 +8,7 @@
 namespace simgr_cli {
 namespace {
 
-const bool mixture = add_kind(kind_of<simgr::baselines::UniSRec>(
+const bool mixture = add_kind_beside_quickstart(kind_of<simgr::baselines::UniSRec>(
     18, "unisrec", "items are mixtures of maps of their texts' vectors",
     simgr::baselines::unisrec_defaults));
 
