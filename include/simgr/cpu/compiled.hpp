@@ -8,7 +8,8 @@
 //     #include <simgr/simgr.hpp>
 //
 // cpu/cpu.hpp and data/json.hpp read the two macros. What the compiler should inline is left out. A file of the command
-// line tool with two models takes 46 s to compile without and 31 s with them.
+// line tool with three models (models/rpg.cpp, g++ 12 -O2 -march=native) takes 36 s of processor time to compile without
+// and 24 s with them.
 
 #include <simgr/core/op_tags.hpp>
 #include <simgr/cpu/activation.hpp>
