@@ -44,14 +44,14 @@ Catalogue worded_catalogue() {
   return catalogue;
 }
 template <class Model>
-Model speller(Catalogue catalogue = worded_catalogue()) {
+Model speller(Catalogue catalogue = worded_catalogue(), Index longest = 24) {
   typename Model::Config config;
   config.encoder.width = 8;
   config.encoder.layers = 1;
   config.encoder.heads = config.encoder.kv_heads = 2;
   config.encoder.inner = 12;
   config.encoder.max_length = 4;
-  config.encoder.embedding.longest = 24;
+  config.encoder.embedding.longest = longest;
   config.encoder.adapters = {.rank = 0, .frozen = false};
   return Model(std::move(catalogue), config, 3);
 }
@@ -133,7 +133,8 @@ TEST_CASE("an item's id asks for the ids of its neighbours, one after another") 
   for (const std::vector<ItemId>& list : {std::vector<ItemId>{3, 2, 1}, {}, {}, {}}) {
     catalogue.relations.collaborative.push_back(list);
   }
-  const Related model = speller<Related>(std::move(catalogue));
+  const Related tight = speller<Related>(catalogue, 6);
+  const Related model = speller<Related>(std::move(catalogue), 7);
   Arena arena;
   cpu::Context ctx{arena};
   train::FitOptions options;
@@ -145,6 +146,11 @@ TEST_CASE("an item's id asks for the ids of its neighbours, one after another") 
   CHECK(asked.tokens == Words{1, 8, 10, 3, 9, 11, 9});
   CHECK(asked.targets == Words{9, 11, 9, 10});
   CHECK(asked.places == Words{3, 4, 5, 6});
+  using Tasks = train::PromptTasks<Related, CollaborativeNeighbours>;
+  CHECK_THROWS_WITH_AS(
+      Tasks(tight, {walks, walk_ends}, options),
+      "encoder.embedding.longest: an item with 2 neighbours needs at least 7, found 6",
+      ConfigError);
 }
 
 TEST_CASE("every example of an epoch belongs to one step") {

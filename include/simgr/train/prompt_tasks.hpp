@@ -156,6 +156,9 @@ private:
         SIMGR_THROW(
             ConfigError("catalogue.prompt.tasks: no wording of " + std::string(Task::name)));
       }
+      if (task.lists != nullptr) {
+        require_room(task);
+      }
       const Index count = task.reads_history ? sequences_.sequences() : model_.items();
       for (Index i = 0; i < count; ++i) {
         if (task.reads_history      ? sequences_[i].size() > 1
@@ -166,6 +169,24 @@ private:
       }
     }
     tasks_.push_back(std::move(task));
+  }
+
+  /// That a prompt holds an item, the words of any wording, and the item's whole list.
+  void require_room(const OneTask& task) const {
+    Index listed = 0, around = 0;
+    for (Index item = 0; item < task.lists->sequences(); ++item) {
+      listed = std::max(listed, std::min<Index>(most_, std::ssize((*task.lists)[item])));
+    }
+    for (const Prompt::Wording* wording : task.wordings) {
+      around = std::max(around, std::ssize(wording->before) + std::ssize(wording->behind));
+    }
+    const Index least = around + (1 + listed) * model_.items_view().digit_rows.cols() - 1,
+                longest = model_.config().encoder.embedding.longest;
+    if (longest < least) {
+      SIMGR_THROW(ConfigError("encoder.embedding.longest: an item with " + std::to_string(listed) +
+                              " neighbours needs at least " + std::to_string(least) + ", found " +
+                              std::to_string(longest)));
+    }
   }
 
   void add_example(const OneTask& task, std::int32_t of, Batch& batch, cpu::Context& ctx) const {
