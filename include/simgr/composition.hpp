@@ -45,6 +45,16 @@ struct Composition {
                 "simgr: this Loss cannot read these scores; item losses need ItemScores, "
                 "DigitCrossEntropy needs the DigitScores of DigitCodebooks");
 
+  static constexpr bool sees_no_target = [] {
+    if constexpr (requires { E::causal; }) {
+      return E::causal || P::examples != Examples::every_position;
+    }
+    return true;
+  }();
+  static_assert(sees_no_target,
+                "simgr: EveryPosition predicts the next item from every position and needs an "
+                "Encoder whose states have seen the past alone; this one needs LastPosition");
+
   /// Whether digits are predicted one after another, each knowing those before it.
   static constexpr bool autoregressive = requires { requires P::teacher_forcing; };
   static_assert(

@@ -14,7 +14,7 @@ namespace simgr::SIMGR_ABI {
 struct PointwiseForm {
   using Block = PointwiseAggregation;
   using Norm = LayerNorm;
-  static constexpr bool causal = true, places = true;
+  static constexpr bool causal = true, places = true, adapted = false;
 
   template <class Embedding>
   struct Config {

@@ -32,6 +32,7 @@ template <class Embedding, class Reader>
 struct WindowEncoder {
   using In = flow::History;
   using Out = flow::TokenStates;
+  static constexpr bool causal = false;  // a state for each history, and none for its positions
   using EmbeddingType = Embedding;
   using Tokens = typename detail::TokensOf<Embedding>::Type;
 
