@@ -54,7 +54,8 @@ TEST_CASE("a search pre-trains s3rec, and leaves one model") {
                          "epochs=1", "--set", "pretraining.epochs=1"});
   CAPTURE(searched.err);
   CHECK(searched.code == 0);
-  CHECK(run_simgr(folder, {"inspect", file}).code == 0);
+  CHECK(run_simgr(folder, {"inspect", file}).out.find("pretraining.epochs = 1\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("s3rec reads the attributes of a folder, and says where there are none") {

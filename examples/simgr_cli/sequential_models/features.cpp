@@ -75,8 +75,11 @@ ModelKind two_stages() {
     if (request.out.empty()) {
       return Fitted{nullptr, result};
     }
-    simgr::io::ModelFile<S3Rec>::save(model, request.out,
-                                      metadata_of("s3rec", request, all.fit, result));
+    auto metadata = metadata_of("s3rec", request, all.fit, result);
+    for (const simgr::FieldText& field : simgr::list_fields(stages.pretraining)) {
+      metadata.push_back({std::string(prefix) + field.name, field.value});
+    }
+    simgr::io::ModelFile<S3Rec>::save(model, request.out, metadata);
     return Fitted{std::make_unique<Served<S3Rec>>(std::move(model)), result};
   };
   return kind;
