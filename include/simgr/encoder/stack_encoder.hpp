@@ -53,7 +53,6 @@ struct StackEncoder {
   using Block = typename Form::Block;
   using Norm = typename Form::Norm;
   using Config = typename Form::template Config<Embedding>;
-  /// Whether a token's state has seen the past alone.
   static constexpr bool causal = Form::causal;
   /// Whether it can predict an item token by token.
   static constexpr bool spells_items = Embedding::needs_ids && !Embedding::row_per_item && causal;
