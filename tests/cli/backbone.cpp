@@ -196,6 +196,27 @@ TEST_CASE("what is no adapter of this language model is refused, to and fro") {
   refuses_to_begin(1, "adapter_config.json");
 }
 
+TEST_CASE("LC-Rec over a Qwen is taught the neighbours of items where it is asked to") {
+  const PublishedQwen qwen;
+  const FineTuning made(qwen.path().string());
+  const Run fitted = made.fit("lc-rec", {"--tasks", "collaborative=1,semantic=0.5"});
+  CAPTURE(fitted.err);
+  REQUIRE(fitted.code == 0);
+  CHECK(fitted.err.find("collaborative neighbours: 0 of 30 items have none") != std::string::npos);
+  CHECK(fitted.err.find("semantic neighbours: ") != std::string::npos);
+  check_that_it_serves(made, "lc-rec-decoder");
+  const std::string notes = made.run({"inspect", made.file}).out;
+  CHECK(notes.find("fit.collaborative = 1") != std::string::npos);
+  CHECK(notes.find("fit.semantic = 0.5") != std::string::npos);
+  const Run without = made.fit("lc-rec");
+  CHECK(without.code == 0);
+  CHECK(without.err.find("neighbours") == std::string::npos);
+  const Run refused = made.fit("simgr", {"--tasks", "semantic"});
+  CHECK(refused.code == 2);
+  CHECK(refused.err.find("simgr-decoder learns the next item alone") != std::string::npos);
+  CHECK(refused.err.find(", lc-rec-decoder") != std::string::npos);
+}
+
 TEST_CASE("E4SRec reads the vectors of a SASRec") {
   const PublishedQwen qwen;
   const FineTuning made(qwen.path().string());

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/train/prompt_tasks.hpp>
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
+#include <support/temporary_folder.hpp>
 
 #include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/prompt_embedding.hpp>
+#include <simgr/io/model_file.hpp>
 #include <simgr/loss/digit_cross_entropy.hpp>
 #include <simgr/pooler/every_digit.hpp>
 #include <simgr/ranker/trie_beam.hpp>
@@ -151,6 +155,17 @@ TEST_CASE("an item's id asks for the ids of its neighbours, one after another") 
       Tasks(tight, {walks, walk_ends}, options),
       "encoder.embedding.longest: an item with 2 neighbours needs at least 7, found 6",
       ConfigError);
+}
+
+TEST_CASE("what else a model is taught is no part of its type in files") {
+  const Aligned model = speller<Aligned>();
+  const simgr_test::TemporaryFolder folder;
+  const std::string path = folder.file("model.simgr");
+  model.save(path);
+  using Related = with_tasks<Speller, NextItem, ItemToIndex, IndexToItem, HistoryToText,
+                             TextsToIndex, CollaborativeNeighbours, SemanticNeighbours>;
+  const Related again = Related::load(path);
+  CHECK(std::ranges::equal(again.weights(), model.weights()));
 }
 
 TEST_CASE("every example of an epoch belongs to one step") {

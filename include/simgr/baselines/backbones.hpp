@@ -39,6 +39,8 @@ inline constexpr Defaults<Model> over_language_model = [] {
   defaults.fit = {.epochs = 4,
                   .batch = 64,
                   .per_user = 1,
+                  .collaborative = 0,
+                  .semantic = 0,
                   .clip = 1,
                   .optimizer = {.rate = 3e-4, .weight_decay = 0.01},
                   .schedule = {.kind = train::Schedule::cosine, .warmup = 0.1}};

@@ -33,10 +33,11 @@ template <Encoder E, Pooler User = LastPosition>
 using SimGrEncodedOver = Recommender<E, User, ScaledCosine<EncodedItems>, ItemCrossEntropy<>>;
 
 /// LC-Rec with its authors' mixture of tasks: besides the next item by its id, ids by texts, texts by ids,
-/// and either for the next item by the other. Trained without them: FitOptions::alignment = 0.
+/// and either for the next item by the other; and with IIRG's, an item's neighbours by their ids. Trained
+/// without them: FitOptions::alignment = 0; collaborative = semantic = 0, as in over_language_model.
 template <Encoder E>
-using AlignedLcRecOver =
-    with_tasks<LcRecOver<E>, NextItem, ItemToIndex, IndexToItem, HistoryToText, TextsToIndex>;
+using AlignedLcRecOver = with_tasks<LcRecOver<E>, NextItem, ItemToIndex, IndexToItem, HistoryToText,
+                                    TextsToIndex, CollaborativeNeighbours, SemanticNeighbours>;
 
 /// RPG's heads on a language model: all digits at once from the state at the prompt's end.
 template <Encoder E>
