@@ -384,10 +384,16 @@ struct Composition {
   }
 
 private:
-  // What candidates are read from: the embedding's rows, or the digit table below them.
+  // What candidates are read from: the embedding's rows, or the digit table below them, or what the
+  // embedding has for outputs in its place.
   template <class EmbeddingParams, class Rows>
   static Rows read_by_candidates(const EmbeddingParams& embedding, Rows rows) {
-    if constexpr (requires { Candidates::reads_digit_table; }) {
+    if constexpr (requires {
+                    Candidates::reads_digit_table;
+                    embedding.outputs;
+                  }) {
+      return embedding.outputs.empty() ? embedding.table : embedding.outputs;
+    } else if constexpr (requires { Candidates::reads_digit_table; }) {
       return embedding.table;
     } else {
       return rows;

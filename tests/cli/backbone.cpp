@@ -196,6 +196,28 @@ TEST_CASE("what is no adapter of this language model is refused, to and fro") {
   refuses_to_begin(1, "adapter_config.json");
 }
 
+TEST_CASE("a head apart from the table of words goes with the models that predict by it") {
+  const PublishedQwen qwen(false);
+  const FineTuning made(qwen.path().string());
+  const auto tensors = [&] { return made.run({"inspect", made.file}).out; };
+  for (const char* precision : {"fp32", "bf16"}) {
+    CAPTURE(precision);
+    const Run fitted =
+        made.fit("lc-rec", {"--lora", "rank=2", "--precision", precision, "--tasks", "semantic"});
+    CAPTURE(fitted.err);
+    REQUIRE(fitted.code == 0);
+    CHECK(tensors().find("encoder.embedding.head ") != std::string::npos);
+    CHECK(tensors().find("encoder.embedding.head_digits") != std::string::npos);
+    check_that_it_serves(made, precision[0] == 'b' ? "lc-rec-decoder-bf16" : "lc-rec-decoder");
+    const Run exported = made.run({"export", made.file, "--backbone", made.backbone, "--out",
+                                   made.folder.file(std::string("adapter-") + precision)});
+    CAPTURE(exported.err);
+    CHECK(exported.code == 0);
+  }
+  REQUIRE(made.fit("simgr", {"--lora", "rank=2"}).code == 0);
+  CHECK(tensors().find("encoder.embedding.head") == std::string::npos);
+}
+
 TEST_CASE("LC-Rec over a Qwen is taught the neighbours of items where it is asked to") {
   const PublishedQwen qwen;
   const FineTuning made(qwen.path().string());

@@ -3,15 +3,23 @@
 
 #include <doctest/doctest.h>
 
-#include <support/published_bert.hpp>
-#include <support/temporary_folder.hpp>
+#include <algorithm>
+
+#include <support/published_decoder.hpp>
 
 #include <simgr/encoder/prompt_embedding.hpp>
+#include <simgr/io/model_export.hpp>
 #include <simgr/io/model_file.hpp>
 #include <simgr/loss/cross_entropy.hpp>
+#include <simgr/loss/digit_cross_entropy.hpp>
+#include <simgr/pooler/every_digit.hpp>
+#include <simgr/pooler/positions.hpp>
 #include <simgr/pooler/sequence.hpp>
+#include <simgr/ranker/trie_beam.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/similarity/candidates.hpp>
+#include <simgr/similarity/digit_codebooks.hpp>
+#include <simgr/similarity/inner_product.hpp>
 #include <simgr/similarity/scaled_cosine.hpp>
 
 using namespace simgr;
@@ -202,6 +210,114 @@ TEST_CASE("over a BERT with adapters a model begins where they are") {
   CHECK_THROWS_WITH_AS(with_adapters.configure<Reader>(unadapted),
                        doctest::Contains("expected an encoder with adapters"), ConfigError);
   CHECK_THROWS_AS(io::Backbone::open(path, bert.folder.file("nowhere")), IoError);
+}
+
+namespace {
+
+template <class E>
+using SpelledBy = Recommender<E, EveryDigitOfLast, InnerProduct<DigitCodebooks>, DigitCrossEntropy,
+                              ranker::TrieBeam>;
+using Decoder = CausalLm<PromptEmbedding, Lora<Linear>>;
+
+template <class Model>
+Model over_qwen(const io::Backbone& backbone, const Adapters& adapters) {
+  Catalogue catalogue = small_catalogue();
+  catalogue.prompt = backbone.prompt(wording, titles);
+  typename Model::Config config;
+  config.encoder.adapters = adapters;
+  backbone.configure<Model>(config);
+  return Model(std::move(catalogue), config, backbone.weights<Model>(3));
+}
+template <class Model>
+const TensorEntry* find_tensor(const Model& model, std::string_view name) {
+  const auto& tensors = model.table().tensors;
+  const auto at = std::find_if(tensors.begin(), tensors.end(),
+                               [&](const TensorEntry& tensor) { return tensor.name == name; });
+  return at == tensors.end() ? nullptr : &*at;
+}
+std::vector<float> published(const std::string& folder, const std::string& name) {
+  const io::ModelFolder files = io::ModelFolder::open(folder);
+  const io::TensorView* view = files.find(name);
+  REQUIRE(view != nullptr);
+  std::vector<float> values(static_cast<std::size_t>(view->size()));
+  REQUIRE_FALSE(io::convert(*view, values.data(), folder));
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("a head of its own is read by models that predict tokens, and by none else") {
+  const simgr_test::PublishedQwen untied(false), tied;
+  const auto backbone = io::Backbone::open(untied.path().string());
+  using Similar =
+      Recommender<Decoder, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
+  CHECK(find_tensor(over_qwen<Similar>(backbone, {.rank = 0}), "encoder.embedding.head") ==
+        nullptr);
+  const auto same = io::Backbone::open(tied.path().string());
+  CHECK(find_tensor(over_qwen<SpelledBy<Decoder>>(same, {.rank = 0}), "encoder.embedding.head") ==
+        nullptr);
+
+  const auto head = published(untied.path().string(), "lm_head.weight");
+  CHECK(head != published(untied.path().string(), "model.embed_tokens.weight"));
+  SpelledBy<Decoder> model = over_qwen<SpelledBy<Decoder>>(backbone, {.rank = 2});
+  CHECK(std::ranges::equal(model.params().encoder.embedding.head, head));
+  const TensorEntry* digits = find_tensor(model, "encoder.embedding.head_digits");
+  REQUIRE(digits != nullptr);
+  CHECK(digits->shape == std::vector<Index>{4, 16});
+  CHECK(digits->trained == Trained::yes);
+  CHECK(find_tensor(model, "encoder.embedding.head")->trained == Trained::no);
+  using Narrow16 = CausalLm<NarrowPromptEmbedding, Lora<Narrow<Linear>>>;
+  const auto narrow = over_qwen<SpelledBy<Narrow16>>(backbone, {.rank = 2});
+  CHECK(std::ranges::equal(narrow.params().encoder.embedding.head, head, {},
+                           [](BFloat16 value) { return widened(value); }));
+
+  // What a digit is compared with decides, and not what is read of it.
+  const auto scores = [](const auto& of) {
+    const std::vector<ItemId> history{1, 0};
+    const std::vector<Index> ends{0, 2};
+    std::vector<float> found(3);
+    of.score({history, ends}, {found.data(), {1, 3}});
+    return found;
+  };
+  const std::vector<float> before = scores(model);
+  for (Index i = 0; i < digits->size; ++i) {
+    model.weights()[static_cast<std::size_t>(digits->offset + i)] +=
+        0.1f * static_cast<float>(i % 3);
+  }
+  model.refresh();
+  CHECK(scores(model) != before);
+  const simgr_test::TemporaryFolder folder;
+  model.save(folder.file("model.simgr"));
+  CHECK(scores(SpelledBy<Decoder>::load(folder.file("model.simgr"))) == scores(model));
+}
+
+TEST_CASE("a head that was trained is written where it was read") {
+  const simgr_test::PublishedQwen qwen(false);
+  const std::string path = qwen.path().string();
+  const auto backbone = io::Backbone::open(path);
+  auto plain = over_qwen<SpelledBy<CausalLm<PromptEmbedding>>>(backbone, {});
+  const TensorEntry* head = find_tensor(plain, "encoder.embedding.head");
+  REQUIRE(head != nullptr);
+  CHECK(head->trained == Trained::yes);
+  plain.weights()[static_cast<std::size_t>(head->offset)] = 7;
+  const simgr_test::TemporaryFolder to;
+  io::save_model_folder(to.path().string(), io::ModelFolder::open(path), backbone.facts(),
+                        plain.table(), std::as_const(plain).weights(),
+                        {.weights = {.prefix = "encoder."}});
+  CHECK(published(to.path().string(), "lm_head.weight")[0] == 7);
+  const auto words = published(path, "model.embed_tokens.weight");
+  CHECK(published(to.path().string(), "model.embed_tokens.weight") == words);
+}
+
+TEST_CASE("a folder that names a head of its own and has none is refused") {
+  const simgr_test::PublishedQwen qwen;
+  std::string text = simgr_test::read_bytes(qwen.file("config.json"));
+  text.replace(text.find("embeddings\": true"), 17, "embeddings\": false");
+  simgr_test::write_bytes(qwen.file("config.json"), text);
+  const auto backbone = io::Backbone::open(qwen.path().string());
+  CHECK_THROWS_WITH_AS(over_qwen<SpelledBy<Decoder>>(backbone, {.rank = 0}),
+                       doctest::Contains("lm_head.weight: expected [9, 16], file has none"),
+                       DataError);
 }
 
 TEST_CASE("a model over prompts refuses a catalogue without one, and one of other words") {

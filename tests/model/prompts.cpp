@@ -116,6 +116,42 @@ TEST_CASE("a decoder over prompts that spells items has the gradients of its los
       {.encoder = small_decoder(false)}, 1e-7, ToyWorld::with_prompt(true, false));
 }
 
+TEST_CASE("a decoder that predicts by other rows than it reads has the gradients of its loss") {
+  using Narrow16 = CausalLm<NarrowPromptEmbedding, Lora<Narrow<Linear>>>;
+  const auto untied = [](auto config) {
+    config.embedding.untied = true;
+    return config;
+  };
+  for (const bool frozen : {false, true}) {
+    check_whole_model<Decoder, EveryDigitOfLast, InnerProduct<DigitCodebooks>, DigitCrossEntropy>(
+        {.encoder = untied(small_decoder(frozen)), .candidates = {.support = DigitSupport::whole}},
+        1e-7, ToyWorld::with_prompt(true, false));
+  }
+  check_whole_model<Narrow16, EveryDigitOfLast, InnerProduct<DigitCodebooks>, DigitCrossEntropy>(
+      {.encoder = untied(small_decoder<Narrow16>(true))}, 1e-7, ToyWorld::with_prompt(true, false));
+}
+
+TEST_CASE("the head of words is frozen where the decoder is, the rows of digits never are") {
+  using Model =
+      Composition<Decoder, EveryDigitOfLast, InnerProduct<DigitCodebooks>, DigitCrossEntropy>;
+  for (const bool frozen : {false, true}) {
+    Model::Config config{.encoder = small_decoder(frozen)};
+    config.encoder.catalogue = ToyWorld::with_prompt(true, true).sizes;
+    const auto trained = [&](const std::string& name) {
+      for (const TensorEntry& tensor : describe<Model>(config).tensors) {
+        if (tensor.name == "encoder.embedding." + name) {
+          return tensor.trained == Trained::yes ? "yes" : "no";
+        }
+      }
+      return "none";
+    };
+    CHECK(std::string(trained("head")) == "none");
+    config.encoder.embedding.untied = true;
+    CHECK(std::string(trained("head")) == (frozen ? "no" : "yes"));
+    CHECK(std::string(trained("head_digits")) == "yes");
+  }
+}
+
 TEST_CASE("items that the decoder reads stand without a prompt, and train it") {
   check_whole_model<Decoder, LastPosition, ScaledCosine<EncodedItems>, ItemCrossEntropy<>>(
       {.encoder = small_decoder(false), .similarity = {.temperature = .5}}, 1e-7,
@@ -141,42 +177,49 @@ TEST_CASE("what is decoded behind a prompt, token by token, are the scores of te
   Speller::Config config{.encoder = small_decoder(false),
                          .candidates = {.support = DigitSupport::whole}};
   config.encoder.deviation = config.encoder.embedding.deviation = 0.5;
-  const Speller model(std::move(catalogue), config, 4);
-  const std::vector<ItemId> history{2, 5};
-  const std::vector<Index> offsets{0, 2};
-  std::vector<float> scores(7);
-  model.score({history, offsets}, {scores.data(), {1, 7}});
-  const auto& encoder = model.params().encoder;
-  const MatrixArg<float> digits = encoder.embedding.table;
-  for (ItemId item = 0; item < 7; ++item) {
-    Arena arena;
-    cpu::Context ctx{arena};
-    Decoder::Cache<float> cache;
-    const std::vector<ItemId> target{item};
-    const Matrix<float> states =
-        Decoder::forward_targets(model.config().encoder, encoder, digits, model.items_view(),
-                                 {history, offsets}, target, cache, ctx);
-    double sum = 0;
-    for (Index l = 0; l < 3; ++l) {
-      std::vector<double> logits(11, 0.0);
-      double total = 0;
-      for (Index row = 0; row < 11; ++row) {
-        double& logit = logits[static_cast<std::size_t>(row)];
-        for (Index x = 0; x < 8; ++x) {
-          logit += static_cast<double>(states(l, x)) * static_cast<double>(digits(row, x));
+  for (const bool untied : {false, true}) {
+    CAPTURE(untied);
+    config.encoder.embedding.untied = untied;
+    const Speller model(catalogue, config, 4);
+    const std::vector<ItemId> history{2, 5};
+    const std::vector<Index> offsets{0, 2};
+    std::vector<float> scores(7);
+    model.score({history, offsets}, {scores.data(), {1, 7}});
+    const auto& encoder = model.params().encoder;
+    const MatrixArg<float> digits = encoder.embedding.table,
+                           outputs = untied ? encoder.embedding.outputs : encoder.embedding.table;
+    for (ItemId item = 0; item < 7; ++item) {
+      Arena arena;
+      cpu::Context ctx{arena};
+      Decoder::Cache<float> cache;
+      const std::vector<ItemId> target{item};
+      const Matrix<float> states =
+          Decoder::forward_targets(model.config().encoder, encoder, digits, model.items_view(),
+                                   {history, offsets}, target, cache, ctx);
+      double sum = 0;
+      for (Index l = 0; l < 3; ++l) {
+        std::vector<double> logits(11, 0.0);
+        double total = 0;
+        for (Index row = 0; row < 11; ++row) {
+          double& logit = logits[static_cast<std::size_t>(row)];
+          for (Index x = 0; x < 8; ++x) {
+            logit += static_cast<double>(states(l, x)) * static_cast<double>(outputs(row, x));
+          }
+          total += std::exp(logit);
         }
-        total += std::exp(logit);
+        sum +=
+            logits[static_cast<std::size_t>(world.rows[static_cast<std::size_t>(item * 3 + l)])] -
+            std::log(total);
       }
-      sum += logits[static_cast<std::size_t>(world.rows[static_cast<std::size_t>(item * 3 + l)])] -
-             std::log(total);
+      CAPTURE(item);
+      CHECK(scores[static_cast<std::size_t>(item)] == doctest::Approx(sum).epsilon(1e-5));
     }
-    CAPTURE(item);
-    CHECK(scores[static_cast<std::size_t>(item)] == doctest::Approx(sum).epsilon(1e-5));
-  }
-  const auto list = model.recommend(history, 5);
-  REQUIRE(list.size() == 5);
-  for (const Recommended& each : list) {
-    CHECK(each.score == doctest::Approx(scores[static_cast<std::size_t>(each.item)]).epsilon(1e-5));
+    const auto list = model.recommend(history, 5);
+    REQUIRE(list.size() == 5);
+    for (const Recommended& each : list) {
+      CHECK(each.score ==
+            doctest::Approx(scores[static_cast<std::size_t>(each.item)]).epsilon(1e-5));
+    }
   }
 }
 

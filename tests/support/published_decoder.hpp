@@ -6,17 +6,18 @@
 namespace simgr_test {
 
 /// A small Qwen2 as it would be published, with random weights in bfloat16, under the tokenizer of
-/// PublishedBert.
+/// PublishedBert. Not `tied` it has a head of its own, as larger ones do.
 struct PublishedQwen : TemporaryFolder {
   simgr::Rng rng{7, 3};
   simgr::io::TensorList tensors;
 
-  PublishedQwen() {
+  explicit PublishedQwen(bool tied = true) {
     std::ofstream(file("config.json")) << R"({"architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "intermediate_size": 24, "max_position_embeddings": 128,
         "vocab_size": 9, "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
-        "tie_word_embeddings": true, "torch_dtype": "bfloat16"})";
+        "tie_word_embeddings": )" << (tied ? "true" : "false")
+                                       << R"(, "torch_dtype": "bfloat16"})";
     std::ofstream(file("tokenizer.json")) << small_bert_tokenizer;
     add("model.embed_tokens.weight", {9, 16});
     for (const std::string block : {"model.layers.0.", "model.layers.1."}) {
@@ -32,6 +33,9 @@ struct PublishedQwen : TemporaryFolder {
       add(block + "post_attention_layernorm.weight", {16});
     }
     add("model.norm.weight", {16});
+    if (!tied) {
+      add("lm_head.weight", {9, 16});
+    }
     simgr::io::write_safetensors(file("model.safetensors"), tensors);
   }
   void add(const std::string& name, std::vector<simgr::Index> shape) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <doctest/doctest.h>
+#include <support/gradient_check.hpp>
 #include <support/temporary_folder.hpp>
 
 #include <simgr/encoder/causal_lm.hpp>
@@ -208,6 +209,60 @@ TEST_CASE("alignment teaches what an item's text and its id have to do with each
   CHECK(without == alone);
   CHECK(with > alone);  // it has more to learn
   CHECK(with < 0.6);    // and learns it: before, a token costs log 12 = 2.5
+}
+
+TEST_CASE("words and digits that are predicted have gradients, by what is read or apart from it") {
+  using Tasks = train::PromptTasks<Aligned, ItemToIndex, IndexToItem, HistoryToText, TextsToIndex>;
+  using Parts = Aligned::Parts;
+  for (const bool untied : {false, true}) {
+    for (const bool frozen : {false, true}) {
+      CAPTURE(untied);
+      CAPTURE(frozen);
+      Aligned::Config config = speller<Aligned>().config();
+      config.encoder.embedding.untied = untied;
+      config.encoder.adapters = {.rank = frozen ? 2 : 0, .alpha = 4, .frozen = frozen};
+      const Aligned model(worded_catalogue(), config, 3);
+      config = model.config();
+      Arena arena;
+      cpu::Context ctx{arena, true, 3, 0};
+      Tasks tasks(model, {walks, walk_ends}, {});
+      tasks.begin_epoch(0);
+      const Tasks::Batch batch = examples_of(tasks, 0, 1, 1, ctx);
+      const ParameterTable& table = model.table();
+      std::vector<double> weights = simgr_test::random_values(table.block_size, 5, 0.4),
+                          gradient(weights.size());
+      const auto params = bind<Parts>(config, weights.data()),
+                 grads = bind<Parts>(config, gradient.data());
+      const auto loss = [&](const Parts::Params<double>& into) {
+        Arena::Scope scope(arena);
+        Speller::EncoderType::Cache<double> cache;
+        return Tasks::losses<double>(config, params, into, params.encoder.embedding.table,
+                                     into.encoder.embedding.table, batch, 0.5, cache, ctx);
+      };
+      loss(grads);
+      std::vector<double> aside(weights.size());
+      const auto elsewhere = bind<Parts>(config, aside.data());
+      std::vector<simgr_test::Block> blocks;
+      for (const TensorEntry& tensor : table.trained_tensors()) {
+        const auto at = static_cast<std::size_t>(tensor.offset),
+                   size = static_cast<std::size_t>(tensor.size);
+        blocks.push_back({tensor.name, std::span(weights).subspan(at, size),
+                          std::span<const double>(gradient).subspan(at, size)});
+      }
+      simgr_test::compare_with_differences(
+          blocks, [&] { return loss(elsewhere); }, 1e-7);
+      const auto moved = [&](std::string_view name) {
+        return std::any_of(blocks.begin(), blocks.end(), [&](const simgr_test::Block& block) {
+          return block.name == name &&
+                 std::ranges::any_of(block.gradient, [](double g) { return g != 0; });
+        });
+      };
+      CHECK(moved("encoder.embedding.head_digits") == untied);
+      CHECK(moved("encoder.embedding.head") == (untied && !frozen));
+      CHECK(moved("encoder.embedding.table") == !frozen);
+      CHECK(moved("encoder.embedding.digits"));
+    }
+  }
 }
 
 TEST_CASE("tasks without texts or wordings are refused") {

@@ -16,16 +16,14 @@ void require_same_layout(const simgr::ParameterTable& trained,
 
 template <class Model>
 struct OverBackbone {
-  using E = typename Model::EncoderType;
-
   static simgr::baselines::Defaults<Model> configured(simgr::baselines::Defaults<Model> defaults,
                                                       const simgr::io::Backbone& backbone) {
-    backbone.configure<E>(defaults.model.encoder);
+    backbone.configure<Model>(defaults.model);
     return defaults;
   }
   static Model begin(simgr::Catalogue catalogue, const typename Model::Config& config,
                      std::uint64_t seed, const simgr::io::Backbone& backbone) {
-    return Model(std::move(catalogue), config, backbone.weights<E>(seed));
+    return Model(std::move(catalogue), config, backbone.weights<Model>(seed));
   }
 };
 

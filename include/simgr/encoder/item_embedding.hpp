@@ -20,7 +20,8 @@
 //   rows_backward(shape, params, grad, items, drows, cache, ctx)
 //                                                   once a step: from there to the parameters
 //   params.table                                    the table of items or digits itself: what
-//                                                   DigitCodebooks are tied to
+//                                                   DigitCodebooks are tied to; params.outputs, where
+//                                                   there are some, in its place
 //
 // One with a loss of its own, apart from any batch, has
 //

@@ -26,12 +26,15 @@ namespace simgr::SIMGR_ABI {
 struct PromptConfig {
   double deviation = 0.02;  // of the first values of digits
   Index longest = 512;      // tokens of a prompt, with those of an item that is spelt behind it
+  bool untied = false;      // what predicts a token is another vector than what is read of it
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
     f(Field{"deviation", 0, 10, "standard deviation of the first values of digits"}, c.deviation);
     f(Field{"longest", 1, 1 << 20, "tokens of a prompt; of longer ones the oldest items go"},
       c.longest);
+    f(Field{"untied", 0, 1, "output vectors apart from the input's, where a model spells items"},
+      c.untied);
   }
 };
 using PromptShape = EmbeddingShape<PromptConfig>;
@@ -108,11 +111,15 @@ struct VectorToken {
 /// what stands behind it, which is trained whatever the language model is. Where a prompt would be
 /// longer than `longest`, its oldest items are left out.
 ///
+/// Tokens that are predicted are compared with what is read of them, or, `untied`, with tables of their
+/// own: a published head of words, frozen where the language model is, and trained rows of digits.
+///
 /// @tparam Items  what an item is: DigitTokens or VectorToken
 /// @tparam kept   how words are stored; as bfloat16 they are frozen, and widened as they are gathered
 ///
 /// Rows        those of the items
-/// Parameters  table [words, width], frozen where the language model is; those of the items
+/// Parameters  table [words, width], frozen where the language model is; those of the items; where digits
+///             are `untied`, head [words, width], frozen as the table, and head_digits [Σ codes, width]
 template <class Items, Storage kept = Storage::full>
 struct PromptOf {
   using Config = PromptConfig;
@@ -126,21 +133,34 @@ struct PromptOf {
 
   template <class T, class S = Host>
   struct Params : Items::template Params<T, S> {
-    Matrix<std::conditional_t<kept == Storage::bf16, BFloat16, T>, S> words;
+    Matrix<std::conditional_t<kept == Storage::bf16, BFloat16, T>, S> words, head;
+    Matrix<T, S> outputs;  // of the items' rows
+
+    // What words are compared with.
+    const auto& word_outputs() const noexcept { return outputs.empty() ? words : head; }
   };
   template <class T, class S = Host>
   using Cache = typename Items::template Cache<T, S>;
 
   template <class F, class... P>
   static void for_each_parameter(const Shape& shape, F&& f, P&... p) {
-    f(Spec<2>{"table",
-              {shape.catalogue.words, shape.width},
-              Init::normal(shape.own.deviation),
-              Decay::yes,
-              shape.frozen || kept == Storage::bf16 ? Trained::no : Trained::yes,
-              kept},
-      p.words...);
+    const auto of_words = [&](const char* name) {
+      return Spec<2>{name,
+                     {shape.catalogue.words, shape.width},
+                     Init::normal(shape.own.deviation),
+                     Decay::yes,
+                     shape.frozen || kept == Storage::bf16 ? Trained::no : Trained::yes,
+                     kept};
+    };
+    f(of_words("table"), p.words...);
     Items::for_each_parameter(shape, f, p...);
+    if (Items::needs_ids && shape.own.untied) {
+      f(of_words("head"), p.head...);
+      f(Spec<2>{"head_digits",
+                {shape.catalogue.table_rows, shape.width},
+                Init::normal(shape.own.deviation)},
+        p.outputs...);
+    }
   }
   template <class T, class S, class Ctx>
   static Matrix<const T, S> rows(const Shape& shape, const Params<T, S>& p,

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -56,8 +57,8 @@ inline constexpr TaskWording task_wordings[] = {
 ///   Catalogue catalogue{.keys = keys, .ids = ids};
 ///   catalogue.prompt = backbone.prompt({}, titles);
 ///   Model::Config config;
-///   backbone.configure<Model::EncoderType>(config.encoder);
-///   Model model(catalogue, config, backbone.weights<Model::EncoderType>());
+///   backbone.configure<Model>(config);
+///   Model model(catalogue, config, backbone.weights<Model>());
 ///
 /// It may come with adapters that Python's peft or `simgr export` wrote: then training goes on from
 /// them, over a frozen model.
@@ -145,11 +146,49 @@ public:
   }
 
   /// The numbers that the folders decide. Dropout, but that of adapters, is zero: how much there is,
-  /// training says.
+  /// training says. A model that predicts tokens has a head of its own where the folder has one; an
+  /// encoder alone does not know of it.
+  ///
+  /// @tparam E  a Recommender, or an encoder
   ///
   /// Errors  ConfigError: encoders of type E read no such model, or have no adapters
   template <class E>
   void configure(typename E::Config& config) const {
+    if constexpr (requires { typename E::EncoderType; }) {
+      configure<typename E::EncoderType>(config.encoder);
+      if constexpr (E::autoregressive ||
+                    !std::is_same_v<typename E::TasksType, TaskMix<NextItem>>) {
+        config.encoder.embedding.untied = facts_.untied();
+      }
+    } else {
+      configure_encoder<E>(config);
+    }
+  }
+
+  /// What fills the block of a new Recommender, or of one over the encoder E: the folders' weights, and
+  /// first values of what they do not have.
+  ///
+  /// Errors  of what it returns: those of load_parameters and load_adapters
+  template <class E>
+  auto weights(std::uint64_t seed = 1) const {
+    if constexpr (requires { typename E::EncoderType; }) {
+      return weights<typename E::EncoderType>(seed);
+    } else {
+      return [this, seed](const ParameterTable& table, std::span<float> block) {
+        if (Failure failure =
+                BackboneForm<E>::try_load(folder_, facts_, table, block, seed, "encoder.")) {
+          raise(*failure);
+        }
+        if (adapters_) {
+          load_adapters(adapter_, facts_, table, block, {.prefix = "encoder."});
+        }
+      };
+    }
+  }
+
+private:
+  template <class E>
+  void configure_encoder(typename E::Config& config) const {
     if (Failure failure = BackboneForm<E>::configure(facts_, config)) {
       raise(ConfigError(failure->what(), {.file = path_}));
     }
@@ -162,25 +201,6 @@ public:
       }
     }
   }
-
-  /// What fills the block of a new Recommender over E: the folders' weights, and first values of
-  /// what they do not have.
-  ///
-  /// Errors  of what it returns: those of load_parameters and load_adapters
-  template <class E>
-  auto weights(std::uint64_t seed = 1) const {
-    return [this, seed](const ParameterTable& table, std::span<float> block) {
-      if (Failure failure =
-              BackboneForm<E>::try_load(folder_, facts_, table, block, seed, "encoder.")) {
-        raise(*failure);
-      }
-      if (adapters_) {
-        load_adapters(adapter_, facts_, table, block, {.prefix = "encoder."});
-      }
-    };
-  }
-
-private:
   Prompt::Wording wording(std::string_view sentence, const std::string& slot,
                           std::string_view between) const {
     const text::PromptTemplate pattern(sentence);

@@ -58,6 +58,9 @@ struct LanguageModelFacts {
   Index decoder_start = 0;          // T5: the token that a decoder reads first
   std::optional<Dtype> dtype;       // of the weights, where the file says it
 
+  /// Whether what predicts a token of a text is another vector than what is read of it.
+  bool untied() const noexcept { return causal && head == LanguageHead::tokens && !tied_head; }
+
   bool operator==(const LanguageModelFacts&) const = default;
 };
 

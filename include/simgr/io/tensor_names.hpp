@@ -166,7 +166,8 @@ inline constexpr NameRule t5_heads[] = {
     {"head.weight", "lm_head.weight", token_rows},
     {"dense.weight", "linear.weight"},  // of sentence encoders, behind the mean
 };
-inline constexpr NameRule token_head[] = {{"head.weight", "lm_head.weight", token_rows}};
+inline constexpr NameRule token_head[] = {{"head.weight", "lm_head.weight", token_rows},
+                                          {"embedding.head", "lm_head.weight", token_rows}};
 
 inline constexpr std::string_view no_prefix[] = {""}, model_prefix[] = {"model.", ""},
                                   gpt2_prefix[] = {"transformer.", ""},

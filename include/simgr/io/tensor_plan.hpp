@@ -100,8 +100,8 @@ public:
 private:
   // What items are beside the table of words: ours alone.
   static bool is_of_items(std::string_view name) noexcept {
-    return name.ends_with("embedding.digits") || name.ends_with("embedding.map.weight") ||
-           name.ends_with("embedding.map.bias");
+    return name.ends_with("embedding.digits") || name.ends_with("embedding.head_digits") ||
+           name.ends_with("embedding.map.weight") || name.ends_with("embedding.map.bias");
   }
 
   /// A matrix of low rank beside a map: ours alone.

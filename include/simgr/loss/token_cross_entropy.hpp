@@ -11,7 +11,7 @@
 namespace simgr::SIMGR_ABI {
 
 /// Cross-entropy of next tokens over a whole vocabulary, which stands in two tables: words, then rows of
-/// items. Output vectors are the tables themselves.
+/// items: output vectors, which may be those that are read as well.
 ///
 ///   loss = weight · Σ_i -log softmax([states_i · words', states_i · items'])[target_i]
 ///

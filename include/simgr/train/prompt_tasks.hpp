@@ -29,8 +29,10 @@ namespace simgr::SIMGR_ABI::train {
 /// @tparam Model  a Recommender over prompts
 /// @tparam Tasks  of task.hpp
 ///
-/// Source  Zheng et al. 2024 (LC-Rec), section III-C; IIRG (arXiv 2606.17276); wordings, shares and that
-///         outputs are the tables of inputs are ours
+/// Tokens are predicted over words and the rows of items together, by the tables that the embedding has
+/// for outputs.
+///
+/// Source  Zheng et al. 2024 (LC-Rec), section III-C; IIRG (arXiv 2606.17276); wordings and shares are ours
 template <class Model, class... Tasks>
 class PromptTasks {
 public:
@@ -80,36 +82,48 @@ public:
   template <class Params, class Shared, class Into>
   double add(const Params& grads, const Shared& shared, const Into& into, const LossBatch&,
              const Batch& batch, double weight, Cache& cache, cpu::Context& ctx) const {
+    return losses(model_.config(), model_.params(), grads, shared.rows, into.rows, batch,
+                  static_cast<float>(weight), cache.encoder, ctx);
+  }
+  /// The same for any parameters, in any scalar.
+  ///
+  /// @param rows, drows  of the embedding, and where their gradient is added up
+  template <class T>
+  static double losses(const typename Model::Config& config,
+                       const typename Model::Parts::template Params<T>& params,
+                       const typename Model::Parts::template Params<T>& grads, Matrix<const T> rows,
+                       Matrix<T> drows, const Batch& batch, T weight,
+                       typename E::template Cache<T>& cache, cpu::Context& ctx) {
     if (batch.targets.empty()) {
       return 0;
     }
     Arena::Scope scope(ctx.arena);
-    const auto& config = model_.config();
-    const auto& params = model_.params();
-    const Matrix<float> states =
-        E::forward_tokens(config.encoder, params.encoder, shared.rows,
-                          {batch.tokens, batch.offsets}, cache.encoder, ctx);
-    const auto rows = static_cast<Index>(batch.targets.size());
-    const Matrix<float> read = ctx.take<float>(rows, states.cols()),
-                        dread = ctx.take<float>(rows, states.cols()),
-                        dstates = ctx.take<float>(states.rows(), states.cols());
+    const Matrix<T> states = E::forward_tokens(config.encoder, params.encoder, MatrixArg<T>(rows),
+                                               {batch.tokens, batch.offsets}, cache, ctx);
+    const auto count = static_cast<Index>(batch.targets.size());
+    const Matrix<T> read = ctx.take<T>(count, states.cols()),
+                    dread = ctx.take<T>(count, states.cols()),
+                    dstates = ctx.take<T>(states.rows(), states.cols());
     const std::span<const std::int32_t> places(batch.places), targets(batch.targets);
-    gather_rows(ctx, MatrixArg<float>(states), places, read);
+    gather_rows(ctx, MatrixArg<T>(states), places, read);
     const auto& tables = params.encoder.embedding;
+    const bool untied = !tables.outputs.empty();
     double value = 0;
-    for (Index first = 0, last = 0; first < rows; first = last) {  // of one weight
+    for (Index first = 0, last = 0; first < count; first = last) {  // of one weight
       const float of_task = batch.weights[static_cast<std::size_t>(first)];
-      while (last < rows && batch.weights[static_cast<std::size_t>(last)] == of_task) { ++last; }
-      value += token_cross_entropy<float, Host>(
-          read.slice(first, last - first), tables.words, shared.rows,
+      while (last < count && batch.weights[static_cast<std::size_t>(last)] == of_task) { ++last; }
+      value += token_cross_entropy<T, Host>(
+          read.slice(first, last - first), tables.word_outputs(),
+          untied ? MatrixArg<T>(tables.outputs) : MatrixArg<T>(rows),
           targets.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first)),
-          static_cast<float>(weight) * of_task, dread.slice(first, last - first),
-          words_gradient(config, grads.encoder.embedding), into.rows, ctx);
+          weight * static_cast<T>(of_task), dread.slice(first, last - first),
+          words_gradient<T>(config, grads.encoder.embedding),
+          untied ? grads.encoder.embedding.outputs : drows, ctx);
     }
-    cpu::fill(ctx, dstates, 0.0f);
-    scatter_add_rows(ctx, MatrixArg<float>(dread), places, 1.0f, dstates);
-    E::backward(config.encoder, params.encoder, grads.encoder, MatrixArg<float>(dstates), into.rows,
-                cache.encoder, ctx);
+    cpu::fill(ctx, dstates, T(0));
+    scatter_add_rows(ctx, MatrixArg<T>(dread), places, T(1), dstates);
+    E::backward(config.encoder, params.encoder, grads.encoder, MatrixArg<T>(dstates), drows, cache,
+                ctx);
     return value;
   }
 
@@ -249,10 +263,10 @@ private:
   }
 
   /// Empty where words are frozen.
-  template <class Config, class Tables>
-  static Matrix<float> words_gradient(const Config& config, const Tables& grads) {
-    if constexpr (std::is_same_v<decltype(grads.words), Matrix<float>>) {
-      return config.encoder.embedding_shape().frozen ? Matrix<float>() : grads.words;
+  template <class T, class Config, class Tables>
+  static Matrix<T> words_gradient(const Config& config, const Tables& grads) {
+    if constexpr (std::is_same_v<decltype(grads.words), Matrix<T>>) {
+      return config.encoder.embedding_shape().frozen ? Matrix<T>() : grads.word_outputs();
     } else {
       return {};
     }
