@@ -39,11 +39,12 @@ inline constexpr Defaults<Model> over_language_model = [] {
   defaults.fit = {.epochs = 4,
                   .batch = 64,
                   .per_user = 1,
-                  .collaborative = 0,
-                  .semantic = 0,
                   .clip = 1,
                   .optimizer = {.rate = 3e-4, .weight_decay = 0.01},
                   .schedule = {.kind = train::Schedule::cosine, .warmup = 0.1}};
+  if constexpr (Model::learns_neighbours) {
+    defaults.fit.collaborative = defaults.fit.semantic = 0;  // until they are asked for
+  }
   defaults.space = "optimizer.rate=5e-5..1e-3:log,optimizer.weight_decay=1e-4..0.1:log";
   return defaults;
 }();
