@@ -25,6 +25,7 @@ struct BackboneOptions {
   Index title_words = 16;          // tokens of a title that are read; 0: all
 
   bool given() const noexcept { return !folder.empty(); }
+  bool adapts() const noexcept { return !lora.empty() || !adapter.empty(); }
 };
 
 using BackbonePointer = std::shared_ptr<const simgr::io::Backbone>;
@@ -33,7 +34,8 @@ using BackbonePointer = std::shared_ptr<const simgr::io::Backbone>;
 /// Errors  those of io::Backbone
 BackbonePointer open_backbone(const BackboneOptions& options);
 
-/// The row of a model over this language model, in the precision asked for.
+/// The row of a model over this language model, in the precision asked for, with adapters where they are
+/// asked for.
 /// Errors  UsageError: there is none; the message lists those there are
 const ModelKind& kind_over(const std::string& model, const BackboneOptions& options,
                            const simgr::io::Backbone& backbone);
@@ -43,8 +45,10 @@ const ModelKind& kind_over(const std::string& model, const BackboneOptions& opti
 simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptions& options,
                         const DataFolder& folder);
 
-/// `--lora` as settings.
-/// Errors  UsageError: it is no list of rank, alpha, dropout and targets
-std::vector<Setting> settings_of_lora(const std::string& text);
+/// `--lora` as settings of a model.
+/// Errors  UsageError: it is no list of rank, alpha, dropout and targets, or the model has no adapters
+std::vector<Setting> settings_of_lora(const std::string& text, const ModelKind& kind);
+/// Errors  UsageError: adapters are asked for and the model has none
+void require_adapters(const BackboneOptions& options, const ModelKind& kind);
 
 }  // namespace simgr_cli

@@ -95,18 +95,9 @@ BegunFit begin_fit(const FitOptions& options) {
                               ? kind_over(options.model, options.backbone, *request.backbone)
                               : kind_named(options.model);
   request.out = options.out;
-  const std::string& adapter = options.backbone.adapter;
-  if (!options.backbone.lora.empty() || !adapter.empty()) {
-    const auto fields = kind.settings();
-    if (std::none_of(fields.begin(), fields.end(), [](const simgr::FieldText& field) {
-          return field.name == "encoder.lora_rank";
-        })) {
-      throw UsageError((adapter.empty() ? "--lora: " : "--adapter: ") + kind.name +
-                       " has no adapters; a Qwen or a Llama has");
-    }
-  }
+  require_adapters(options.backbone, kind);
   if (!options.backbone.lora.empty()) {
-    request.settings = settings_of_lora(options.backbone.lora);
+    request.settings = settings_of_lora(options.backbone.lora, kind);
   }
   if (options.backbone.precision == "mixed") {
     request.settings.push_back({"precision", "mixed"});

@@ -1,22 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <array>
-#include <string_view>
+#include <iterator>
 
 #include <simgr_cli/backbone.hpp>
 
 namespace simgr_cli {
 
 namespace {
-constexpr std::array<std::string_view, 7> maps = {"query", "key", "value", "out",
-                                                  "gate",  "up",  "down"};
+struct Map {
+  const char *word, *setting;
+};
+constexpr Map all_maps[] = {{"query", "encoder.lora_query"}, {"key", "encoder.lora_key"},
+                            {"value", "encoder.lora_value"}, {"qkv", "encoder.lora_joint"},
+                            {"out", "encoder.lora_out"},     {"gate", "encoder.lora_gate"},
+                            {"up", "encoder.lora_up"},       {"down", "encoder.lora_down"}};
+
+/// The maps of a published model: those that have adapters unless told otherwise.
+std::vector<Map> maps_of(const ModelKind& kind) {
+  std::vector<Map> maps;
+  const auto fields = kind.settings();
+  std::copy_if(std::begin(all_maps), std::end(all_maps), std::back_inserter(maps),
+               [&](const Map& map) {
+                 return std::any_of(fields.begin(), fields.end(), [&](const auto& field) {
+                   return field.name == map.setting && field.value == "true";
+                 });
+               });
+  return maps;
+}
 }  // namespace
 
-std::vector<Setting> settings_of_lora(const std::string& text) {
+void require_adapters(const BackboneOptions& options, const ModelKind& kind) {
+  if (options.adapts() && !kind.export_adapters) {
+    throw UsageError((options.adapter.empty() ? "--lora: " : "--adapter: ") + kind.name +
+                     " has no adapters; " +
+                     (kind.over.empty() ? "models over a language model have, by --backbone"
+                                        : kind.over + " has"));
+  }
+}
+
+std::vector<Setting> settings_of_lora(const std::string& text, const ModelKind& kind) {
+  const std::vector<Map> maps = maps_of(kind);
   const auto refuse = [&](const std::string& part) {
+    std::string words;
+    for (const Map& map : maps) { words += (words.empty() ? "" : ", ") + std::string(map.word); }
     return UsageError("--lora " + text + ": \"" + part +
-                      "\": expected rank=R, alpha=A, dropout=D, and targets=query+value of query, "
-                      "key, value, out, gate, up and down");
+                      "\": expected rank=R, alpha=A, dropout=D, and targets=out+up of " + words);
   };
   std::vector<Setting> settings = {{"encoder.frozen", "true"}};
   bool ranked = false;  // without a rank there would be no adapter
@@ -31,11 +59,10 @@ std::vector<Setting> settings_of_lora(const std::string& text) {
     }
     if (name == "targets") {
       std::string left = "+" + value + "+";
-      for (const std::string_view map : maps) {
-        const std::string wanted = "+" + std::string(map) + "+";
+      for (const Map& map : maps) {
+        const std::string wanted = "+" + std::string(map.word) + "+";
         const std::size_t at = left.find(wanted);
-        settings.push_back(
-            {"encoder.lora_" + std::string(map), at == std::string::npos ? "false" : "true"});
+        settings.push_back({map.setting, at == std::string::npos ? "false" : "true"});
         if (at != std::string::npos) {
           left.replace(at, wanted.size(), "+");
         }

@@ -131,9 +131,11 @@ void add_backbone(CLI::App& command, BackboneOptions& options) {
          {"fp32", "bf16", "mixed"});
   CLI::Option* lora =
       command
-          .add_option("--lora", options.lora,
-                      "train adapters and the tokens of ids alone, for instance rank=8,alpha=32; "
-                      "besides dropout=0.1 and targets=query+value. rank=0: the tokens alone")
+          .add_option(
+              "--lora", options.lora,
+              "train adapters and the tokens of ids alone, for instance rank=8,alpha=32; "
+              "besides dropout=0.1 and targets=query+value, of a GPT-2 targets=qkv. rank=0: "
+              "the tokens alone")
           ->type_name("LIST");
   command
       .add_option("--adapter", options.adapter,

@@ -130,6 +130,48 @@ TEST_CASE("adapters are exported as peft keeps them, and training goes on from t
   }
 }
 
+TEST_CASE("over a GPT-2 and a BERT adapters are trained, exported and gone on from") {
+  const simgr_test::PublishedGpt2 gpt2;
+  const simgr_test::PublishedBert bert;
+  for (const auto& [backbone, family, maps, written] :
+       {std::tuple(gpt2.path().string(), "gpt2", "qkv", "h.1.attn.c_attn.lora_B.weight"),
+        std::tuple(bert.folder.path().string(), "bert", "query+value",
+                   "encoder.layer.1.attention.self.value.lora_B.weight")}) {
+    for (const std::string model : {"simgr", "lc-rec"}) {
+      CAPTURE(family);
+      CAPTURE(model);
+      const std::string plain = model + "-" + family, adapted = plain + "-lora";
+      const FineTuning made(backbone);
+      const auto fit = [&](std::vector<std::string> more) {
+        more.insert(more.end(), {"--prompt-text", "red{history}", "--set", "encoder.max_length=2",
+                                 "--set", "alignment=0"});
+        return made.fit(model, more);
+      };
+      REQUIRE(fit({}).code == 0);
+      check_that_it_serves(made, plain);
+      const Run fitted = fit({"--lora", std::string("rank=2,alpha=4,targets=") + maps});
+      CAPTURE(fitted.err);
+      REQUIRE(fitted.code == 0);
+      check_that_it_serves(made, adapted);
+      const std::string adapter = made.folder.file("adapter");
+      const Run exported =
+          made.run({"export", made.file, "--backbone", backbone, "--out", adapter});
+      CAPTURE(exported.err);
+      REQUIRE(exported.code == 0);
+      const std::string first = simgr_test::read_bytes(adapter + "/adapter_model.safetensors");
+      CHECK(first.find(written) != std::string::npos);
+      CHECK(first.find("lora_A") != std::string::npos);
+      CHECK(first.find("c_fc") == std::string::npos);
+      // Without a step, what comes out is what went in.
+      REQUIRE(fit({"--adapter", adapter, "--set", "optimizer.rate=0"}).code == 0);
+      check_that_it_serves(made, adapted);
+      const std::string again = made.folder.file("again");
+      REQUIRE(made.run({"export", made.file, "--backbone", backbone, "--out", again}).code == 0);
+      CHECK(simgr_test::read_bytes(again + "/adapter_model.safetensors") == first);
+    }
+  }
+}
+
 TEST_CASE("what is no adapter of this language model is refused, to and fro") {
   const PublishedQwen qwen;
   const FineTuning made(qwen.path().string());
@@ -278,8 +320,10 @@ TEST_CASE("what cannot be fine-tuned is refused before any work") {
           "encoder.embedding.longest: expected at least ");
   const simgr_test::PublishedBert bert;
   const FineTuning over_bert(bert.folder.path().string());
-  refused(over_bert.fit("simgr", {"--lora", "rank=2"}), 2,
-          "--lora: simgr-bert has no adapters; a Qwen or a Llama has");
+  refused(over_bert.fit("simgr-bert", {"--lora", "rank=2"}), 2,
+          "--lora: simgr-bert has no adapters; simgr has");
+  refused(over_bert.fit("simgr", {"--lora", "rank=2,targets=qkv"}), 2,
+          "targets=out+up of query, key, value, out, up, down");
   std::filesystem::remove(qwen.file("tokenizer.json"));
   refused(made.fit("simgr"), 1, "tokenizer.json");
 }

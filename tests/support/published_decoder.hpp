@@ -49,4 +49,42 @@ struct PublishedQwen : TemporaryFolder {
   }
 };
 
+/// A small GPT-2, likewise, in floats.
+struct PublishedGpt2 : TemporaryFolder {
+  PublishedGpt2() {
+    std::ofstream(file("config.json")) << R"({"architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2", "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 96,
+        "vocab_size": 9})";
+    std::ofstream(file("tokenizer.json")) << small_bert_tokenizer;
+    simgr::Rng rng(9, 4);
+    simgr::io::TensorList tensors;
+    const auto add = [&](const std::string& name, std::vector<simgr::Index> shape) {
+      simgr::Index size = 1;
+      for (const simgr::Index extent : shape) { size *= extent; }
+      std::vector<float> values(static_cast<std::size_t>(size));
+      for (float& value : values) { value = static_cast<float>(0.3 * rng.normal()); }
+      tensors.add_copy(name, std::move(shape), std::span<const float>(values));
+    };
+    add("transformer.wte.weight", {9, 16});
+    add("transformer.wpe.weight", {96, 16});
+    for (const std::string block : {"transformer.h.0.", "transformer.h.1."}) {
+      add(block + "attn.c_attn.weight", {16, 48});
+      add(block + "attn.c_attn.bias", {48});
+      add(block + "attn.c_proj.weight", {16, 16});
+      add(block + "attn.c_proj.bias", {16});
+      add(block + "mlp.c_fc.weight", {16, 64});
+      add(block + "mlp.c_fc.bias", {64});
+      add(block + "mlp.c_proj.weight", {64, 16});
+      add(block + "mlp.c_proj.bias", {16});
+      for (const char* norm : {"ln_1", "ln_2"}) {
+        add(block + norm + ".weight", {16});
+        add(block + norm + ".bias", {16});
+      }
+    }
+    add("transformer.ln_f.weight", {16});
+    add("transformer.ln_f.bias", {16});
+    simgr::io::write_safetensors(file("model.safetensors"), tensors);
+  }
+};
+
 }  // namespace simgr_test

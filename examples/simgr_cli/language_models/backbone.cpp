@@ -19,10 +19,14 @@ const ModelKind& kind_over(const std::string& model, const BackboneOptions& opti
   const bool narrow = options.precision == "bf16";
   std::string over_this;
   for (const ModelKind* kind : all_kinds()) {
-    if (kind->reads_backbone && kind->narrow == narrow && kind->reads_backbone(backbone)) {
-      if (kind->over == model || kind->name == model) {
-        return *kind;
-      }
+    if (!kind->reads_backbone || kind->narrow != narrow || !kind->reads_backbone(backbone)) {
+      continue;
+    }
+    const bool adapted = kind->export_adapters != nullptr;
+    if (kind->name == model || (kind->over == model && (adapted || !options.adapts()))) {
+      return *kind;
+    }
+    if ((over_this + " ").find(" " + kind->over + " ") == std::string::npos) {
       over_this += " " + kind->over;
     }
   }

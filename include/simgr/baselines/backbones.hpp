@@ -22,6 +22,10 @@ using Gpt2 = TransformerEncoder<PromptEmbedding, Causal, PreNorm, GeluTanh>;
 /// can spell items.
 using Bert = TransformerEncoder<PromptEmbedding, Bidirectional, PostNorm, GeluErf>;
 using CausalBert = TransformerEncoder<PromptEmbedding, Causal, PostNorm, GeluErf>;
+/// The same with adapters; files name them apart, because theirs are other tensors.
+using AdaptedGpt2 = AdaptedTransformer<PromptEmbedding, Causal, PreNorm, GeluTanh>;
+using AdaptedBert = AdaptedTransformer<PromptEmbedding, Bidirectional, PostNorm, GeluErf>;
+using AdaptedCausalBert = AdaptedTransformer<PromptEmbedding, Causal, PostNorm, GeluErf>;
 
 /// For fine-tuning: the sizes are the folder's, rates those usual for language models.
 template <class Model>
