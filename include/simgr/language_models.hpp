@@ -32,6 +32,7 @@
 #include <simgr/io/tensor_plan.hpp>
 #include <simgr/io/text_backbone.hpp>
 #include <simgr/io/text_tokenizer.hpp>
+#include <simgr/io/tokenizer_config.hpp>
 #include <simgr/io/tokenizer_steps.hpp>
 #include <simgr/nn/rotary_attention.hpp>
 #include <simgr/nn/rotary_block.hpp>

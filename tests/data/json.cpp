@@ -19,6 +19,19 @@ std::string refusal(std::string_view text, simgr::Where where = {}) {
 
 }  // namespace
 
+TEST_CASE("integers beyond 64 bits are numbers where they are asked for") {
+  for (const char* text :
+       {"9223372036854775808", "-9223372036854775809", "1000000000000000019884624838656"}) {
+    CAPTURE(text);
+    CHECK_FALSE(try_parse_json(text));
+    auto value = try_parse_json(text, {}, {.wide_integers = true});
+    REQUIRE(value);
+    CHECK_FALSE(value->as_integer());
+    CHECK(value->as_number() == std::stod(text));
+  }
+  CHECK(parse_json("7", {}, {.wide_integers = true}).as_integer() == 7);
+}
+
 TEST_CASE("a document gives its values, in the order of the file, with their places") {
   const auto root = parse_json(R"({"b": [1, -2.5, "x\u00e9", true, null], "a": {"c": 3e2}})");
   REQUIRE(root.as_object() != nullptr);

@@ -97,6 +97,7 @@ inline const JsonValue* JsonValue::find(std::string_view key) const noexcept {
 struct JsonLimits {
   Index depth = 64;
   Index values = Index{1} << 26;
+  bool wide_integers = false;  // those beyond 64 bits are numbers, and no error
 };
 
 /// One event of a document read from front to back.
@@ -176,16 +177,14 @@ public:
         {.kind = Kind::integer, .integer = integer, .number = static_cast<double>(integer)});
   }
   bool number_unsigned(number_unsigned_t integer) {
-    if (integer > static_cast<number_unsigned_t>(INT64_MAX)) {
-      return fail("an integer does not fit into 64 bits");
-    }
-    return number_integer(static_cast<number_integer_t>(integer));
+    return integer > static_cast<number_unsigned_t>(INT64_MAX)
+               ? number_float(static_cast<double>(integer), {})
+               : number_integer(static_cast<number_integer_t>(integer));
   }
   bool number_float(number_float_t number, const string_t& text) {
-    if (text.find_first_of(".eE") == string_t::npos) {
-      return fail("an integer does not fit into 64 bits");
-    }
-    return value({.kind = Kind::number, .number = number});
+    return limits_.wide_integers || text.find_first_of(".eE") != string_t::npos
+               ? value({.kind = Kind::number, .number = number})
+               : fail("an integer does not fit into 64 bits");
   }
   bool string(const string_t& text) { return value({.kind = Kind::text, .text = text}); }
   bool binary(const binary_t&) { return fail("binary values are not JSON"); }

@@ -115,8 +115,10 @@ private:
 /// The object that a published config file is.
 ///
 /// Errors  DataError: not JSON, no object, or larger than such files are
-inline Result<data::JsonValue> try_parse_config(std::string_view text, const std::string& file) {
-  auto root = data::try_parse_json(text, {.file = file}, {.depth = 16, .values = 1 << 16});
+inline Result<data::JsonValue> try_parse_config(std::string_view text, const std::string& file,
+                                                const data::JsonLimits& limits = {
+                                                    .depth = 16, .values = 1 << 16}) {
+  auto root = data::try_parse_json(text, {.file = file}, limits);
   if (root && root->as_object() == nullptr) {
     return DataError("expected an object, found " + std::string(root->kind_name()), {.file = file});
   }
