@@ -73,6 +73,36 @@ TEST_CASE("a prompt is tokens of the backbone, its special ones around all") {
   CHECK(prompt.texts.offsets == std::vector<Index>{0, 2, 2, 3});
 }
 
+TEST_CASE("what ends a text and how long it may be is the tokenizer's to say, then the model's") {
+  const PublishedBert bert;
+  const std::string path = bert.folder.path().string();
+  const auto end_of = [&](Index words = 2) {
+    return io::Backbone::open(path)
+        .prompt({.pattern = "green{history}", .longest_text = words}, titles)
+        .end;
+  };
+  const auto say = [&](const std::string& text) {
+    simgr_test::write_bytes(bert.folder.file("tokenizer_config.json"), text);
+  };
+  const auto longest = [&] {
+    OverBert::Config config;
+    io::Backbone::open(path).configure<OverBert>(config);
+    return config.encoder.embedding.longest;
+  };
+  CHECK(end_of() == -1);
+  std::string text = simgr_test::read_bytes(bert.folder.file("config.json"));
+  text.insert(text.find('{') + 1, R"("eos_token_id": [7, 3],)");
+  simgr_test::write_bytes(bert.folder.file("config.json"), text);
+  CHECK(end_of() == 7);
+  say(R"({"eos_token": "[SEP]", "model_max_length": 1000000000000000019884624838656})");
+  CHECK(end_of() == 3);
+  CHECK(longest() == 12);  // positions
+  say(R"({"eos_token": "not a token of it", "model_max_length": 10})");
+  CHECK(end_of() == 7);
+  CHECK(longest() == 10);
+  CHECK(io::Backbone::open(path).prompt({.longest_text = 5}, titles).longest_text == 5);
+}
+
 TEST_CASE("a prompt needs one slot for the history, and something to read of an item") {
   const PublishedBert bert;
   const auto backbone = io::Backbone::open(bert.folder.path());

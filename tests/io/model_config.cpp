@@ -105,6 +105,19 @@ TEST_CASE("published configurations of every family, with what they leave out") 
   CHECK(facts_of(with(t5_config, "T5WithLMHeadModel", "T5EncoderModel")).decoder_layers == 0);
 }
 
+TEST_CASE("a configuration may name the token that ends a text, or several") {
+  CHECK(
+      facts_of(with(qwen2_config, "\"hidden_size\"", "\"eos_token_id\": 5, \"hidden_size\"")).end ==
+      5);
+  CHECK(facts_of(with(qwen2_config, "\"hidden_size\"", "\"eos_token_id\": [7, 5], \"hidden_size\""))
+            .end == 7);
+  for (const char* none : {"null", "[]"}) {
+    CHECK(facts_of(with(qwen2_config, "\"hidden_size\"",
+                        std::string("\"eos_token_id\": ") + none + ", \"hidden_size\""))
+              .end == -1);
+  }
+}
+
 TEST_CASE("a configuration that cannot be is refused, with file, field, expected and found") {
   struct Broken {
     std::string text, message;
@@ -130,6 +143,10 @@ TEST_CASE("a configuration that cannot be is refused, with file, field, expected
        "hidden_size: expected an integer from 1 to 65536, found \"896\""},
       {with(qwen2_config, "896", "9223372036854775807"), "hidden_size: expected an integer"},
       {with(qwen2_config, "896", "9223372036854775808"), "64 bits"},
+      {with(qwen2_config, "\"hidden_size\"", "\"eos_token_id\": 151936, \"hidden_size\""),
+       "eos_token_id: expected a token, from 0 to 151935, or a list of them, found 151936"},
+      {with(qwen2_config, "\"hidden_size\"", "\"eos_token_id\": [-1], \"hidden_size\""),
+       "eos_token_id: expected a token"},
       {with(qwen2_config, "\"hidden_size\": 896,", ""),
        "hidden_size: expected an integer from 1 to 65536, found none"},
       {with(qwen2_config, "896", "895"),

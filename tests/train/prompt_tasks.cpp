@@ -103,6 +103,28 @@ TEST_CASE("an item's text asks for its id, token by token, and its id for its te
   CHECK(named.places == Words{3, 4});
 }
 
+TEST_CASE("a text that is whole ends, and one that was cut does not") {
+  for (const auto& [longest, ends] :
+       {std::pair(Index{0}, true), std::pair(Index{3}, true), std::pair(Index{2}, false)}) {
+    CAPTURE(longest);
+    Catalogue catalogue = worded_catalogue();
+    catalogue.prompt.end = 5;
+    catalogue.prompt.longest_text = longest;
+    const Aligned model = speller<Aligned>(std::move(catalogue));
+    Arena arena;
+    cpu::Context ctx{arena};
+    train::PromptTasks<Aligned, IndexToItem, ItemToIndex> tasks(model, {walks, walk_ends}, {});
+    tasks.begin_epoch(0);
+    const auto named = examples_of(tasks, 0, 1, 3, ctx);
+    const std::int32_t item = named.targets[0];
+    const Words answer = ends ? Words{item, 7, 5} : Words{item, 7};
+    const auto words = static_cast<std::ptrdiff_t>(answer.size());
+    CHECK(Words(named.targets.begin(), named.targets.begin() + words) == answer);
+    CHECK(named.targets.size() == answer.size() + 2);  // an id has no end
+    CHECK(named.offsets[1] == 3 + words);
+  }
+}
+
 TEST_CASE("a prefix of a user asks for the next item by the other kind of tokens") {
   const Aligned model = speller<Aligned>();
   Arena arena;

@@ -31,7 +31,10 @@ struct Prompt {
   bool ids = true, read_texts = false;  // what is read of an item
   Wording wording{};
   Ragged<std::int32_t> texts{};  // [items]; of no sequences: none
-  std::vector<OfTask> tasks{};   // of training alone
+  // Of training alone:
+  std::vector<OfTask> tasks{};
+  std::int32_t end = -1;   // the word that ends a text; -1: none
+  Index longest_text = 0;  // words that texts were cut to; 0: all are whole
 
   bool empty() const noexcept { return words == 0; }
 };
@@ -64,6 +67,9 @@ inline std::string problem_of(const Prompt& prompt) {
   };
   look_around(wording);
   look_at("texts", prompt.texts.values);
+  if (prompt.end >= 0) {
+    look_at("end", {&prompt.end, 1});
+  }
   for (const Prompt::OfTask& each : prompt.tasks) { look_around(each.wording); }
   return sentence;
 }

@@ -18,6 +18,7 @@
 #include <simgr/io/model_config.hpp>
 #include <simgr/io/model_folder.hpp>
 #include <simgr/io/text_tokenizer.hpp>
+#include <simgr/io/tokenizer_config.hpp>
 #include <simgr/task.hpp>
 #include <simgr/text/prompt_template.hpp>
 
@@ -65,7 +66,8 @@ inline constexpr TaskWording task_wordings[] = {
 ///
 /// Const functions may run at the same time. The folder stays mapped as long as it lives.
 ///
-/// Errors  those of the readers of config.json, tokenizer.json, adapter_config.json and of the weights
+/// Errors  those of the readers of config.json, tokenizer.json, tokenizer_config.json, adapter_config.json
+///         and of the weights
 class Backbone {
 public:
   /// @param adapter  a folder of adapters, or empty
@@ -103,6 +105,10 @@ public:
                              " of config.json",
                          {.file = path});
     }
+    auto said = try_read_tokenizer_config(path);
+    if (!said) {
+      return said.error();
+    }
     auto folder = ModelFolder::try_open(path);
     if (!folder) {
       return folder.error();
@@ -111,6 +117,9 @@ public:
                       std::move(folder).value());
     backbone.adapter_ = adapter;
     backbone.adapters_ = adapters;
+    backbone.longest_ = said->longest;
+    const Index end = backbone.tokenizer_.id(said->end);
+    backbone.end_ = static_cast<std::int32_t>(end >= 0 ? end : backbone.facts_.end);
     return backbone;
   }
   static Backbone open(const std::string& path, const std::string& adapter = {}) {
@@ -128,10 +137,11 @@ public:
     Prompt prompt{.words = facts_.vocabulary,
                   .ids = options.ids,
                   .read_texts = options.texts,
-                  .wording = wording(options.pattern, "history", options.between)};
+                  .wording = wording(options.pattern, "history", options.between),
+                  .end = end_,
+                  .longest_text = std::max<Index>(options.longest_text, 0)};
     for (const std::string& each : texts) {
-      const auto words =
-          tokenizer_.encode(" " + each, {.longest = std::max<Index>(options.longest_text, 0)}).ids;
+      const auto words = tokenizer_.encode(" " + each, {.longest = prompt.longest_text}).ids;
       prompt.texts.push_back(std::vector<std::int32_t>(words.begin(), words.end()));
     }
     for (const TaskWording& each : task_wordings) {
@@ -192,6 +202,11 @@ private:
     if (Failure failure = BackboneForm<E>::configure(facts_, config)) {
       raise(ConfigError(failure->what(), {.file = path_}));
     }
+    if constexpr (requires { config.embedding.longest; }) {
+      if (longest_ > 0) {
+        config.embedding.longest = std::min(config.embedding.longest, longest_);
+      }
+    }
     if (adapters_) {
       if constexpr (requires { requires E::adapted; }) {
         config.adapters = *adapters_;
@@ -228,6 +243,8 @@ private:
         folder_(std::move(folder)) {}
 
   std::string path_, adapter_;
+  Index longest_ = 0;      // tokens of a text, where the tokenizer says so
+  std::int32_t end_ = -1;  // the token that ends a text
   std::optional<Adapters> adapters_;
   LanguageModelFacts facts_;
   text::TextTokenizer tokenizer_;

@@ -56,6 +56,7 @@ struct LanguageModelFacts {
   Index buckets = 0, farthest = 0;  // T5's distances
   Index token_types = 0;            // BERT's
   Index decoder_start = 0;          // T5: the token that a decoder reads first
+  Index end = -1;                   // the token that ends a text; -1: config.json names none
   std::optional<Dtype> dtype;       // of the weights, where the file says it
 
   /// Whether what predicts a token of a text is another vector than what is read of it.

@@ -83,6 +83,25 @@ inline std::optional<Dtype> read_dtype(ConfigFields& fields) {
   return std::nullopt;
 }
 
+/// `eos_token_id`, of several the first; -1: none.
+inline Index read_end(ConfigFields& fields, Index vocabulary) {
+  constexpr std::string_view key = "eos_token_id";
+  const data::JsonValue* value = fields.find(key);
+  if (value != nullptr && value->as_array() != nullptr) {
+    value = value->as_array()->empty() ? nullptr : &value->as_array()->front();
+  }
+  if (value == nullptr) {
+    return -1;
+  }
+  const auto token = value->as_integer();
+  if (!token || *token < 0 || *token >= vocabulary) {
+    fields.refuse(key,
+                  "a token, from 0 to " + std::to_string(vocabulary - 1) + ", or a list of them");
+    return -1;
+  }
+  return static_cast<Index>(*token);
+}
+
 /// Theta and scaling: in `rope_parameters`, or in `rope_theta` and `rope_scaling`.
 inline void read_rotary(const data::JsonValue& root, ConfigFields& fields, const std::string& file,
                         Failure& failure, LanguageModelFacts& facts) {
@@ -279,6 +298,7 @@ inline Result<LanguageModelFacts> try_parse_model_config(std::string_view text,
   facts.head = architecture->head;
   facts.vocabulary = fields.integer("vocab_size", 1, detail::most_tokens);
   facts.dtype = detail::read_dtype(fields);
+  facts.end = detail::read_end(fields, facts.vocabulary);
   if (fields.has("quantization_config")) {
     fields.wrong("quantization_config", "quantised weights are not read");
   }

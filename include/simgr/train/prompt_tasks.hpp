@@ -29,6 +29,8 @@ namespace simgr::SIMGR_ABI::train {
 /// @tparam Model  a Recommender over prompts
 /// @tparam Tasks  of task.hpp
 ///
+/// A text ends with the end of a text, where the prompt has one and the text is whole.
+///
 /// Tokens are predicted over words and the rows of items together, by the tables that the embedding has
 /// for outputs.
 ///
@@ -240,6 +242,11 @@ private:
     } else if (task.predicts_text) {
       const auto words = prompt.texts[target];
       answer.assign(words.begin(), words.end());
+      // A text of as many words as texts were cut to may go on.
+      const bool whole = prompt.longest_text == 0 || std::ssize(words) < prompt.longest_text;
+      if (prompt.end >= 0 && whole && !answer.empty()) {
+        answer.push_back(prompt.end);
+      }
     } else {
       spell(target);
     }
