@@ -22,7 +22,7 @@
 #include <simgr/cpu/cpu.hpp>
 #include <simgr/io/backbone_form.hpp>
 #include <simgr/io/model_config.hpp>
-#include <simgr/loss/info_nce.hpp>
+#include <simgr/nn/info_nce.hpp>
 #include <simgr/nn/sentence_pooling.hpp>
 #include <simgr/train/optimizer.hpp>
 

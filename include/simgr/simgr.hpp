@@ -100,7 +100,6 @@
 #include <simgr/loss/cross_entropy.hpp>
 #include <simgr/loss/digit_and_item_cross_entropy.hpp>
 #include <simgr/loss/digit_cross_entropy.hpp>
-#include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/negatives.hpp>
 #include <simgr/loss/pairwise.hpp>
 #include <simgr/loss/set_cross_entropy.hpp>
@@ -113,6 +112,7 @@
 #include <simgr/nn/feed_forward.hpp>
 #include <simgr/nn/gru.hpp>
 #include <simgr/nn/hierarchical_gating.hpp>
+#include <simgr/nn/info_nce.hpp>
 #include <simgr/nn/layer_norm.hpp>
 #include <simgr/nn/linear.hpp>
 #include <simgr/nn/lora.hpp>

@@ -6,9 +6,9 @@
 
 #include <simgr/core/product_scores.hpp>
 #include <simgr/loss/cross_entropy.hpp>
-#include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/pairwise.hpp>
 #include <simgr/loss/self_supervised.hpp>
+#include <simgr/nn/info_nce.hpp>
 
 // The family losses/, one scalar for each translation unit.
 

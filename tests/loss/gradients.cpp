@@ -3,8 +3,8 @@
 #include <support/gradient_check.hpp>
 
 #include <simgr/loss/cross_entropy.hpp>
-#include <simgr/loss/info_nce.hpp>
 #include <simgr/loss/pairwise.hpp>
+#include <simgr/nn/info_nce.hpp>
 
 // The gradient of the scores alone, for every loss.
 
