@@ -143,6 +143,56 @@ TEST_CASE("dead codes are restarted") {
   CHECK(with > without + 5);
 }
 
+TEST_CASE("levels may have fewer codes one after another") {
+  const auto x = clustered_rows(600, 12, 1);
+  RqVaeConfig config = quick(30);
+  config.levels = 4;
+  config.shrink = 3;
+  config.sinkhorn_levels = 2;
+  const auto found = fit_rq_vae(x, config);
+  CHECK(found.ids.codes_per_digit == std::vector<Index>{16, 5, 2, 2});  // at least two
+  const auto usage = collision_report(found.ids).digits;
+  for (std::size_t level = 0; level < 4; ++level) {
+    CHECK(found.tokenizer.quantizer.codebooks[level].rows == found.ids.codes_per_digit[level]);
+    CHECK(found.epochs.back().used[level] == found.ids.codes_per_digit[level]);
+    CHECK(usage[level].used == found.ids.codes_per_digit[level]);
+  }
+  CHECK(found.epochs.back().reconstruction < 0.5 * found.epochs.front().reconstruction);
+  config.codebooks = CodebookUpdate::moving_average;
+  config.restart_every = 2;
+  const auto averages = fit_rq_vae(x, config);
+  CHECK(averages.epochs.back().reconstruction < 0.7 * averages.epochs.front().reconstruction);
+}
+
+TEST_CASE("codes that were idle for some steps in a row are restarted at once") {
+  const auto x = clustered_rows(600, 8, 5);
+  RqVaeConfig config = quick(30);  // of four steps
+  config.levels = 1;
+  config.codes = 128;
+  config.sinkhorn_levels = 0;
+  config.kmeans_iterations = 0;
+  config.rate = 1e-2;
+  config.least_usage = 0;
+  config.restart_every = 0;
+  const Index without = fit_rq_vae(x, config).epochs.back().used[0];
+  config.restart_after = 8;
+  const auto with = fit_rq_vae(x, config);
+  CHECK(with.epochs.back().used[0] > without + 5);
+  CHECK(with.tokenizer.weights == fit_rq_vae(x, config).tokenizer.weights);
+  config.restart_after = 121;  // there are 120 steps
+  CHECK(fit_rq_vae(x, config).epochs.back().used[0] == without);
+}
+
+TEST_CASE("the first codebooks see as many rows as they are told to") {
+  const auto x = clustered_rows(600, 8, 5);
+  RqVaeConfig config = quick(1);
+  const auto all = fit_rq_vae(x, config);
+  config.kmeans_rows = 600;
+  CHECK(fit_rq_vae(x, config).tokenizer.weights == all.tokenizer.weights);
+  config.kmeans_rows = 20;
+  CHECK(fit_rq_vae(x, config).tokenizer.weights != all.tokenizer.weights);
+}
+
 TEST_CASE("codes that collapse end the training with a sentence") {
   simgr::OwnedMatrix<float> equal(200, 6);
   std::fill(equal.values.begin(), equal.values.end(), 0.5f);

@@ -112,7 +112,7 @@ struct BatchOfFour {
     simgr::Arena arena;
     simgr::cpu::Context ctx{arena, true};
     terms.begin_epoch(1, params);
-    return terms(ctx, RqVaeBatch{items, params, grads, cache, dquantised.view()});
+    return terms(ctx, RqVaeBatch{items, {}, shape, params, grads, cache, dquantised.view()});
   }
 };
 

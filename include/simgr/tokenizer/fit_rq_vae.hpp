@@ -38,6 +38,8 @@ struct FittedRqVae {
 /// A batch as a further term of the loss sees it, between forward and backward.
 struct RqVaeBatch {
   std::span<const ItemId> items;  // rows of the vectors
+  MatrixArg<float> vectors;       // all, as the encoder takes them
+  const RqVae::Config& shape;
   const RqVae::Params<float>& params;
   const RqVae::Params<float>& gradients;  // to be added to
   const RqVae::Cache<float>& cache;       // codes, residuals, Σ q_l
@@ -76,6 +78,7 @@ public:
     grads_ = bind<RqVae>(shape, gradients_.data());
     trained_.assign(static_cast<std::size_t>(shape.levels * shape.codes), 0);
     alive_ = trained_;
+    idle_ = trained_;
   }
 
   FittedRqVae run() && {
@@ -119,12 +122,12 @@ private:
 
   /// Codebooks by k-means, level by level on what is left over of the latents at the beginning.
   void start_codebooks() {
-    const Index rows = std::min<Index>(x_.rows, 16384);
+    const Index rows = std::min(x_.rows, config_.kmeans_rows);
     OwnedMatrix<float> rest =
         found_.tokenizer.latents_of_standardised(x_.view().slice(0, rows), Serial{});
     for (Index level = 0; level < shape().levels; ++level) {
       const auto l = static_cast<std::size_t>(level);
-      const KMeans start = kmeans(rest, {.codes = shape().codes,
+      const KMeans start = kmeans(rest, {.codes = shape().codes_of(level),
                                          .iterations = config_.kmeans_iterations,
                                          .seed = config_.seed,
                                          .stream = static_cast<std::uint64_t>(level)});
@@ -136,23 +139,24 @@ private:
       }
     }
     if (config_.codebooks == CodebookUpdate::moving_average) {
-      counts_.assign(trained_.size(), usual_count());
+      counts_.assign(trained_.size(), 0.0f);
       sums_.assign(trained_.size() * static_cast<std::size_t>(shape().latent), 0.0f);
       for (Index level = 0; level < shape().levels; ++level) {
-        for (Index code = 0; code < shape().codes; ++code) { remember(level, code); }
+        for (Index code = 0; code < shape().codes_of(level); ++code) { remember(level, code); }
       }
     }
   }
-  float usual_count() const {
-    return static_cast<float>(std::min(config_.batch, x_.rows)) / static_cast<float>(shape().codes);
+  float usual_count(Index level) const {
+    return static_cast<float>(std::min(config_.batch, x_.rows)) /
+           static_cast<float>(shape().codes_of(level));
   }
   /// The moving average of a code as if it had long been where it is.
   void remember(Index level, Index code) {
     const auto row = params_.codebooks[static_cast<std::size_t>(level)].row(code);
-    counts_[place(level, code)] = usual_count();
+    counts_[place(level, code)] = usual_count(level);
     for (Index k = 0; k < shape().latent; ++k) {
       sums_[place(level, code) * static_cast<std::size_t>(shape().latent) +
-            static_cast<std::size_t>(k)] = row[k] * usual_count();
+            static_cast<std::size_t>(k)] = row[k] * usual_count(level);
     }
   }
 
@@ -187,7 +191,7 @@ private:
     if constexpr (!std::is_same_v<Term, NoTerm>) {
       dquantised = ctx.take<float>(x.rows(), shape().latent);
       std::fill(dquantised.begin(), dquantised.end(), 0.0f);
-      value += term_(ctx, RqVaeBatch{items, params_, grads_, cache_, dquantised});
+      value += term_(ctx, RqVaeBatch{items, x_, shape(), params_, grads_, cache_, dquantised});
     }
     RqVae::backward<float>(shape(), params_, grads_, cache_, ctx, dquantised);
     descend(rate);
@@ -198,7 +202,11 @@ private:
       for (Index row = 0; row < x.rows(); ++row) {
         ++trained_[place(level, cache_.codes(row, level))];
         ++alive_[place(level, cache_.codes(row, level))];
+        idle_[place(level, cache_.codes(row, level))] = -1;
       }
+    }
+    if (config_.restart_after > 0) {
+      restart_idle_codes();
     }
     report.loss += share * value;
     report.reconstruction += share * loss.reconstruction;
@@ -278,7 +286,7 @@ private:
         const float* const r = cache_.residuals[l].row(row).data();
         for (std::size_t k = 0; k < latent; ++k) { sums_[at * latent + k] += take * r[k]; }
       }
-      for (Index code = 0; code < shape().codes; ++code) {
+      for (Index code = 0; code < shape().codes_of(level); ++code) {
         const std::size_t at = place(level, code);
         if (counts_[at] > 1e-3f) {  // else it has died, and stays where it was
           for (std::size_t k = 0; k < latent; ++k) {
@@ -298,24 +306,36 @@ private:
     }
     Rng rng(config_.seed, 0x64656164, static_cast<std::uint64_t>(epoch) << 32);
     for (Index level = 0; level < shape().levels && 5 * epoch <= 4 * config_.epochs; ++level) {
-      const auto l = static_cast<std::size_t>(level);
-      const Matrix<float> codebook = params_.codebooks[l];
-      for (Index code = 0; code < shape().codes; ++code) {
-        if (alive_[place(level, code)] > 0) {
-          continue;
-        }
-        const Matrix<float>& residuals = cache_.residuals[l];
-        std::copy_n(residuals.row(rng.below(residuals.rows())).begin(), shape().latent,
-                    codebook.row(code).begin());
-        const auto offset = codebook.row(code).data() - found_.tokenizer.weights.data();
-        std::fill_n(mean_.begin() + offset, shape().latent, 0.0f);
-        std::fill_n(square_.begin() + offset, shape().latent, 0.0f);
-        if (config_.codebooks == CodebookUpdate::moving_average) {
-          remember(level, code);
+      for (Index code = 0; code < shape().codes_of(level); ++code) {
+        if (alive_[place(level, code)] == 0) {
+          restart(level, code, rng);
         }
       }
     }
     std::fill(alive_.begin(), alive_.end(), 0);
+  }
+  /// The same of every code that served nobody in the last `restart_after` steps, at every step.
+  void restart_idle_codes() {
+    Rng rng(config_.seed, 0x69646c65, static_cast<std::uint64_t>(steps_) << 32);
+    for (Index level = 0; level < shape().levels; ++level) {
+      for (Index code = 0; code < shape().codes_of(level); ++code) {
+        if (Index& idle = idle_[place(level, code)]; ++idle == config_.restart_after) {
+          restart(level, code, rng);
+          idle = 0;
+        }
+      }
+    }
+  }
+  void restart(Index level, Index code, Rng& rng) {
+    const Matrix<float>& residuals = cache_.residuals[static_cast<std::size_t>(level)];
+    const Vector<float> row = params_.codebooks[static_cast<std::size_t>(level)].row(code);
+    std::copy_n(residuals.row(rng.below(residuals.rows())).begin(), shape().latent, row.begin());
+    const auto offset = row.data() - found_.tokenizer.weights.data();
+    std::fill_n(mean_.begin() + offset, shape().latent, 0.0f);
+    std::fill_n(square_.begin() + offset, shape().latent, 0.0f);
+    if (config_.codebooks == CodebookUpdate::moving_average) {
+      remember(level, code);
+    }
   }
 
   /// Usage of the epoch; every few epochs, and at the end, collisions, and the best
@@ -323,7 +343,8 @@ private:
   void finish(RqVaeEpoch& report) {
     for (Index level = 0; level < shape().levels; ++level) {
       const auto first = trained_.begin() + level * shape().codes;
-      report.used.push_back(shape().codes - std::count(first, first + shape().codes, 0));
+      const Index codes = shape().codes_of(level);
+      report.used.push_back(codes - std::count(first, first + codes, 0));
     }
     if (report.epoch % config_.measure_every != 0 && report.epoch != config_.epochs) {
       return;
@@ -346,14 +367,21 @@ private:
 
   /// Stops a training whose codes have fallen together, rather than handing out useless ids.
   void watch(const RqVaeEpoch& report) {
-    const auto least = config_.least_usage * static_cast<double>(std::min(shape().codes, x_.rows));
-    const auto worst = std::min_element(report.used.begin(), report.used.end());
-    starved_ = static_cast<double>(*worst) < least ? starved_ + 1 : 0;
+    Index worst = 0;  // the level with the fewest of its codes in use
+    const auto usage = [&](Index level) {
+      return static_cast<double>(report.used[static_cast<std::size_t>(level)]) /
+             static_cast<double>(std::min(shape().codes_of(level), x_.rows));
+    };
+    for (Index level = 1; level < shape().levels; ++level) {
+      worst = usage(level) < usage(worst) ? level : worst;
+    }
+    starved_ = usage(worst) < config_.least_usage ? starved_ + 1 : 0;
     if (starved_ >= 10 && report.epoch > config_.warmup_epochs) {
       SIMGR_THROW(DataError(
           "rq-vae: the codes have collapsed: at epoch " + std::to_string(report.epoch) + " level " +
-          std::to_string(worst - report.used.begin()) + " uses " + std::to_string(*worst) + " of " +
-          std::to_string(shape().codes) +
+          std::to_string(worst) + " uses " +
+          std::to_string(report.used[static_cast<std::size_t>(worst)]) + " of " +
+          std::to_string(shape().codes_of(worst)) +
           " codes, for 10 epochs fewer than least_usage; standardise or whiten the vectors, "
           "restart dead codes, lower the rate"));
     }
@@ -372,6 +400,7 @@ private:
   Arena arena_;
   std::int64_t steps_ = 0;
   std::vector<Index> trained_, alive_;  // [levels · codes], uses in this epoch, since the restart
+  std::vector<Index> idle_;             // [levels · codes], steps since the last use
   std::vector<float> counts_, sums_;    // [levels · codes (· latent)], moving averages
   double best_ = 0;
   std::vector<float> best_weights_;

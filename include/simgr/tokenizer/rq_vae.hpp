@@ -46,7 +46,7 @@ constexpr std::array<std::string_view, 2> names_of(Estimator) noexcept {
 /// mirrors the encoder.
 ///
 /// Shapes      x, y [rows, in];  z, r, q [rows, latent];  codes [rows, levels]
-/// Parameters  encoder.i.{weight,bias}, codebook.l [codes, latent], decoder.i.{weight,bias}
+/// Parameters  encoder.i.{weight,bias}, codebook.l [codes of l, latent], decoder.i.{weight,bias}
 /// Gradients   parameters accumulate
 /// Source      Zeghidour et al. 2021 and Lee et al. 2022 for residual codes; Zheng et al. (LC-Rec)
 ///             2024; Fifty et al. 2024 for the rotation
@@ -55,11 +55,18 @@ struct RqVae {
     Index in = 0;
     std::vector<Index> hidden{};  // widths between in and latent
     Index latent = 32, levels = 3, codes = 256;
+    Index shrink = 1;  // how many times fewer codes each next level has
     double beta = 0.25, weight = 1;
     Commitment commitment = Commitment::first_only;
     Estimator estimator = Estimator::straight_through;
     bool learn_codebooks = true;  // else they take no gradient, and their term no part in the loss
 
+    /// Codes of a level, at least 2.
+    Index codes_of(Index level) const noexcept {
+      Index count = codes;
+      for (Index l = 0; l < level && count > 1; ++l) { count /= shrink; }
+      return std::max<Index>(count, 2);
+    }
     ReluLayers::Config encoder() const {
       ReluLayers::Config c{{in}};
       c.widths.insert(c.widths.end(), hidden.begin(), hidden.end());
@@ -94,7 +101,10 @@ struct RqVae {
     ReluLayers::for_each_parameter(c.encoder(), under("encoder", f), p.encoder...);
     ReluLayers::for_each_parameter(c.decoder(), under("decoder", f), p.decoder...);
     for (Index l = 0; l < c.levels; ++l) {  // last, so that they can be left out of a step
-      f(Spec<2>{"codebook." + std::to_string(l), {c.codes, c.latent}, Init::normal(1), Decay::no},
+      f(Spec<2>{"codebook." + std::to_string(l),
+                {c.codes_of(l), c.latent},
+                Init::normal(1),
+                Decay::no},
         p.codebooks[static_cast<std::size_t>(l)]...);
     }
   }

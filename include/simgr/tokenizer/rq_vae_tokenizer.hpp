@@ -31,6 +31,7 @@ constexpr std::array<std::string_view, 2> names_of(CodebookUpdate) noexcept {
 struct RqVaeConfig {
   Index levels = 3;
   Index codes = 256;
+  Index shrink = 1;    // times fewer codes each next level has
   Index hidden = 256;  // width of the first hidden layer, every next one half of it
   Index layers = 2;    // hidden layers
   Index latent = 32;
@@ -48,11 +49,13 @@ struct RqVaeConfig {
   Index warmup_epochs = 10;
   double weight_decay = 1e-4;
   double clip = 1;
+  Index kmeans_rows = 16384;
   Index kmeans_iterations = 20;
   Index sinkhorn_levels = 3;
   double sinkhorn_epsilon = 0.003;
   Index sinkhorn_iterations = 50;
   Index restart_every = 10;
+  Index restart_after = 0;
   double least_usage = 0.1;
   Index measure_every = 10;
   std::uint64_t seed = 1;
@@ -62,6 +65,8 @@ struct RqVaeConfig {
   static void for_each_field(C& c, F&& f) {
     f(Field{"levels", 1, 64, "digits of an id, the disambiguation digit not counted"}, c.levels);
     f(Field{"codes", 2, 1 << 20, "codes of a level"}, c.codes);
+    f(Field{"shrink", 1, 1 << 20, "how many times fewer codes each next level has, at least 2"},
+      c.shrink);
     f(Field{"hidden", 1, 65536, "width of the first hidden layer, every next has half of it"},
       c.hidden);
     f(Field{"layers", 0, 16, "hidden layers of the encoder, and of the decoder"}, c.layers);
@@ -81,13 +86,18 @@ struct RqVaeConfig {
     f(Field{"warmup_epochs", 0, 1e6, "epochs in which the rate rises"}, c.warmup_epochs);
     f(Field{"weight_decay", 0, 10, "pull of the weights towards zero"}, c.weight_decay);
     f(Field{"clip", 0, 1e6, "largest length of the gradient; 0: any"}, c.clip);
-    f(Field{"kmeans_iterations", 0, 1e6, "of the first codebooks"}, c.kmeans_iterations);
+    f(Field{"kmeans_rows", 1, 1e9, "first vectors that the first codebooks are made of"},
+      c.kmeans_rows);
+    f(Field{"kmeans_iterations", 0, 1e6, "of the first codebooks; 0: k-means++ alone"},
+      c.kmeans_iterations);
     f(Field{"sinkhorn_levels", 0, 64, "last levels that choose codes by Sinkhorn in training"},
       c.sinkhorn_levels);
     f(Field{"sinkhorn_epsilon", 1e-6, 1e3, "entropy of the plan"}, c.sinkhorn_epsilon);
     f(Field{"sinkhorn_iterations", 1, 1e5, "scalings of the plan"}, c.sinkhorn_iterations);
     f(Field{"restart_every", 0, 1e6, "epochs between restarts of dead codes; 0: never"},
       c.restart_every);
+    f(Field{"restart_after", 0, 1e9, "steps without use after which a code is restarted; 0: never"},
+      c.restart_after);
     f(Field{"least_usage", 0, 1, "share of the codes below which a level has collapsed; 0: none"},
       c.least_usage);
     f(Field{"measure_every", 1, 1e6, "epochs between counts of collisions"}, c.measure_every);
@@ -111,6 +121,7 @@ struct RqVaeTokenizer {
               .latent = config.latent,
               .levels = config.levels,
               .codes = config.codes,
+              .shrink = config.shrink,
               .beta = config.beta,
               .weight = config.weight,
               .commitment = config.commitment,
