@@ -161,6 +161,7 @@
 #include <simgr/tokenizer/balanced_residual_kmeans.hpp>
 #include <simgr/tokenizer/collision.hpp>
 #include <simgr/tokenizer/fit_letter.hpp>
+#include <simgr/tokenizer/fit_plum.hpp>
 #include <simgr/tokenizer/fit_rq_vae.hpp>
 #include <simgr/tokenizer/hierarchical_kmeans.hpp>
 #include <simgr/tokenizer/item_id.hpp>
