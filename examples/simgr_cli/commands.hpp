@@ -92,8 +92,8 @@ struct RecommendCommand {
 void recommend(const RecommendCommand& options);
 
 struct TokenizeOptions {
-  std::string data, text_vectors, collaborative_vectors, ids, out, method = "residual-kmeans",
-                                                                   collision, fit_on = "all";
+  std::string data, text_vectors, collaborative_vectors, collaborative_neighbours, ids, out,
+      method = "residual-kmeans", collision, fit_on = "all";
   std::optional<Index> levels, codes, iterations;
   std::optional<std::int64_t> seed;
   std::vector<std::string> set;  // name=value

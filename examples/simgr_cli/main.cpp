@@ -367,7 +367,9 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
       "--data data --ids ids.tsv --out model.simgr\n  simgr tokenize --data data --method opq "
       "--digits "
       "32 --fit-on training --out opq.tsv\n  simgr tokenize --data data --method letter --out "
-      "letter.tsv\n  simgr tokenize --data data --ids published.index.json "
+      "letter.tsv\n  simgr tokenize --data data --method plum --out plum.tsv\n  simgr tokenize "
+      "--data data "
+      "--ids published.index.json "
       "--out ids.tsv");
   add_data(*command, options.data);
   command
@@ -381,17 +383,25 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
           "or the model of 'simgr fit sasrec'; default of letter: those of a SASRec that is "
           "trained first, on the training part alone, and kept beside the ids")
       ->type_name("FILE");
+  command
+      ->add_option(
+          "--collaborative-neighbours", options.collaborative_neighbours,
+          "a file of neighbours, for method plum and for the report; default of plum: those "
+          "counted in the training part, filled along the nearest text vectors")
+      ->type_name("FILE");
   CLI::Option* method = one_of(command->add_option("--method", options.method, "how ids are made"),
                                tokenizer_names());
   command->add_option("--ids", options.ids, "report and convert these ids instead of making some")
       ->type_name("FILE")
       ->excludes(method);
   number(command->add_option("--levels,--digits", options.levels,
-                             "digits of an id; default: 4, of rq-vae 3, of opq 32"),
+                             "digits of an id; default: 4, of rq-vae and plum 3, of opq 32"),
          Index{1}, Index{4096});
-  number(command->add_option("--codes", options.codes,
-                             "codes of a digit; default: 256, of hierarchical 16; a catalogue of "
-                             "a few hundred items wants fewer, else no two of them share a code"),
+  number(command->add_option(
+             "--codes", options.codes,
+             "codes of a digit; default: 256, of hierarchical 16, of plum 1024 and half "
+             "of that at each next; a catalogue of "
+             "a few hundred items wants fewer, else no two of them share a code"),
          Index{1}, Index{1} << 20);
   number(command->add_option("--iterations", options.iterations, "of k-means"), Index{0},
          Index{1000000});
@@ -406,7 +416,7 @@ void add_tokenize(CLI::App& app, TokenizeOptions& options) {
   one_of(command->add_option("--collision", options.collision,
                              "items with equal digits stay equal, get one digit more (all, or "
                              "those that need it), spread over last codes, or move to the nearest "
-                             "free id; default: digit, for opq and --ids keep"),
+                             "free id; default: digit, for opq, plum and --ids keep"),
          {"keep", "digit", "digit-if-shared", "sinkhorn", "nearest-free"});
   command
       ->add_option("--set", options.set,

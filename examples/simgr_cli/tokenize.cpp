@@ -12,6 +12,7 @@
 #include <simgr_cli/tokenizers.hpp>
 
 #include <simgr/io/atomic_file.hpp>
+#include <simgr/io/neighbours.hpp>
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/tokenizer/atomic_ids.hpp>
 #include <simgr/tokenizer/neighbour_agreement.hpp>
@@ -74,6 +75,7 @@ const std::vector<Method>& methods() {
       {.name = "residual-kmeans", .make = by_residual_kmeans},
       {.name = "rq-vae", .levels = 3, .make = by_rq_vae},
       {.name = "letter", .make = by_letter},
+      {.name = "plum", .collision = "keep", .levels = 3, .make = by_plum},
       {.name = "opq", .collision = "keep", .levels = 32, .make = by_opq},
       {.name = "balanced", .make = by_balanced_kmeans},
       {.name = "hierarchical", .make = by_hierarchical_kmeans},
@@ -159,6 +161,11 @@ void print_report(const Request& request, const SemanticIds& before, Collision c
   };
   neighbours("neighbours", "", request.vectors);
   neighbours("collaborative_neighbours", "by collaborative vectors, ", request.collaborative);
+  if (request.neighbours.sequences() > 0) {
+    const auto agreement = tokenizer::neighbour_agreement(after, request.neighbours, 10);
+    options.json ? line.add_raw("listed_neighbours", json_of(agreement))
+                 : void(std::cout << "by histories, " << tokenizer::to_text(agreement));
+  }
   if (options.json) {
     std::cout << line.text() << "\n";
   }
@@ -214,6 +221,10 @@ void tokenize(const TokenizeOptions& options) {
       request.fitted = training_rows(folder, request.vectors);
       std::fprintf(stderr, "fitted to %td of %td items\n", request.fitted.rows, folder.items());
     }
+  }
+  if (!options.collaborative_neighbours.empty()) {
+    request.neighbours =
+        simgr::io::read_neighbours(options.collaborative_neighbours, folder.items());
   }
   const Made made = method.make(request);
   if (!options.collaborative_vectors.empty() && request.collaborative.empty()) {  // to report

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 
 #include <simgr_cli/item_vectors.hpp>
-#include <simgr_cli/tokenizers.hpp>
+#include <simgr_cli/rq_vae_epochs.hpp>
 
 #include <simgr/tokenizer/balanced_residual_kmeans.hpp>
 #include <simgr/tokenizer/fit_letter.hpp>
@@ -41,33 +40,6 @@ Made by_hierarchical_kmeans(Request& request) {
 }
 
 namespace {
-
-/// Tells of every epoch in which collisions were counted, and how long the rest will take.
-class EpochLines {
-public:
-  explicit EpochLines(Index epochs) : epochs_(epochs) {}
-  void operator()(const tokenizer::RqVaeEpoch& epoch) const {
-    if (epoch.collision_rate < 0) {
-      return;
-    }
-    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begun_;
-    const auto done = static_cast<double>(epoch.epoch), all = static_cast<double>(epochs_);
-    std::fprintf(stderr,
-                 "epoch %td/%td  loss %.4f  reconstruction %.4f  %.2f %% of ids collide  left %s\n",
-                 epoch.epoch, epochs_, epoch.loss, epoch.reconstruction, 100 * epoch.collision_rate,
-                 simgr::train::detail::clock_text(passed.count() * (all - done) / done).c_str());
-  }
-
-private:
-  Index epochs_;
-  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
-};
-
-Made made_of(const Request& request, const tokenizer::FittedRqVae& found) {
-  std::fprintf(stderr, "kept epoch %td\n", found.best_epoch);
-  return made_by(found.tokenizer.quantizer, found.tokenizer.latents(request.vectors, request.pool),
-                 request.pool);
-}
 
 /// Trains a SASRec of the width, without a look at validation or test.
 void train_collaborative(const Request& request, const std::string& out, Index width) {

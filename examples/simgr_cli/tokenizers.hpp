@@ -23,9 +23,10 @@ struct Request {
   const TokenizeOptions& options;
   const DataFolder& folder;
   simgr::cpu::ThreadPool& pool;
-  Vectors vectors{};        // [items, width]
-  Vectors fitted{};         // those that codebooks are fitted to; empty: all
-  Vectors collaborative{};  // [items, any], by who buys them; empty: nobody asked
+  Vectors vectors{};                   // [items, width]
+  Vectors fitted{};                    // those that codebooks are fitted to; empty: all
+  Vectors collaborative{};             // [items, any], by who buys them; empty: nobody asked
+  simgr::Ragged<ItemId> neighbours{};  // of all items, by histories; empty: nobody asked
 
   const Vectors& to_fit() const { return fitted.empty() ? vectors : fitted; }
 };
@@ -100,6 +101,7 @@ Vectors collaborative_vectors_of(const Request& request, Index width);
 // In a file of their own, so that neither takes long to compile.
 Made by_rq_vae(Request& request);
 Made by_letter(Request& request);
+Made by_plum(Request& request);
 Made by_balanced_kmeans(Request& request);
 Made by_hierarchical_kmeans(Request& request);
 

@@ -291,6 +291,8 @@ TEST_CASE("tokenize makes ids by every method, writes an index and reads it back
             "epochs=3"},
            {"letter", "--codes", "4", "--set", "hidden=8", "--set", "latent=4", "--set", "epochs=3",
             "--fit-on", "training"},
+           {"plum", "--codes", "8", "--set", "hidden=8", "--set", "latent=4", "--set", "epochs=3",
+            "--set", "pairs=8", "--fit-on", "training"},
            {"random", "--levels", "2"},
            {"atomic"}}) {
     std::vector<std::string> words = {"--out", folder.file(std::to_string(which++)), "--method"};
@@ -314,7 +316,7 @@ TEST_CASE("tokenize makes ids by every method, writes an index and reads it back
   CHECK(long_ids.err.find("at most 26 digits") != std::string::npos);
 }
 
-TEST_CASE("LETTER's ids know what is bought together, of the training part alone") {
+TEST_CASE("ids of LETTER and PLUM know what is bought together, of the training part alone") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data"), later = folder.file("later"),
                     earlier = folder.file("earlier");
@@ -361,6 +363,34 @@ TEST_CASE("LETTER's ids know what is bought together, of the training part alone
   CHECK_FALSE(std::filesystem::exists(folder.file("d.sasrec")));
   const auto inspected = run_simgr(folder, {"inspect", sasrec});
   CHECK(inspected.out.find("[30, 4]") != std::string::npos);
+
+  const auto plum_of = [&](const std::string& from, const std::vector<std::string>& more) {
+    const std::string out = folder.file("plum");
+    std::filesystem::remove(out);
+    std::vector<std::string> words = {"tokenize",      "--data",  from,       "--method",
+                                      "plum",          "--codes", "8",        "--set",
+                                      "hidden=8",      "--set",   "latent=4", "--set",
+                                      "epochs=20",     "--set",   "pairs=16", "--set",
+                                      "contrastive=2", "--out",   out};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto run = run_simgr(folder, words);
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    CHECK(run.out.find("by histories, digits that 30 items share") != std::string::npos);
+    return simgr_test::read_bytes(out);
+  };
+  const std::string plum = plum_of(data, {});
+  CHECK(plum.starts_with("item\tdigits\tcodes_per_digit=8 4 2\n"));
+  CHECK(plum == plum_of(later, {}));
+  CHECK(plum != plum_of(earlier, {}));
+  std::string listed = "item\tneighbours\n";
+  for (int item = 0; item < 30; ++item) {
+    listed += std::to_string(item) + "\t" + std::to_string((item + 7) % 30) + "\n";
+  }
+  simgr_test::write_bytes(folder.file("near.tsv"), listed);
+  const std::string given = plum_of(data, {"--collaborative-neighbours", folder.file("near.tsv")});
+  CHECK(plum != given);
+  CHECK(given == plum_of(earlier, {"--collaborative-neighbours", folder.file("near.tsv")}));
 }
 
 TEST_CASE("a model of two names is opened by the one it was fitted as") {

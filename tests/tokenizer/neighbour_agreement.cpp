@@ -34,6 +34,26 @@ TEST_CASE("neighbours share the digits that say where they are") {
   CHECK(to_text(found).find("100.00 % (100.00 %; 24.24 %)") != std::string::npos);
 }
 
+TEST_CASE("agreement with lists of neighbours counts the pairs that there are") {
+  simgr::SemanticIds ids;
+  ids.codes = simgr::OwnedMatrix<std::int32_t>(4, 2);
+  ids.codes.values = {0, 0, 0, 1, 1, 0, 0, 0};
+  ids.codes_per_digit = {2, 2};
+  simgr::Ragged<simgr::ItemId> lists;
+  for (const std::vector<simgr::ItemId>& list :
+       std::vector<std::vector<simgr::ItemId>>{{1, 3, 2}, {}, {0}, {}}) {
+    lists.push_back(list);
+  }
+  const NeighbourAgreement found = neighbour_agreement(ids, lists, 2);  // 0-1, 0-3, 2-0
+  CHECK(found.items == 2);
+  CHECK(found.neighbours == 2);
+  CHECK(found.digit[0] == doctest::Approx(2.0 / 3));
+  CHECK(found.digit[1] == doctest::Approx(2.0 / 3));
+  CHECK(found.prefix[0] == doctest::Approx(2.0 / 3));
+  CHECK(found.prefix[1] == doctest::Approx(1.0 / 3));
+  CHECK(found.chance[0] == doctest::Approx(0.5));
+}
+
 TEST_CASE("agreement of semantic ids stands out, that of random ids is chance") {
   simgr::OwnedMatrix<float> x(600, 8);
   simgr::Rng rng(5);

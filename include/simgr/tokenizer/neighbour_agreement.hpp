@@ -11,19 +11,82 @@
 
 #include <simgr/core/executor.hpp>
 #include <simgr/core/owned_matrix.hpp>
+#include <simgr/core/ragged.hpp>
 #include <simgr/cpu/gemm.hpp>
 #include <simgr/tokenizer/collision.hpp>
 #include <simgr/tokenizer/nearest_centroid.hpp>
 
 namespace simgr::SIMGR_ABI::tokenizer {
 
-/// How often near items share digits: of an item and one of its nearest others by cosine.
+/// How often near items share digits: of an item and one of its nearest others by cosine, or of lists.
 struct NeighbourAgreement {
   Index items = 0, neighbours = 0;  // pairs looked at: items · neighbours
   std::vector<double> digit;        // [digits], share of the pairs with this digit in common
   std::vector<double> chance;       // [digits], the same of two random items
   std::vector<double> prefix;       // [digits], with all digits up to this one in common
 };
+
+namespace detail {
+
+/// Counts the digits that two items share: each alone, then all up to each.
+inline void count_shared(MatrixArg<std::int32_t> codes, Index a, Index b, Vector<Index> same) {
+  bool whole = true;
+  for (Index digit = 0; digit < codes.cols(); ++digit) {
+    const bool equal = codes(a, digit) == codes(b, digit);
+    whole = whole && equal;
+    same[digit] += equal ? 1 : 0;
+    same[codes.cols() + digit] += whole ? 1 : 0;
+  }
+}
+
+/// Turns counts [rows, 2 digits] of `pairs` pairs into shares.
+inline void share_digits(const SemanticIds& ids, MatrixArg<Index> same, Index pairs,
+                         NeighbourAgreement& found) {
+  const Index items = ids.items(), digits = ids.digits();
+  const auto all = static_cast<double>(std::max<Index>(pairs, 1));
+  for (Index digit = 0; digit < digits; ++digit) {
+    Index equal = 0, whole = 0;
+    for (Index i = 0; i < same.rows(); ++i) {
+      equal += same(i, digit);
+      whole += same(i, digits + digit);
+    }
+    std::vector<double> count(
+        static_cast<std::size_t>(ids.codes_per_digit[static_cast<std::size_t>(digit)]));
+    for (Index item = 0; item < items; ++item) {
+      count[static_cast<std::size_t>(ids.codes.view()(item, digit))] += 1;
+    }
+    double chance = 0;
+    for (const double n : count) { chance += n * (n - 1); }
+    found.digit.push_back(static_cast<double>(equal) / all);
+    found.prefix.push_back(static_cast<double>(whole) / all);
+    found.chance.push_back(chance / std::max(1.0, static_cast<double>(items * (items - 1))));
+  }
+}
+
+}  // namespace detail
+
+/// Measures lists of neighbours, of every item its first ones.
+///
+/// Shapes   lists: those of all items;  `neighbours` of the report is the most that one has
+inline NeighbourAgreement neighbour_agreement(const SemanticIds& ids, RaggedView<ItemId> lists,
+                                              Index neighbours) {
+  SIMGR_ASSERT(lists.sequences() == ids.items(), "neighbour_agreement: shapes");
+  NeighbourAgreement found;
+  OwnedMatrix<Index> same(1, 2 * ids.digits());
+  Index pairs = 0;
+  for (Index item = 0; item < ids.items(); ++item) {
+    const Index count = std::min(std::ssize(lists[item]), neighbours);
+    for (Index n = 0; n < count; ++n) {
+      detail::count_shared(ids.codes, item, lists[item][static_cast<std::size_t>(n)],
+                           same.view().row(0));
+    }
+    found.items += count > 0 ? 1 : 0;
+    found.neighbours = std::max(found.neighbours, count);
+    pairs += count;
+  }
+  detail::share_digits(ids, same, pairs, found);
+  return found;
+}
 
 /// Measures at most `sample` items, evenly spread, each with its nearest among all others.
 ///
@@ -38,7 +101,7 @@ template <class E = Serial>
                                              E&& executor = E{}) {
     check_vectors(vectors);
     SIMGR_ASSERT(vectors.rows() == ids.items(), "neighbour_agreement: shapes");
-    const Index items = ids.items(), digits = ids.digits();
+    const Index items = ids.items();
     NeighbourAgreement found;
     found.items = std::min(items, std::max<Index>(sample, 1));
     found.neighbours = std::clamp<Index>(neighbours, 0, items - 1);
@@ -49,8 +112,7 @@ template <class E = Serial>
         directions.view()(item, k) = length > 0 ? vectors(item, k) / length : 0.0f;
       }
     }
-    OwnedMatrix<Index> same(found.items, 2 * digits);  // counts of one item: digits, prefixes
-    const auto codes = ids.codes.view();
+    OwnedMatrix<Index> same(found.items, 2 * ids.digits());  // counts of one item
     constexpr Index tile = 16;
     executor.for_each((found.items + tile - 1) / tile, [&](Index shard) {
       const Index first = shard * tile, count = std::min(tile, found.items - first);
@@ -73,35 +135,12 @@ template <class E = Serial>
         }
         std::nth_element(order.begin(), order.begin() + found.neighbours, order.end());
         for (Index n = 0; n < found.neighbours; ++n) {
-          bool whole = true;
-          for (Index digit = 0; digit < digits; ++digit) {
-            const bool equal =
-                codes(item_of(i), digit) == codes(order[static_cast<std::size_t>(n)].second, digit);
-            whole = whole && equal;
-            same.view()(first + i, digit) += equal ? 1 : 0;
-            same.view()(first + i, digits + digit) += whole ? 1 : 0;
-          }
+          detail::count_shared(ids.codes, item_of(i), order[static_cast<std::size_t>(n)].second,
+                               same.view().row(first + i));
         }
       }
     });
-    const auto pairs = static_cast<double>(std::max<Index>(found.items * found.neighbours, 1));
-    for (Index digit = 0; digit < digits; ++digit) {
-      Index equal = 0, whole = 0;
-      for (Index i = 0; i < found.items; ++i) {
-        equal += same.view()(i, digit);
-        whole += same.view()(i, digits + digit);
-      }
-      std::vector<double> count(
-          static_cast<std::size_t>(ids.codes_per_digit[static_cast<std::size_t>(digit)]));
-      for (Index item = 0; item < items; ++item) {
-        count[static_cast<std::size_t>(codes(item, digit))] += 1;
-      }
-      double chance = 0;
-      for (const double n : count) { chance += n * (n - 1); }
-      found.digit.push_back(static_cast<double>(equal) / pairs);
-      found.prefix.push_back(static_cast<double>(whole) / pairs);
-      found.chance.push_back(chance / std::max(1.0, static_cast<double>(items * (items - 1))));
-    }
+    detail::share_digits(ids, same, found.items * found.neighbours, found);
     return found;
   }
 
