@@ -97,7 +97,8 @@ void add_ids(CLI::App& command, IdSource& ids) {
       ->type_name("FILE");
   command
       .add_option("--ids", ids.ids,
-                  "semantic ids made by 'simgr tokenize', in place of ids from vectors")
+                  "semantic ids made by 'simgr tokenize', an index of LC-Rec's form, or terms of "
+                  "every item in JSON, in place of ids from vectors")
       ->type_name("FILE");
   command
       .add_option("--item-vectors", ids.item_vectors,

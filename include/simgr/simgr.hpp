@@ -58,6 +58,7 @@
 #include <simgr/data/split.hpp>
 #include <simgr/data/synthetic_catalogue.hpp>
 #include <simgr/data/tables.hpp>
+#include <simgr/data/term_ids.hpp>
 #include <simgr/data/utf8.hpp>
 #include <simgr/data/zlib_inflater.hpp>
 #include <simgr/encoder/encoder_and_queries.hpp>

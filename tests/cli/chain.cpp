@@ -393,6 +393,45 @@ TEST_CASE("ids of LETTER and PLUM know what is bought together, of the training 
   CHECK(given == plum_of(earlier, {"--collaborative-neighbours", folder.file("near.tsv")}));
 }
 
+TEST_CASE("terms of items are ids for models that pool digits and for those that spell them") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data"), terms = folder.file("terms.json");
+  simgr_test::write_data_folder(data);
+  std::string text = "{";
+  const char* colours[] = {"red", "green", "blue", "white", "black"};
+  for (int item = 0; item < 30; ++item) {  // items 0 and 20 share theirs
+    text += std::string(item > 0 ? ",\"" : "\"") + std::to_string(item) + "\":[\"" +
+            (item % 5 < 2 ? "soap" : "brush") + "\",\"" + colours[item % 5] + "\",\"" +
+            std::to_string(item % 4) + "\",\"" + (item % 2 == 0 ? "soft" : "hard") + "\"]";
+  }
+  simgr_test::write_bytes(terms, text + "}");
+  const auto copied =
+      run_simgr(folder, {"tokenize", "--data", data, "--ids", terms, "--out", folder.file("ids")});
+  INFO(copied.err);
+  REQUIRE(copied.code == 0);
+  CHECK(simgr_test::read_bytes(folder.file("ids"))
+            .starts_with("item\tdigits\tcodes_per_digit=2 5 4 2\n0\t0 0 0 0\n1\t0 1 1 1\n"));
+  const std::string model = folder.file("m");
+  for (const auto& [name, more] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"simgr", {}},
+           {"rpg", {}},
+           {"lc-rec", {"--set", "encoder.heads=1"}},
+           {"letter",
+            {"--set", "encoder.decoder_layers=1", "--set", "encoder.heads=1", "--set",
+             "encoder.head_width=8", "--set", "encoder.inner=8"}}}) {
+    CAPTURE(name);
+    std::vector<std::string> words = fit_arguments(name, data, model, "1", {"--ids", terms});
+    words.insert(words.end(), more.begin(), more.end());
+    const auto fitted = run_simgr(folder, words);
+    INFO(fitted.err);
+    REQUIRE(fitted.code == 0);
+    const auto list = run_simgr(folder, {"recommend", model, "--history", "1 2 3"});
+    INFO(list.err);
+    CHECK(list.code == 0);
+    CHECK(run_simgr(folder, {"inspect", model}).out.find("2 5 4 2 codes") != std::string::npos);
+  }
+}
+
 TEST_CASE("a model of two names is opened by the one it was fitted as") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data"), model = folder.file("letter.simgr");

@@ -124,7 +124,9 @@ TEST_CASE("broken id files are refused with the line and the reason") {
       {R"({"0": ["<a_1>"]})", "accepted"},
       {R"({"0": ["<a_1>"], "2": ["<a_1>"]})", "expected item ids 0 to 1"},
       {R"({"0": ["<a_1>", "<b_1>"], "1": ["<a_1>"]})", "expected 2 tokens"},
-      {R"({"0": ["a_1"]})", "is not of the form"},
+      {R"({"0": ["<a-1>"]})", "is not of the form"},
+      {R"({"0": ["a_1"]})", "accepted"},  // a term
+      {R"({"0": ["a_1"], "1": ["a_1", "b_1"]})", "expected 1 terms"},
       {R"({"0": ["<a_1>"])", "not valid JSON"},
   };
   for (const auto& one : cases) {  // no names in brackets: clang cannot capture those

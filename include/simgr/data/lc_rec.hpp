@@ -68,6 +68,44 @@ inline std::int64_t code_of(std::string_view token, std::size_t digit) {
   return number_of<std::int64_t>(token.substr(3, token.size() - 4)).value_or(-1);
 }
 
+/// The ids that the tokens of all items name.
+inline Result<SemanticIds> ids_of_index(const std::string& path,
+                                        const std::vector<const JsonMember*>& members) {
+  SemanticIds ids;
+  std::size_t digits = 0;
+  for (std::size_t item = 0; item < members.size(); ++item) {
+    const JsonMember& member = *members[item];
+    const JsonValue::Array* tokens = member.value.as_array();
+    if (tokens == nullptr || tokens->empty() || tokens->size() > 26) {
+      return json_error(path, member, "expected a list of 1 to 26 tokens");
+    }
+    digits = item == 0 ? tokens->size() : digits;
+    if (tokens->size() != digits) {
+      return json_error(path, member,
+                        "expected " + std::to_string(digits) + " tokens as item 0 has, found " +
+                            std::to_string(tokens->size()));
+    }
+    ids.codes_per_digit.resize(digits);
+    for (std::size_t digit = 0; digit < digits; ++digit) {
+      const std::string* token = (*tokens)[digit].as_text();
+      const std::int64_t code = token == nullptr ? -1 : code_of(*token, digit);
+      if (code < 0 || code >= (std::int64_t{1} << 20)) {
+        return json_error(path, member,
+                          "token " + std::to_string(digit + 1) + " is not of the form <" +
+                              static_cast<char>('a' + digit) + "_number>");
+      }
+      ids.codes.values.push_back(static_cast<std::int32_t>(code));
+      ids.codes_per_digit[digit] = std::max<Index>(ids.codes_per_digit[digit], code + 1);
+    }
+  }
+  ids.codes.rows = static_cast<Index>(members.size());
+  ids.codes.cols = static_cast<Index>(digits);
+  if (const std::string sentence = out_of_proportion(ids); !sentence.empty()) {
+    return DataError(sentence, {path, -1, -1, {}});
+  }
+  return ids;
+}
+
 }  // namespace detail
 
 /// Reads `*.inter.json`: user to list of item ids, oldest first.
@@ -169,40 +207,7 @@ inline Result<SemanticIds> try_read_lc_rec_index(const std::string& path,
   if (!members) {
     return members.error();
   }
-  SemanticIds ids;
-  std::size_t digits = 0;
-  for (std::size_t item = 0; item < members->size(); ++item) {
-    const JsonMember& member = *(*members)[item];
-    const JsonValue::Array* tokens = member.value.as_array();
-    if (tokens == nullptr || tokens->empty() || tokens->size() > 26) {
-      return detail::json_error(path, member, "expected a list of 1 to 26 tokens");
-    }
-    digits = item == 0 ? tokens->size() : digits;
-    if (tokens->size() != digits) {
-      return detail::json_error(path, member,
-                                "expected " + std::to_string(digits) +
-                                    " tokens as item 0 has, found " +
-                                    std::to_string(tokens->size()));
-    }
-    ids.codes_per_digit.resize(digits);
-    for (std::size_t digit = 0; digit < digits; ++digit) {
-      const std::string* token = (*tokens)[digit].as_text();
-      const std::int64_t code = token == nullptr ? -1 : detail::code_of(*token, digit);
-      if (code < 0 || code >= (std::int64_t{1} << 20)) {
-        return detail::json_error(path, member,
-                                  "token " + std::to_string(digit + 1) + " is not of the form <" +
-                                      static_cast<char>('a' + digit) + "_number>");
-      }
-      ids.codes.values.push_back(static_cast<std::int32_t>(code));
-      ids.codes_per_digit[digit] = std::max<Index>(ids.codes_per_digit[digit], code + 1);
-    }
-  }
-  ids.codes.rows = static_cast<Index>(members->size());
-  ids.codes.cols = static_cast<Index>(digits);
-  if (const std::string sentence = out_of_proportion(ids); !sentence.empty()) {
-    return DataError(sentence, {path, -1, -1, {}});
-  }
-  return ids;
+  return detail::ids_of_index(path, *members);
 }
 
 inline SemanticIds read_lc_rec_index(const std::string& path, const SourceLimits& limits = {}) {

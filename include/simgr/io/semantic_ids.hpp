@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <simgr/data/byte_source.hpp>
-#include <simgr/data/lc_rec.hpp>
+#include <simgr/data/term_ids.hpp>
 #include <simgr/data/utf8.hpp>
 #include <simgr/io/atomic_file.hpp>
 #include <simgr/tokenizer/item_id.hpp>
@@ -142,7 +142,7 @@ inline std::string parse_codes_per_digit(std::string_view text, std::vector<Inde
 
 }  // namespace detail
 
-/// Reads ids.tsv, or an LC-Rec index where the file begins with `{`; plain or gzip.
+/// Reads ids.tsv, or an LC-Rec index or terms where the file begins with `{`; plain or gzip.
 ///
 /// Errors  DataError with the line, or the byte of JSON: wrong header, items missing, twice or out
 ///         of order, another number of codes, a code out of range; IoError
@@ -156,7 +156,7 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
     return count.error();
   }
   if (first == '{') {
-    return data::try_read_lc_rec_index(path);
+    return data::try_read_index_or_terms(path);
   }
 
   auto lines = data::Lines::open(path);
