@@ -23,6 +23,14 @@ std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
   return metadata;
 }
 
+std::string state_of(const FitRequest& request) {
+  return request.state.empty() ? state_path(request.out) : request.state;
+}
+
+bool begins_anew(const FitRequest& request) {
+  return !request.resume || !std::filesystem::exists(state_of(request));
+}
+
 Reporting::Reporting(const FitRequest& request, Index finished) : request_(request) {
   if (!request.log.empty()) {
     log_ = std::make_unique<simgr::train::EpochLog>(request.log, simgr::train::LogFormat::jsonl,

@@ -97,23 +97,33 @@ private:
   Model model_;
 };
 
-/// The fields of a model and of its training as one list of names.
+/// A stage before training, and what is set of it. Most models have none; those over a language model
+/// that can spell items have one, in language_models/adaptor.hpp.
+template <class Model>
+struct StageBefore : simgr::NoFields {
+  static constexpr bool wanted() { return false; }
+  void run(Model&, std::uint64_t, simgr::cpu::ThreadPool&) const {}
+};
+
+/// The fields of a model, of its training and of what comes before as one list of names.
 template <class Model>
 struct AllSettings {
   typename Model::Config model;
   simgr::train::FitOptions fit;
+  StageBefore<Model> before{};
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
     Model::Config::for_each_field(c.model, f);
     simgr::train::FitOptions::for_each_field(c.fit, f);
+    StageBefore<Model>::for_each_field(c.before, f);
   }
 };
 
 template <class Model>
 AllSettings<Model> settings_of(const simgr::baselines::Defaults<Model>& defaults,
                                const std::vector<Setting>& settings) {
-  AllSettings<Model> all{defaults.model, defaults.fit};
+  AllSettings<Model> all{defaults.model, defaults.fit, {}};
   for (const Setting& setting : settings) {
     if (const simgr::Failure failure = simgr::try_set_field(all, setting.name, setting.value)) {
       throw UsageError(std::string("--set: ") + failure->what());
@@ -177,14 +187,19 @@ private:
   std::unique_ptr<simgr::train::EpochLog> log_;
 };
 
+/// Where the state of a run lies, and whether it begins at the beginning: nobody asked to go on, or there
+/// is no state.
+std::string state_of(const FitRequest& request);
+bool begins_anew(const FitRequest& request);
+
 /// Trains, keeping a state beside the model file; goes on from it where the request says so.
 template <class Model>
 simgr::train::FitResult train_model(Model& model, const simgr::data::Split& split,
                                     const simgr::train::FitOptions& options,
                                     const FitRequest& request, simgr::cpu::ThreadPool& pool) {
   simgr::train::Trainer<Model> trainer(model, split, options);
-  const std::string state = request.state.empty() ? state_path(request.out) : request.state;
-  if (request.resume && std::filesystem::exists(state)) {
+  const std::string state = state_of(request);
+  if (!begins_anew(request)) {
     if (const simgr::Failure failure = simgr::train::try_load_training_state(trainer, state)) {
       throw simgr::DataError(std::string(failure->what()) +
                              "; give another --out, or delete this file to begin anew");
@@ -224,13 +239,21 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     }
   }();
   const auto finished = [&](Model model, const simgr::train::FitResult& result) {
-    simgr::io::ModelFile<Model>::save(model, request.out,
-                                      metadata_of(name, request, all.fit, result));
+    auto metadata = metadata_of(name, request, all.fit, result);
+    if (all.before.wanted()) {
+      for (const simgr::FieldText& field : simgr::list_fields(all.before)) {
+        metadata.push_back({field.name, field.value});
+      }
+    }
+    simgr::io::ModelFile<Model>::save(model, request.out, metadata);
     return Fitted{std::make_unique<Served<Model>>(std::move(model)), result};
   };
   if constexpr (Model::Parts::reads_prompts) {
     Model model = OverBackbone<Model>::begin(std::move(catalogue), all.model, all.fit.seed,
                                              *request.backbone);
+    if (all.before.wanted() && begins_anew(request)) {
+      all.before.run(model, all.fit.seed, pool);
+    }
     const auto result = train_model(model, split, all.fit, request, pool);
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else if constexpr (std::is_same_v<Model, Trained>) {

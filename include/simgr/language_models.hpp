@@ -59,3 +59,4 @@
 #include <simgr/text/unicode_lower_case.hpp>
 #include <simgr/text/unigram.hpp>
 #include <simgr/text/word_piece.hpp>
+#include <simgr/train/align_digits.hpp>

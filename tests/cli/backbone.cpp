@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cli/program.hpp>
 
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
 #include <tuple>
 
 #include <doctest/doctest.h>
 #include <support/published_decoder.hpp>
 
 #include <simgr/io/adapter_config.hpp>
+#include <simgr/io/checkpoint.hpp>
 
 namespace {
 
@@ -82,6 +87,66 @@ TEST_CASE("models over a Qwen train all weights, adapters, or the tokens of ids 
   const Run resumed = made.fit("simgr", {"--lora", "rank=0", "--prompt", "titles", "--resume"});
   CHECK(resumed.code == 1);
   CHECK(resumed.err.find("differs from this one: the prompt is another") != std::string::npos);
+}
+
+TEST_CASE("digits are aligned with titles before a Qwen is fine-tuned, and a killed run goes on") {
+  const PublishedQwen qwen;
+  const FineTuning made(qwen.path().string());
+  const auto still = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--set", "optimizer.rate=0"});
+    const Run fitted = made.fit("simgr", more);
+    CAPTURE(fitted.err);
+    REQUIRE(fitted.code == 0);
+    return fitted;
+  };
+  // Fine-tuning that moves nothing shows what came before it.
+  REQUIRE(still({}).err.find("aligning") == std::string::npos);
+  const auto before = simgr::io::Checkpoint::read(made.file);
+  const Run aligned = still(
+      {"--set", "aligning.epochs=6", "--set", "aligning.rate=0.02", "--set", "aligning.batch=10"});
+  const auto after = simgr::io::Checkpoint::read(made.file);
+  int others = 0;
+  for (const auto& tensor : before.tensors()) {
+    const bool digits = tensor.name == "encoder.embedding.digits";
+    CAPTURE(tensor.name);
+    REQUIRE(after.find(tensor.name) != nullptr);
+    CHECK((before.read<float>(tensor.name, tensor.shape) ==
+           after.read<float>(tensor.name, tensor.shape)) != digits);
+    others += digits ? 0 : 1;
+  }
+  CHECK(others > 10);
+  const auto loss_of = [&](const char* epoch) {
+    const std::string line = std::string("aligning: epoch ") + epoch + " of 6, loss ";
+    REQUIRE(aligned.err.find(line) != std::string::npos);
+    return std::stod(aligned.err.substr(aligned.err.find(line) + line.size()));
+  };
+  CHECK(loss_of("6") < 0.9 * loss_of("1"));
+  CHECK(made.run({"inspect", made.file}).out.find("aligning.epochs = 6\n") != std::string::npos);
+
+  const std::vector<std::string> both = {"--set", "aligning.epochs=2", "--set", "aligning.batch=4",
+                                         "--set", "epochs=3"};
+  const FineTuning whole(qwen.path().string());
+  REQUIRE(whole.fit("lc-rec", both).code == 0);
+  std::vector<std::string> words = {"fit",    "lc-rec",   "--backbone", made.backbone,
+                                    "--data", made.data,  "--out",      made.file,
+                                    "--set",  "batch=16", "--resume"};
+  words.insert(words.end(), both.begin(), both.end());
+  std::filesystem::remove(made.file + ".state");
+  int killed = 0;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    const simgr_test::Process process(made.folder, words);
+    std::this_thread::sleep_for(std::chrono::milliseconds(30 + 40 * attempt));
+    process.kill();
+    killed += process.wait().code == 0 ? 0 : 1;
+  }
+  CHECK(killed > 0);
+  const Run finished = made.run(words);
+  CAPTURE(finished.err);
+  REQUIRE(finished.code == 0);
+  CHECK(simgr_test::read_bytes(made.file) == simgr_test::read_bytes(whole.file));
+  const Run again = made.run(words);
+  CHECK(again.err.find("aligning") == std::string::npos);
+  CHECK(simgr_test::read_bytes(made.file) == simgr_test::read_bytes(whole.file));
 }
 
 TEST_CASE("a frozen Qwen may stay in bfloat16") {

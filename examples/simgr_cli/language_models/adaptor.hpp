@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdio>
+
 #include <simgr_cli/adaptor.hpp>
 
 #include <simgr/baselines/over_language_models.hpp>
 #include <simgr/io/backbone.hpp>
+#include <simgr/train/align_digits.hpp>
 
 // From a type over a language model to a row of the table. Included by the models of this folder.
 
@@ -24,6 +27,30 @@ struct OverBackbone {
   static Model begin(simgr::Catalogue catalogue, const typename Model::Config& config,
                      std::uint64_t seed, const simgr::io::Backbone& backbone) {
     return Model(std::move(catalogue), config, backbone.weights<Model>(seed));
+  }
+};
+
+/// The rows of the digits, taught by texts; not unless it is asked for.
+template <class Model>
+  requires simgr::train::aligns_digits<Model>
+struct StageBefore<Model> {
+  simgr::train::AlignOptions aligning{.epochs = 0};
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    simgr::fields_of("aligning", c.aligning, f);
+  }
+  bool wanted() const { return aligning.epochs > 0; }
+  void run(Model& model, std::uint64_t seed, simgr::cpu::ThreadPool& pool) const {
+    simgr::train::AlignOptions options = aligning;
+    options.seed = seed;
+    simgr::train::align_digits(
+        model, options,
+        [](const simgr::train::PretrainReport& report) {
+          std::fprintf(stderr, "aligning: epoch %td of %td, loss %.4f\n", report.epoch,
+                       report.epochs, report.loss);
+        },
+        pool);
   }
 };
 

@@ -61,8 +61,7 @@ ModelKind two_stages() {
     const AllSettings<S3Rec> all = settings_of(s3rec_defaults, stages.rest);
     const auto attributes = std::exchange(catalogue.attributes, {});
     S3Rec model(std::move(catalogue), all.model, all.fit.seed);
-    const std::string state = request.state.empty() ? state_path(request.out) : request.state;
-    if (!(request.resume && std::filesystem::exists(state))) {
+    if (begins_anew(request)) {
       simgr::train::pretrain(
           model, attributes.view(), split, stages.pretraining,
           [](const simgr::train::PretrainReport& report) {

@@ -20,6 +20,7 @@
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
 #include <simgr/train/optimizer.hpp>
+#include <simgr/train/report.hpp>
 #include <simgr/train/self_supervision.hpp>
 
 namespace simgr::SIMGR_ABI::train {
@@ -49,12 +50,6 @@ struct PretrainOptions {
     f(Field{"rate", 0, 100, "learning rate"}, c.rate);
     fields_of("weights", c.weights, f);
   }
-};
-
-/// What an epoch of it came to.
-struct PretrainReport {
-  Index epoch = 0, epochs = 0;
-  double loss = 0;  // mean of the examples
 };
 
 namespace detail {

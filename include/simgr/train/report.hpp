@@ -32,6 +32,12 @@ struct EpochReport {
   bool best = false;                                       // the best validation so far
 };
 
+/// Told to the observer of a stage before training, after an epoch of it.
+struct PretrainReport {
+  Index epoch = 0, epochs = 0;  // epoch from 1
+  double loss = 0;              // mean over the epoch
+};
+
 /// Tells an observer, if it listens to this kind of report. An observer is any callable; one that
 /// returns a bool ends training by returning false.
 ///
