@@ -2,25 +2,19 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <simgr/catalogue.hpp>
 #include <simgr/core/error.hpp>
 #include <simgr/core/executor.hpp>
 #include <simgr/core/fields.hpp>
-#include <simgr/cpu/cpu.hpp>
-#include <simgr/data/batcher.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
-#include <simgr/train/optimizer.hpp>
-#include <simgr/train/report.hpp>
+#include <simgr/train/pretraining.hpp>
 #include <simgr/train/self_supervision.hpp>
 
 namespace simgr::SIMGR_ABI::train {
@@ -63,19 +57,6 @@ To as_config(const From& from) {
   return to;
 }
 
-/// Tensors of `to` that are also in `from`.
-inline void copy_shared_tensors(const ParameterTable& from, std::span<const float> from_block,
-                                const ParameterTable& to, std::span<float> to_block) {
-  for (const TensorEntry& tensor : to.tensors) {
-    for (const TensorEntry& same : from.tensors) {
-      if (same.name == tensor.name) {
-        SIMGR_ASSERT(same.size == tensor.size, "the same tensor of two sizes");
-        std::copy_n(from_block.begin() + same.offset, same.size, to_block.begin() + tensor.offset);
-      }
-    }
-  }
-}
-
 }  // namespace detail
 
 /// Trains the encoder of a model by S3-Rec's four tasks, reading sequences both ways, before fit()
@@ -94,9 +75,6 @@ void pretrain(Model& model, RaggedView<std::int32_t> attributes, const data::Spl
               const PretrainOptions& options, Observer&& observer = {}, X&& executor = {}) {
   using Stack = TransformerEncoder<MaskedItemEmbedding, Bidirectional, PostNorm, GeluErf>;
   using Parts = SelfSupervision<Stack>;
-  if (const std::string sentence = out_of_range(options); !sentence.empty()) {
-    SIMGR_THROW(ConfigError("pretraining." + sentence));
-  }
   if (attributes.sequences() != 0 && attributes.sequences() != model.items()) {
     SIMGR_THROW(DataError("attributes: expected those of " + std::to_string(model.items()) +
                           " items, found " + std::to_string(attributes.sequences())));
@@ -114,85 +92,20 @@ void pretrain(Model& model, RaggedView<std::int32_t> attributes, const data::Spl
     SIMGR_THROW(DataError("attributes: expected numbers below " + std::to_string(most_attributes) +
                           ", found " + std::to_string(config.attributes - 1)));
   }
-  const ParameterTable table = describe<Parts>(config);
-  std::vector<float> weights(static_cast<std::size_t>(table.block_size));
-  initialise(table, std::span<float>(weights), options.seed);
-  detail::copy_shared_tensors(model.table(), std::as_const(model).weights(), table, weights);
-  const auto params = bind<Parts>(config, weights.data());
-
-  data::Batcher batcher(split.train, Examples::every_prefix, model.config().encoder.max_length,
-                        options.seed, options.per_user);
-  if (batcher.examples() == 0) {
-    SIMGR_THROW(DataError("split.train: no user has two items to learn from"));
-  }
-  struct Shard {
-    Arena arena;
-    std::vector<float> gradient;
-    typename Parts::template Params<float> grads;
-    typename Parts::template Cache<float> cache;
-    SelfSupervisionBatch batch;
-    double loss = 0;
-  };
-  std::vector<Shard> shards(static_cast<std::size_t>(options.shards));
-  for (Shard& shard : shards) {
-    shard.gradient.assign(weights.size(), 0.0f);
-    shard.grads = bind<Parts>(config, shard.gradient.data());
-  }
-  OptimizerState<float> optimizer({.kind = Optimizer::adam, .rate = options.rate},
-                                  table.trained_size);
-  std::uint64_t step = 0;
-  data::Batch read;
   std::vector<ItemId> whole;
-  for (Index epoch = 0; epoch < options.epochs; ++epoch) {
-    batcher.begin_epoch(epoch);
-    double loss = 0;
-    for (Index begin = 0; begin < batcher.examples(); begin += options.batch, ++step) {
-      const Index count = std::min(options.batch, batcher.examples() - begin);
-      for (Shard& shard : shards) { shard.batch.clear(); }
-      batcher.fill(begin, count, read);
-      Rng rng(options.seed ^ 0x73656c66ULL, step);
-      for (Index i = 0; i < count; ++i) {
-        const std::span<const ItemId> history = read.history[i];
+  detail::run_pretraining<Parts, SelfSupervisionBatch>(
+      model, config, split, options,
+      [&](SelfSupervisionBatch& batch, std::span<const ItemId> history, ItemId target, Rng& rng) {
         whole.assign(history.begin(), history.end());
-        whole.push_back(read.targets[static_cast<std::size_t>(i)]);
-        shards[static_cast<std::size_t>(i * options.shards / count)].batch.add(
-            whole, split.train.values, options.share, model.items(), rng);
-      }
-      executor.for_each(options.shards, [&](Index s) {
-        Shard& shard = shards[static_cast<std::size_t>(s)];
-        shard.loss = 0;
-        if (shard.batch.examples() > 0) {
-          shard.arena.reset();
-          cpu::Context ctx{shard.arena, true, options.seed, step,
-                           static_cast<std::uint32_t>(s) << 16};
-          shard.loss = Parts::template step<float, Host>(
-              config, params, shard.grads, shard.batch, attributes,
-              1.0 / static_cast<double>(count), shard.cache, ctx);
-        }
-      });
-      std::vector<float>& sum = shards.front().gradient;
-      for (std::size_t s = 1; s < shards.size(); ++s) {
-        std::transform(sum.begin(), sum.end(), shards[s].gradient.begin(), sum.begin(),
-                       std::plus<>());
-        std::fill(shards[s].gradient.begin(), shards[s].gradient.end(), 0.0f);
-      }
-      double of_step = 0;
-      for (const Shard& shard : shards) { of_step += shard.loss; }
-      if (!std::isfinite(of_step)) {
-        SIMGR_THROW(DataError("pre-training: the loss is not finite in epoch " +
-                              std::to_string(epoch + 1) + "; a smaller rate"));
-      }
-      loss += of_step * static_cast<double>(count);
-      optimizer.step(table, weights, sum, options.rate);
-      std::fill(sum.begin(), sum.end(), 0.0f);
-    }
-    if constexpr (requires { observer(PretrainReport{}); }) {
-      observer(PretrainReport{epoch + 1, options.epochs,
-                              loss / static_cast<double>(batcher.examples())});
-    }
-  }
-  detail::copy_shared_tensors(table, weights, model.table(), model.weights());
-  model.refresh();
+        whole.push_back(target);
+        batch.add(whole, split.train.values, options.share, model.items(), rng);
+      },
+      [&](const auto& params, const auto& grads, const SelfSupervisionBatch& batch, double weight,
+          auto& cache, auto& ctx) {
+        return Parts::template step<float, Host>(config, params, grads, batch, attributes, weight,
+                                                 cache, ctx);
+      },
+      observer, executor);
 }
 
 }  // namespace simgr::SIMGR_ABI::train
