@@ -70,7 +70,12 @@ TEST_CASE("losses of pairs give the gradient of every score") {
   check_loss<BprMax<InBatch<false>>>(5, {.regularisation = 0.7});
 }
 TEST_CASE("InfoNce gives the gradients of both views") {
-  for (const bool symmetric : {false, true}) {
+  struct Case {
+    bool symmetric;
+    std::vector<ItemId> names;
+  };
+  const std::vector<ItemId> two_alike{4, 7, 1, 7, 2};
+  for (const Case& each : {Case{false, {}}, Case{true, {}}, Case{true, two_alike}}) {
     std::vector<double> a = simgr_test::random_values(20, 1), b = simgr_test::random_values(20, 2);
     std::vector<double> da(20), db(20);
     Arena arena;
@@ -81,9 +86,9 @@ TEST_CASE("InfoNce gives the gradients of both views") {
       std::fill(da.begin(), da.end(), 0.0);
       std::fill(db.begin(), db.end(), 0.0);
       return InfoNce::value_and_gradient(
-          {.temperature = 0.5, .symmetric = symmetric}, MatrixArg<double>(a.data(), shape),
+          {.temperature = 0.5, .symmetric = each.symmetric}, MatrixArg<double>(a.data(), shape),
           MatrixArg<double>(b.data(), shape), 0.3, Matrix<double>(da.data(), shape),
-          Matrix<double>(db.data(), shape), ctx);
+          Matrix<double>(db.data(), shape), ctx, each.names);
     };
     loss();
     const std::vector<double> claimed_a = da, claimed_b = db;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
+
 #include <simgr/core/fields.hpp>
 #include <simgr/core/view.hpp>
+#include <simgr/loss/negatives.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -10,7 +13,8 @@ namespace simgr::SIMGR_ABI {
 ///
 ///   Σ_r −log softmax_c(cos(a_r, b_c) / temperature)[r]
 ///
-/// or, where `symmetric`, half of this and half of the same from b to a.
+/// or, where `symmetric`, half of this and half of the same from b to a. Where rows have names, those of
+/// one name are not told apart: all but r itself are left out of row r's softmax.
 ///
 /// A term beside a model's loss (contrastive pre-training, aligning text and behaviour), not a loss
 /// of ItemScores.
@@ -32,9 +36,11 @@ struct InfoNce {
   };
 
   /// Adds the gradients of weight · Σ_r loss(r), and returns that sum.
+  /// @param names  [rows], or none
   template <class T, class S, class Ctx>
   static double value_and_gradient(const Config& c, MatrixArg<T, S> a, MatrixArg<T, S> b, T weight,
-                                   Matrix<T, S> da, Matrix<T, S> db, Ctx& ctx) {
+                                   Matrix<T, S> da, Matrix<T, S> db, Ctx& ctx,
+                                   std::span<const ItemId> names = {}) {
     const Index rows = a.rows(), width = a.cols();
     const T inverse = static_cast<T>(1 / c.temperature);
     const Matrix<T, S> from = ctx.template take<T>(rows, width),
@@ -47,9 +53,9 @@ struct InfoNce {
                        dto = ctx.template take<T>(rows, width);
     const Matrix<T, S> scores = ctx.template take<T>(rows, rows);
     const T share = c.symmetric ? weight / 2 : weight;
-    double sum = direction(from, to, share, scores, dfrom, dto, Write::assign, ctx);
+    double sum = direction(from, to, share, scores, dfrom, dto, Write::assign, names, ctx);
     if (c.symmetric) {
-      sum += direction(to, from, share, scores, dto, dfrom, Write::add, ctx);
+      sum += direction(to, from, share, scores, dto, dfrom, Write::add, names, ctx);
     }
     normalise_rows_backward(ctx, a, inverse, from_scale, dfrom, da, Write::add);
     normalise_rows_backward(ctx, b, T(1), to_scale, dto, db, Write::add);
@@ -60,10 +66,15 @@ private:
   // s = x y';  dx = ds y;  dy = ds' x
   template <class T, class S, class Ctx>
   static double direction(Matrix<T, S> x, Matrix<T, S> y, T weight, Matrix<T, S> scores,
-                          Matrix<T, S> dx, Matrix<T, S> dy, Write write, Ctx& ctx) {
+                          Matrix<T, S> dx, Matrix<T, S> dy, Write write,
+                          std::span<const ItemId> names, Ctx& ctx) {
     gemm_nt(ctx, x, y, scores, Write::assign);
     double sum = 0;
     for (Index r = 0; r < scores.rows(); ++r) {
+      if (!names.empty()) {
+        correct_sampled(
+            names, r, [](Index) { return 0; }, scores.row(r));
+      }
       sum += cross_entropy_row(ctx, scores.row(r), r, weight);
     }
     gemm_nn(ctx, scores, y, dx, write);
