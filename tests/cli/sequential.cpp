@@ -84,3 +84,32 @@ TEST_CASE("s3rec reads the attributes of a folder, and says where there are none
   CHECK(wrong.code == 2);
   CHECK(wrong.err.find("pretraining") != std::string::npos);
 }
+
+TEST_CASE("unisrec is pre-trained where asked, and not again when a run goes on") {
+  const simgr_test::TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("m.simgr");
+  simgr_test::write_data_folder(data);
+  auto arguments = fit_sequential("unisrec", data, file);
+  const auto plain = run_simgr(folder, arguments);
+  CAPTURE(plain.err);
+  REQUIRE(plain.code == 0);
+  CHECK(plain.err.find("pre-training") == std::string::npos);
+  const std::string without = simgr_test::read_bytes(file);
+
+  arguments.insert(arguments.end(), {"--set", "pretraining.epochs=2"});
+  const auto fitted = run_simgr(folder, arguments);
+  CHECK(fitted.code == 0);
+  CHECK(fitted.err.find("pre-training: epoch 2 of 2, loss ") != std::string::npos);
+  CHECK(run_simgr(folder, {"inspect", file}).out.find("pretraining.epochs = 2\n") !=
+        std::string::npos);
+  const std::string whole = simgr_test::read_bytes(file);
+  CHECK(whole != without);
+
+  arguments.push_back("--resume");  // the state of its last epoch is there
+  const auto resumed = run_simgr(folder, arguments);
+  CHECK(resumed.code == 0);
+  CHECK(resumed.err.find("pre-training") == std::string::npos);
+  CHECK(simgr_test::read_bytes(file) == whole);
+  CHECK(run_simgr(folder, {"recommend", file, "--history", "3 K17 9", "--k", "5"})
+            .out.starts_with("unisrec, seen items removed\n1\t"));
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <simgr_cli/adaptor.hpp>
+#include <simgr_cli/sequential_models/two_stages.hpp>
 
 #include <simgr/baselines/unisrec.hpp>
 
@@ -8,9 +8,14 @@
 namespace simgr_cli {
 namespace {
 
-const bool mixture = add_kind_beside_quickstart(kind_of<simgr::baselines::UniSRec>(
-    18, "unisrec", "items are mixtures of maps of their texts' vectors",
-    simgr::baselines::unisrec_defaults));
+using namespace simgr::baselines;
+
+const bool mixture = add_kind_beside_quickstart(two_stages(
+    18, "unisrec", "items are mixtures of maps of their texts' vectors; pre-trained where asked",
+    unisrec_defaults, unisrec_pretraining,
+    [](UniSRec& model, simgr::RaggedView<std::int32_t>, const auto& split, const auto& options,
+       const auto& observer,
+       auto& pool) { simgr::train::pretrain(model, split, options, observer, pool); }));
 
 }  // namespace
 }  // namespace simgr_cli
