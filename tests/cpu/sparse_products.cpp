@@ -51,3 +51,26 @@ TEST_CASE("a sparse product is the dense one, for any width") {
     }
   }
 }
+
+TEST_CASE("a sparse product is added to, scaled and assigned or added, for any width") {
+  const SparseRows a = sparse_example();
+  const simgr::Serial serial;
+  for (const simgr::Index width : {1, 8, 17, 64, 83}) {
+    simgr::OwnedMatrix<double> b(3, width), x(4, width), plain(4, width), y(4, width);
+    for (std::size_t i = 0; i < b.values.size(); ++i) { b.values[i] = static_cast<double>(i + 1); }
+    for (std::size_t i = 0; i < x.values.size(); ++i) { x.values[i] = static_cast<double>(9 * i); }
+    simgr::cpu::multiply<double>(serial, a, b, plain.view());
+    y.values.assign(y.values.size(), 7.0);
+    simgr::cpu::multiply<double>(serial, a, b, y.view(), x.view(), 0.5);
+    for (std::size_t i = 0; i < y.values.size(); ++i) {
+      REQUIRE(y.values[i] == 0.5 * (x.values[i] + plain.values[i]));
+    }
+    y.values.assign(y.values.size(), 7.0);
+    simgr::cpu::multiply<double>(serial, a, b, y.view(), x.view(), 0.5, simgr::Write::add);
+    for (std::size_t i = 0; i < y.values.size(); ++i) {
+      REQUIRE(y.values[i] == 7 + 0.5 * (x.values[i] + plain.values[i]));
+    }
+    simgr::cpu::multiply<double>(serial, a, b, x.view(), x.view(), 0.5);  // in place
+    for (std::size_t i = 0; i < y.values.size(); ++i) { REQUIRE(y.values[i] == 7 + x.values[i]); }
+  }
+}

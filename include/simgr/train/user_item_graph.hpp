@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <simgr/core/arena.hpp>
+#include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/core/sparse_rows.hpp>
 #include <simgr/cpu/sparse_products.hpp>
@@ -74,35 +75,35 @@ Nodes<T> nodes_like(const Nodes<T>& x, Arena& arena) {
   return {arena.take<T>(x.users.shape()), arena.take<T>(x.items.shape())};
 }
 
-/// y = mean over k = 0 … layers of A^k x, A the weighted edges. A is symmetric: the gradient of x
-/// is propagate() of the gradient of y.
+/// y = or += mean over k = 0 … layers of A^k x, A the weighted edges, from the innermost bracket:
+/// x + A (x + A (x + …)). A is symmetric: the gradient of x is propagate() of the gradient of y.
 ///
-/// Cost    4 layers · edges · width products; memory of four times the nodes
+/// Cost    4 layers · edges · width products; memory of twice the nodes
 /// Source  He et al. 2020, equations 3 and 8
 template <class T, class E>
 void propagate(E& executor, const UserItemGraph& graph, Index layers, Nodes<T> x, Nodes<T> y,
-               Arena& arena) {
+               Arena& arena, Write write = Write::assign) {
   Arena::Scope scope(arena);
+  if (layers == 0) {
+    const auto pass = [write](Matrix<T> from, Matrix<T> to) {
+      std::transform(from.begin(), from.end(), to.begin(), to.begin(),
+                     [write](T value, T old) { return write == Write::add ? old + value : value; });
+    };
+    pass(x.users, y.users);
+    pass(x.items, y.items);
+    return;
+  }
   Nodes<T> now = x, next = nodes_like(x, arena), spare = nodes_like(x, arena);
-  std::copy(x.users.begin(), x.users.end(), y.users.begin());
-  std::copy(x.items.begin(), x.items.end(), y.items.begin());
-  const auto each = [&](auto&& f) {
-    f(next.users, y.users);
-    f(next.items, y.items);
-  };
-  for (Index layer = 0; layer < layers; ++layer) {
-    cpu::multiply<T>(executor, graph.users, now.items, next.users);
-    cpu::multiply<T>(executor, graph.items, now.users, next.items);
-    each([](Matrix<T> from, Matrix<T> to) {
-      for (Index i = 0; i < to.size(); ++i) { to.data()[i] += from.data()[i]; }
-    });
-    now = next;
+  for (Index layer = 1; layer <= layers; ++layer) {
+    const bool last = layer == layers;
+    const Nodes<T> to = last ? y : next;
+    const T factor = last ? T(1) / static_cast<T>(layers + 1) : T(1);
+    const Write how = last ? write : Write::assign;
+    cpu::multiply<T>(executor, graph.users, now.items, to.users, x.users, factor, how);
+    cpu::multiply<T>(executor, graph.items, now.users, to.items, x.items, factor, how);
+    now = to;
     std::swap(next, spare);
   }
-  each([layers](Matrix<T>, Matrix<T> to) {
-    const T share = T(1) / static_cast<T>(layers + 1);
-    for (T& value : to) { value *= share; }
-  });
 }
 
 /// That a user took one item and not another.
@@ -151,9 +152,7 @@ double graph_bpr(E& executor, const UserItemGraph& graph, Index layers, double w
     }
     sum += loss.value + weight / 2 * squares;
   }
-  propagate(executor, graph, layers, dy, y, arena);
-  for (Index i = 0; i < dx.users.size(); ++i) { dx.users.data()[i] += y.users.data()[i]; }
-  for (Index i = 0; i < dx.items.size(); ++i) { dx.items.data()[i] += y.items.data()[i]; }
+  propagate(executor, graph, layers, dy, dx, arena, Write::add);
   return sum * share;
 }
 
