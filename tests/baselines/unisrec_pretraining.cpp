@@ -212,3 +212,22 @@ TEST_CASE("UniSRec's pre-training says which option is out of range") {
   CHECK_THROWS_WITH_AS(train::pretrain(model, simgr_test::walks(40), {.drop = 2}),
                        "pretraining.drop: expected 0 to 0.99, found 2", ConfigError);
 }
+
+TEST_CASE("a UniSRec begins with the weights of one of other items, but for their rows") {
+  UniSRec of_forty(with_texts(40), small_unisrec(), 3),
+      of_others(with_texts(25), small_unisrec(), 8);
+  const std::vector<float> rows = tensor_of(of_others, "encoder.embedding.items");
+  train::begin_with(of_others, of_forty);
+  for (const TensorEntry& tensor : of_others.table().tensors) {
+    CAPTURE(tensor.name);
+    CHECK(tensor_of(of_others, tensor.name) ==
+          (tensor.name == "encoder.embedding.items" ? rows : tensor_of(of_forty, tensor.name)));
+  }
+  UniSRec::Config narrow = small_unisrec();
+  narrow.encoder.width = 8;
+  UniSRec of_another_width(with_texts(40), narrow, 3);
+  CHECK_THROWS_WITH_AS(train::begin_with(of_another_width, of_forty),
+                       "weights to begin with: expected encoder.embedding.experts.weight [64, 12], "
+                       "found encoder.embedding.experts.weight [128, 12]",
+                       ShapeError);
+}

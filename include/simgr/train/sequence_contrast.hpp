@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <simgr/catalogue.hpp>
 #include <simgr/composition.hpp>
+#include <simgr/core/error.hpp>
 #include <simgr/core/executor.hpp>
 #include <simgr/core/fields.hpp>
 #include <simgr/core/items_view.hpp>
@@ -15,6 +17,7 @@
 #include <simgr/core/ragged.hpp>
 #include <simgr/core/rng.hpp>
 #include <simgr/data/split.hpp>
+#include <simgr/io/tensor.hpp>
 #include <simgr/loss/info_nce.hpp>
 #include <simgr/train/pretraining.hpp>
 
@@ -184,12 +187,26 @@ struct SequenceContrast {
   }
 };
 
+namespace detail {
+
+/// A model's encoder without what it has of each item.
+template <class Model>
+using ContrastOf = SequenceContrast<typename Model::EncoderType>;
+template <class Model>
+typename ContrastOf<Model>::Config contrast_of(const Model& model, double sequences) {
+  typename ContrastOf<Model>::Config config{model.config().encoder,
+                                            model.config().similarity.temperature, sequences};
+  config.encoder.embedding.item_rows = false;
+  return config;
+}
+
+}  // namespace detail
+
 /// Trains the encoder of a UniSRec to find the item behind a history, and the history's second view,
 /// among those of a batch, before fit() teaches it the catalogue. Items are their texts alone: rows that
 /// a model has besides wait for fit(). The temperature is the model's.
 ///
-/// On one data set, the model's own; the authors mix five others. A data set of several domains, their
-/// items one behind the other in one catalogue, is theirs but for the batches.
+/// Of one data set; the authors mix five others. One after the other they are taken by begin_with().
 ///
 /// @param observer  called with every PretrainReport
 ///
@@ -198,10 +215,8 @@ struct SequenceContrast {
 template <class Model, class Observer = Silent, Executor X = const Serial>
 void pretrain(Model& model, const data::Split& split, const ContrastOptions& options,
               Observer&& observer = {}, X&& executor = {}) {
-  using Parts = SequenceContrast<typename Model::EncoderType>;
-  typename Parts::Config config{model.config().encoder, model.config().similarity.temperature,
-                                options.sequences};
-  config.encoder.embedding.item_rows = false;
+  using Parts = detail::ContrastOf<Model>;
+  const typename Parts::Config config = detail::contrast_of(model, options.sequences);
   const auto texts = model.catalogue().text_vectors.view();
   detail::run_pretraining<Parts, ContrastBatch>(
       model, config, split, options,
@@ -214,6 +229,33 @@ void pretrain(Model& model, const data::Split& split, const ContrastOptions& opt
                                                  ctx);
       },
       observer, executor);
+}
+
+/// Begins a UniSRec with the weights of one of other items: all but the rows of items. Their texts'
+/// vectors have to come of one maker.
+///
+/// Errors  ShapeError: a tensor of another shape, or one that either lacks; the model is as it was
+template <class Model>
+void begin_with(Model& model, const Model& other) {
+  const auto shared_by = [](const Model& one) {
+    return describe<detail::ContrastOf<Model>>(detail::contrast_of(one, 0));
+  };
+  const ParameterTable own = shared_by(model), theirs = shared_by(other);
+  const auto text = [](const ParameterTable& table, std::size_t i) {
+    return i < table.tensors.size()
+               ? table.tensors[i].name + " " + io::shape_text(table.tensors[i].shape)
+               : std::string("no tensor more");
+  };
+  for (std::size_t i = 0; i < std::max(own.tensors.size(), theirs.tensors.size()); ++i) {
+    if (text(own, i) != text(theirs, i)) {
+      SIMGR_THROW(ShapeError("weights to begin with: expected " + text(own, i) + ", found " +
+                             text(theirs, i)));
+    }
+  }
+  std::vector<float> weights(static_cast<std::size_t>(own.block_size));
+  detail::copy_shared_tensors(other.table(), other.weights(), own, weights);
+  detail::copy_shared_tensors(own, weights, model.table(), model.weights());
+  model.refresh();
 }
 
 }  // namespace simgr::SIMGR_ABI::train
