@@ -113,3 +113,28 @@ TEST_CASE("unisrec is pre-trained where asked, and not again when a run goes on"
   CHECK(run_simgr(folder, {"recommend", file, "--history", "3 K17 9", "--k", "5"})
             .out.starts_with("unisrec, seen items removed\n1\t"));
 }
+
+TEST_CASE("unisrec begins with the file of another data set, and says what does not fit") {
+  const simgr_test::TemporaryFolder folder;
+  const std::string data = folder.file("data"), file = folder.file("m.simgr"),
+                    other = folder.file("other.simgr");
+  simgr_test::write_data_folder(data);
+  auto arguments = fit_sequential("unisrec", data, other);
+  REQUIRE(run_simgr(folder, arguments).code == 0);
+  arguments = fit_sequential("unisrec", data, file);
+  arguments.insert(arguments.end(), {"--set", "pretraining.from=" + other});
+  const auto begun = run_simgr(folder, arguments);
+  CAPTURE(begun.err);
+  CHECK(begun.code == 0);
+  CHECK(run_simgr(folder, {"inspect", file}).out.find("pretraining.from = other.simgr\n") !=
+        std::string::npos);
+  CHECK(simgr_test::read_bytes(file) != simgr_test::read_bytes(other));
+
+  arguments.insert(arguments.end(), {"--set", "encoder.heads=1", "--set", "encoder.inner=4"});
+  const auto wrong = run_simgr(folder, arguments);
+  CHECK(wrong.code == 1);
+  CHECK(wrong.err.find("weights to begin with: expected encoder.") != std::string::npos);
+  auto of_s3rec = fit_sequential("s3rec", data, folder.file("s.simgr"));
+  of_s3rec.insert(of_s3rec.end(), {"--set", "pretraining.from=" + other});
+  CHECK(run_simgr(folder, of_s3rec).code == 2);
+}

@@ -15,7 +15,8 @@ const bool mixture = add_kind_beside_quickstart(two_stages(
     unisrec_defaults, unisrec_pretraining,
     [](UniSRec& model, simgr::RaggedView<std::int32_t>, const auto& split, const auto& options,
        const auto& observer,
-       auto& pool) { simgr::train::pretrain(model, split, options, observer, pool); }));
+       auto& pool) { simgr::train::pretrain(model, split, options, observer, pool); },
+    [](UniSRec& model, const UniSRec& other) { simgr::train::begin_with(model, other); }));
 
 }  // namespace
 }  // namespace simgr_cli
