@@ -97,13 +97,28 @@ private:
   Model model_;
 };
 
-/// A stage before training, and what is set of it. Most models have none; those over a language model
-/// that can spell items have one, in language_models/adaptor.hpp.
+/// What a stage before training reads besides the model.
+struct Beginning {
+  const simgr::data::Split& split;
+  simgr::RaggedView<std::int32_t> attributes;  // of items
+  std::uint64_t seed;                          // of the run
+};
+
+/// A stage before training, and what is set of it; a run that goes on is past it. Most models have none.
+/// Those that have specialise this beside their row.
 template <class Model>
 struct StageBefore : simgr::NoFields {
   static constexpr bool wanted() { return false; }
-  void run(Model&, std::uint64_t, simgr::cpu::ThreadPool&) const {}
+  void run(Model&, const Beginning&, simgr::cpu::ThreadPool&) const {}
 };
+
+/// Tells people how it goes.
+inline auto epochs_of(const char* stage) {
+  return [stage](const simgr::train::PretrainReport& report) {
+    std::fprintf(stderr, "%s: epoch %td of %td, loss %.4f\n", stage, report.epoch, report.epochs,
+                 report.loss);
+  };
+}
 
 /// The fields of a model, of its training and of what comes before as one list of names.
 template <class Model>
@@ -238,11 +253,18 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
       return settings_of(defaults, request.settings);
     }
   }();
+  const auto attributes = std::exchange(catalogue.attributes, {});
+  const auto begin = [&](Model& model) {
+    if (all.before.wanted() && begins_anew(request)) {
+      all.before.run(model, {split, attributes.view(), all.fit.seed}, pool);
+    }
+  };
   const auto finished = [&](Model model, const simgr::train::FitResult& result) {
     auto metadata = metadata_of(name, request, all.fit, result);
     if (all.before.wanted()) {
       for (const simgr::FieldText& field : simgr::list_fields(all.before)) {
-        metadata.push_back({field.name, field.value});
+        // Of a file its name; where it lies is of this machine.
+        metadata.push_back({field.name, std::filesystem::path(field.value).filename().string()});
       }
     }
     simgr::io::ModelFile<Model>::save(model, request.out, metadata);
@@ -251,13 +273,12 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
   if constexpr (Model::Parts::reads_prompts) {
     Model model = OverBackbone<Model>::begin(std::move(catalogue), all.model, all.fit.seed,
                                              *request.backbone);
-    if (all.before.wanted() && begins_anew(request)) {
-      all.before.run(model, all.fit.seed, pool);
-    }
+    begin(model);
     const auto result = train_model(model, split, all.fit, request, pool);
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else if constexpr (std::is_same_v<Model, Trained>) {
     Model model(std::move(catalogue), all.model, all.fit.seed);
+    begin(model);
     const auto result = train_model(model, split, all.fit, request, pool);
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else {

@@ -55,6 +55,15 @@ std::string message_of(std::string_view name, std::string_view text) {
   return "";
 }
 
+struct OfText {
+  std::string from = "none";
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    f(Field{.name = "from", .meaning = "a file"}, c.from);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("fields are listed with dotted names, values and meanings, in order") {
@@ -94,6 +103,15 @@ TEST_CASE("an enumeration is set by its word or its number") {
   model.encoder.norm = static_cast<Norm>(7);  // nothing has this name
   CHECK(list_fields(model)[2].value == "7");
   CHECK(out_of_range(model) == "encoder.norm: expected 0 to 1, found 7");
+}
+
+TEST_CASE("a field may be a text") {
+  OfText config;
+  set_field(config, "from", "a b.simgr");
+  CHECK(config.from == "a b.simgr");
+  set_field(config, "from", "");
+  CHECK(list_fields(config).front().value == "");
+  CHECK(out_of_range(config) == "");
 }
 
 TEST_CASE("every field can be set by its name") {

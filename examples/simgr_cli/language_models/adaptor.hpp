@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdio>
-
 #include <simgr_cli/adaptor.hpp>
 
 #include <simgr/baselines/over_language_models.hpp>
@@ -41,16 +39,10 @@ struct StageBefore<Model> {
     simgr::fields_of("aligning", c.aligning, f);
   }
   bool wanted() const { return aligning.epochs > 0; }
-  void run(Model& model, std::uint64_t seed, simgr::cpu::ThreadPool& pool) const {
+  void run(Model& model, const Beginning& given, simgr::cpu::ThreadPool& pool) const {
     simgr::train::AlignOptions options = aligning;
-    options.seed = seed;
-    simgr::train::align_digits(
-        model, options,
-        [](const simgr::train::PretrainReport& report) {
-          std::fprintf(stderr, "aligning: epoch %td of %td, loss %.4f\n", report.epoch,
-                       report.epochs, report.loss);
-        },
-        pool);
+    options.seed = given.seed;
+    simgr::train::align_digits(model, options, epochs_of("aligning"), pool);
   }
 };
 

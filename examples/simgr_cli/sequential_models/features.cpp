@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <simgr_cli/sequential_models/two_stages.hpp>
+#include <simgr_cli/adaptor.hpp>
 
 #include <simgr/baselines/fdsa.hpp>
 #include <simgr/baselines/s3rec.hpp>
@@ -7,18 +7,32 @@
 // Traditional sequential models that read what is known of items.
 
 namespace simgr_cli {
-namespace {
 
 using namespace simgr::baselines;
 
+template <>
+struct StageBefore<S3Rec> {
+  simgr::train::PretrainOptions pretraining = s3rec_pretraining;
+
+  template <class F, class C>
+  static void for_each_field(C& c, F&& f) {
+    simgr::fields_of("pretraining", c.pretraining, f);
+  }
+  static constexpr bool wanted() { return true; }
+  void run(S3Rec& model, const Beginning& given, simgr::cpu::ThreadPool& pool) const {
+    simgr::train::PretrainOptions options = pretraining;
+    options.seed = given.seed;
+    simgr::train::pretrain(model, given.attributes, given.split, options, epochs_of("pre-training"),
+                           pool);
+  }
+};
+
+namespace {
+
 ModelKind s3rec() {
-  ModelKind kind = two_stages(
+  ModelKind kind = kind_of<S3Rec>(
       17, "s3rec", "pre-trained by attributes, hidden items and segments; then as sasrec-bce",
-      s3rec_defaults, s3rec_pretraining,
-      [](S3Rec& model, simgr::RaggedView<std::int32_t> attributes, const auto& split,
-         const auto& options, const auto& observer, auto& pool) {
-        simgr::train::pretrain(model, attributes, split, options, observer, pool);
-      });
+      s3rec_defaults);
   kind.needs.attributes = true;
   return kind;
 }

@@ -89,9 +89,14 @@ concept Worded = std::is_enum_v<V> && requires(V value) {
   names_of(value)[0];
 };
 
+/// What bounds are compared with: of a text its length.
 template <class V>
 double as_number(const V& value) {
-  return static_cast<double>(value);
+  if constexpr (std::is_same_v<V, std::string>) {
+    return static_cast<double>(value.size());
+  } else {
+    return static_cast<double>(value);
+  }
 }
 
 /// Shortest text that parse_text reads back as the same value; enumerators are their numbers.
@@ -99,6 +104,8 @@ template <class V>
 std::string as_text(const V& value) {
   if constexpr (std::is_same_v<V, bool>) {
     return value ? "true" : "false";
+  } else if constexpr (std::is_same_v<V, std::string>) {
+    return value;
   } else {
     if constexpr (Worded<V>) {
       const auto words = names_of(value);
@@ -123,6 +130,9 @@ bool parse_text(std::string_view text, V& value) {
   if constexpr (std::is_same_v<V, bool>) {
     value = text == "true" || text == "1" || text == "on";
     return value || text == "false" || text == "0" || text == "off";
+  } else if constexpr (std::is_same_v<V, std::string>) {
+    value = text;
+    return true;
   } else {
     if constexpr (Worded<V>) {
       const auto words = names_of(value);

@@ -52,6 +52,8 @@ template <class Model>
 class HeldModel {
 public:
   using EncoderType = typename Model::EncoderType;
+  using Config = typename Model::Config;
+  using Parts = typename Model::Parts;
   static constexpr bool autoregressive = Model::autoregressive;
 
   explicit HeldModel(const Model& model) : model_(model), config_(model.config()) {
@@ -60,7 +62,7 @@ public:
       config_.encoder.adapters.dropout = 0;
     }
   }
-  const typename Model::Config& config() const noexcept { return config_; }
+  const Config& config() const noexcept { return config_; }
   const auto& params() const noexcept { return model_.params(); }
   const Catalogue& catalogue() const noexcept { return model_.catalogue(); }
   ItemsView<> items_view() const noexcept { return model_.items_view(); }
@@ -68,7 +70,7 @@ public:
 
 private:
   const Model& model_;
-  typename Model::Config config_;
+  Config config_;
 };
 
 /// A tensor in two blocks.
@@ -128,7 +130,9 @@ void align_digits(Model& model, const AlignOptions& options, Observer&& observer
   ParameterTable moved;  // the rows of the digits
   std::vector<detail::MovedTensor> places;
   for (const TensorEntry& tensor : table.trained_tensors()) {
-    if (tensor.name.starts_with("encoder.embedding.") && tensor.name != "encoder.embedding.table") {
+    const bool of_words =
+        tensor.name == "encoder.embedding.table" || tensor.name == "encoder.embedding.head";
+    if (tensor.name.starts_with("encoder.embedding.") && !of_words) {
       for (const TensorEntry& own : model.table().tensors) {
         if (own.name == tensor.name) {
           places.push_back({own.offset, tensor.offset, tensor.size});

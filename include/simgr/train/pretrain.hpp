@@ -24,19 +24,18 @@ inline constexpr Index most_attributes = 65536;
 
 struct PretrainOptions {
   Index epochs = 100;
-  std::uint64_t seed = 1;
-  Index batch = 100;   // prefixes a step
-  Index per_user = 0;  // of a user's prefixes, those that an epoch draws; 0: all
-  Index shards = 2;    // parts of a batch that may run at once; results depend on their number
-  double share = 0.2;  // of the items of a prefix but its last, which is hidden always
-  double rate = 1e-3;  // of Adam
+  std::uint64_t seed = 1;  // of order, masks, segments and negatives
+  Index batch = 100;       // prefixes a step
+  Index per_user = 0;      // of a user's prefixes, those that an epoch draws; 0: all
+  Index shards = 2;        // parts of a batch that may run at once; results depend on their number
+  double share = 0.2;      // of the items of a prefix but its last, which is hidden always
+  double rate = 1e-3;      // of Adam
   SelfSupervisionWeights weights{};
 
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
     f(Field{"epochs", 0, 1e6, "passes over the training sequences before the next item is learnt"},
       c.epochs);
-    f(Field{"seed", 0, 9.2e18, "of order, masks, segments and negatives"}, c.seed);
     f(Field{"batch", 1, 1e7, "prefixes a step"}, c.batch);
     f(Field{"per_user", 0, 1e6, "prefixes of a user that an epoch draws; 0: all"}, c.per_user);
     f(Field{"shards", 1, 1024, "parts of a batch that may run at once"}, c.shards);

@@ -18,14 +18,14 @@
 #include <simgr/core/rng.hpp>
 #include <simgr/data/split.hpp>
 #include <simgr/io/tensor.hpp>
-#include <simgr/loss/info_nce.hpp>
+#include <simgr/nn/info_nce.hpp>
 #include <simgr/train/pretraining.hpp>
 
 namespace simgr::SIMGR_ABI::train {
 
 struct ContrastOptions {
   Index epochs = 300;
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;   // of order, dropout and dropped items
   Index batch = 2048;       // prefixes a step
   Index per_user = 0;       // of a user's prefixes, those that an epoch draws; 0: all
   Index shards = 2;         // parts of a batch that may run at once and know no negative of another
@@ -36,7 +36,6 @@ struct ContrastOptions {
   template <class F, class C>
   static void for_each_field(C& c, F&& f) {
     f(Field{"epochs", 0, 1e6, "passes over the training sequences before fine-tuning"}, c.epochs);
-    f(Field{"seed", 0, 9.2e18, "of order, dropout and dropped items"}, c.seed);
     f(Field{"batch", 1, 1e7, "prefixes a step, each other's negatives"}, c.batch);
     f(Field{"per_user", 0, 1e6, "prefixes of a user that an epoch draws; 0: all"}, c.per_user);
     f(Field{"shards", 1, 1024,
