@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <span>
 
 #include <simgr/core/fields.hpp>
 #include <simgr/core/view.hpp>
-#include <simgr/loss/negatives.hpp>
 
 namespace simgr::SIMGR_ABI {
 
@@ -71,9 +72,10 @@ private:
     gemm_nt(ctx, x, y, scores, Write::assign);
     double sum = 0;
     for (Index r = 0; r < scores.rows(); ++r) {
-      if (!names.empty()) {
-        correct_sampled(
-            names, r, [](Index) { return 0; }, scores.row(r));
+      for (Index c = 0; c < std::ssize(names); ++c) {
+        if (c != r && names[static_cast<std::size_t>(c)] == names[static_cast<std::size_t>(r)]) {
+          scores(r, c) = -std::numeric_limits<T>::infinity();
+        }
       }
       sum += cross_entropy_row(ctx, scores.row(r), r, weight);
     }
