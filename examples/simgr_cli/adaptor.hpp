@@ -272,7 +272,7 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
   };
   if constexpr (Model::Parts::reads_prompts) {
     Model model = OverBackbone<Model>::begin(std::move(catalogue), all.model, all.fit.seed,
-                                             *request.backbone);
+                                             *request.backbone, request.words_of_digits);
     begin(model);
     const auto result = train_model(model, split, all.fit, request, pool);
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);

@@ -45,6 +45,11 @@ const ModelKind& kind_over(const std::string& model, const BackboneOptions& opti
 simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptions& options,
                         const DataFolder& folder);
 
+/// Of every code of the ids in a file, digit after digit, the words of its term; ids without terms: none.
+/// Errors  those of io::read_ids_and_terms
+simgr::Ragged<std::int32_t> words_of_digits(const simgr::io::Backbone& backbone,
+                                            const std::string& ids);
+
 /// `--lora` as settings of a model.
 /// Errors  UsageError: it is no list of rank, alpha, dropout and targets, or the model has no adapters
 std::vector<Setting> settings_of_lora(const std::string& text, const ModelKind& kind);

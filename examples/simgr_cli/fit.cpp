@@ -107,6 +107,9 @@ BegunFit begin_fit(const FitOptions& options) {
   const std::vector<Setting> named = options.training.settings();
   request.settings.insert(request.settings.end(), named.begin(), named.end());
   kind.check(request.settings);
+  if (request.backbone && kind.needs.ids && !options.ids.ids.empty()) {
+    request.words_of_digits = words_of_digits(*request.backbone, options.ids.ids);
+  }
   require_output(options.out, Output::model);
   require_output(simgr::io::previous_path(options.out), Output::model);
   return {kind, std::move(request)};

@@ -54,6 +54,7 @@ struct FitRequest {
   std::string data_fingerprint;                         // noted in the model file
   std::shared_ptr<const simgr::io::Backbone> backbone;  // of a model over a language model
   std::string backbone_name;                            // noted, too
+  simgr::Ragged<std::int32_t> words_of_digits;          // of the terms that ids are made of
   std::vector<simgr::io::MetadataEntry> notes;          // for the model file, besides
   std::function<void(const simgr::train::StepReport&)> on_step;
   std::function<bool(const simgr::train::EpochReport&)> on_epoch;  // false: pause behind it

@@ -103,7 +103,7 @@ TEST_CASE("digits are aligned with titles before a Qwen is fine-tuned, and a kil
   REQUIRE(still({}).err.find("aligning") == std::string::npos);
   const auto before = simgr::io::Checkpoint::read(made.file);
   const Run aligned = still(
-      {"--set", "aligning.epochs=6", "--set", "aligning.rate=0.02", "--set", "aligning.batch=10"});
+      {"--set", "aligning.epochs=20", "--set", "aligning.rate=0.05", "--set", "aligning.batch=10"});
   const auto after = simgr::io::Checkpoint::read(made.file);
   int others = 0;
   for (const auto& tensor : before.tensors()) {
@@ -116,12 +116,12 @@ TEST_CASE("digits are aligned with titles before a Qwen is fine-tuned, and a kil
   }
   CHECK(others > 10);
   const auto loss_of = [&](const char* epoch) {
-    const std::string line = std::string("aligning: epoch ") + epoch + " of 6, loss ";
+    const std::string line = std::string("aligning: epoch ") + epoch + " of 20, loss ";
     REQUIRE(aligned.err.find(line) != std::string::npos);
     return std::stod(aligned.err.substr(aligned.err.find(line) + line.size()));
   };
-  CHECK(loss_of("6") < 0.9 * loss_of("1"));
-  CHECK(made.run({"inspect", made.file}).out.find("aligning.epochs = 6\n") != std::string::npos);
+  CHECK(loss_of("20") < 0.9 * loss_of("1"));
+  CHECK(made.run({"inspect", made.file}).out.find("aligning.epochs = 20\n") != std::string::npos);
 
   const std::vector<std::string> both = {"--set", "aligning.epochs=2", "--set", "aligning.batch=4",
                                          "--set", "epochs=3"};

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 
+#include <support/published_bert.hpp>
 #include <support/published_decoder.hpp>
+#include <support/temporary_folder.hpp>
 
+#include <simgr/encoder/causal_lm.hpp>
 #include <simgr/encoder/prompt_embedding.hpp>
 #include <simgr/io/model_export.hpp>
 #include <simgr/io/model_file.hpp>
@@ -178,6 +181,69 @@ TEST_CASE("a model over a backbone is saved with its prompt and needs no backbon
       CHECK(list[i].item == other[i].item);
       CHECK(list[i].score == other[i].score);
     }
+  }
+}
+
+TEST_CASE("digits that are terms begin as the mean of their words, in fp32 and in bfloat16") {
+  using NarrowReader = CausalLm<NarrowPromptEmbedding, Lora<Narrow<Linear>>>;
+  const PublishedBert bert;
+  const auto of_bert = io::Backbone::open(bert.folder.path());
+  const std::vector<std::vector<std::string>> terms{{"red-cups", "tea"}, {"cups", "red"}};
+  const Ragged<std::int32_t> words = of_bert.words_of(terms);
+  REQUIRE(words.sequences() == 4);
+  CHECK(std::ssize(words[0]) == 3);  // red, cup, ##s
+  const auto begin = [&](const Ragged<std::int32_t>& said) {
+    Catalogue catalogue = small_catalogue();
+    catalogue.prompt = of_bert.prompt(wording);
+    OverBert::Config config;
+    of_bert.configure<Reader>(config.encoder);
+    return OverBert(std::move(catalogue), config, of_bert.weights<Reader>(3, said));
+  };
+  Ragged<std::int32_t> some;  // the second code of the first digit says nothing
+  some.push_back(words[0]);
+  some.push_back({});
+  some.push_back(words[2]);
+  some.push_back(words[3]);
+  const OverBert told = begin(some), untold = begin({});
+  const auto& tables = told.params().encoder.embedding;
+  for (Index code = 0; code < 4; ++code) {
+    for (Index k = 0; k < 32; ++k) {
+      double sum = 0;
+      for (const std::int32_t word : some[code]) {
+        sum += static_cast<double>(tables.words(word, k)) / static_cast<double>(some[code].size());
+      }
+      const float drawn = untold.params().encoder.embedding.table(code, k);
+      if (code == 1) {
+        CHECK(tables.table(code, k) == drawn);
+      } else {
+        CHECK(tables.table(code, k) == doctest::Approx(sum).epsilon(1e-6));
+      }
+    }
+  }
+  some.push_back(words[3]);
+  CHECK_THROWS_WITH_AS(begin(some), "words of digits: expected those of 4 codes, found those of 5",
+                       ConfigError);
+  Ragged<std::int32_t> far = words;
+  far.values[0] = 9;
+  CHECK_THROWS_WITH_AS(begin(far), "words of digits: expected 0 to 8, found 9", ConfigError);
+
+  using OverNarrow =
+      Recommender<NarrowReader, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
+  const simgr_test::PublishedQwen qwen;
+  const auto of_qwen = io::Backbone::open(qwen.path().string());
+  Catalogue catalogue = small_catalogue();
+  catalogue.prompt = of_qwen.prompt(wording);
+  OverNarrow::Config config;
+  of_qwen.configure<NarrowReader>(config.encoder);
+  config.encoder.adapters = {.rank = 0, .frozen = true};
+  Ragged<std::int32_t> two;
+  for (int code = 0; code < 4; ++code) { two.push_back(std::vector<std::int32_t>{code, 5}); }
+  const OverNarrow narrow(std::move(catalogue), config, of_qwen.weights<NarrowReader>(3, two));
+  const auto& of_narrow = narrow.params().encoder.embedding;
+  for (Index code = 0; code < 4; ++code) {
+    CHECK(
+        of_narrow.table(code, 1) ==
+        doctest::Approx((widened(of_narrow.words(code, 1)) + widened(of_narrow.words(5, 1))) / 2));
   }
 }
 

@@ -23,8 +23,9 @@ struct OverBackbone {
     return defaults;
   }
   static Model begin(simgr::Catalogue catalogue, const typename Model::Config& config,
-                     std::uint64_t seed, const simgr::io::Backbone& backbone) {
-    return Model(std::move(catalogue), config, backbone.weights<Model>(seed));
+                     std::uint64_t seed, const simgr::io::Backbone& backbone,
+                     const simgr::Ragged<std::int32_t>& words_of_digits) {
+    return Model(std::move(catalogue), config, backbone.weights<Model>(seed, words_of_digits));
   }
 };
 

@@ -6,6 +6,7 @@
 #include <simgr_cli/backbone.hpp>
 
 #include <simgr/io/backbone.hpp>
+#include <simgr/io/semantic_ids.hpp>
 
 namespace simgr_cli {
 
@@ -56,6 +57,11 @@ simgr::Prompt prompt_of(const simgr::io::Backbone& backbone, const BackboneOptio
     titles.clear();
   }
   return backbone.prompt(how, titles);
+}
+
+simgr::Ragged<std::int32_t> words_of_digits(const simgr::io::Backbone& backbone,
+                                            const std::string& ids) {
+  return backbone.words_of(simgr::io::read_ids_and_terms(ids).terms);
 }
 
 }  // namespace simgr_cli

@@ -23,6 +23,9 @@ const ModelKind& kind_over(const std::string&, const BackboneOptions&, const sim
 simgr::Prompt prompt_of(const simgr::io::Backbone&, const BackboneOptions&, const DataFolder&) {
   refuse("--backbone");
 }
+simgr::Ragged<std::int32_t> words_of_digits(const simgr::io::Backbone&, const std::string&) {
+  refuse("--backbone");
+}
 void embed(const EmbedOptions&) {
   refuse("embed");
 }

@@ -23,7 +23,7 @@ namespace simgr::SIMGR_ABI::data {
 /// Ids whose codes are terms: code c of digit l is terms[l][c].
 struct TermIds {
   SemanticIds ids;
-  std::vector<std::vector<std::string>> terms;  // [digits] of [codes]
+  std::vector<std::vector<std::string>> terms;  // [digits] of [codes]; empty: ids without terms
 };
 
 namespace detail {
@@ -94,8 +94,8 @@ inline TermIds read_term_ids(const std::string& path, const SourceLimits& limits
 /// does not begin with `<`.
 ///
 /// Errors  those of either
-inline Result<SemanticIds> try_read_index_or_terms(const std::string& path,
-                                                   const SourceLimits& limits = {}) {
+inline Result<TermIds> try_read_index_or_terms(const std::string& path,
+                                               const SourceLimits& limits = {}) {
   auto root = detail::read_json_object(path, limits);
   if (!root) {
     return root.error();
@@ -108,10 +108,10 @@ inline Result<SemanticIds> try_read_index_or_terms(const std::string& path,
   const std::string* const text =
       list != nullptr && !list->empty() ? list->front().as_text() : nullptr;
   if (text == nullptr || text->starts_with('<')) {
-    return detail::ids_of_index(path, *members);
+    auto ids = detail::ids_of_index(path, *members);
+    return ids ? Result<TermIds>(TermIds{std::move(*ids), {}}) : Result<TermIds>(ids.error());
   }
-  auto made = detail::ids_of_terms(path, *members);
-  return made ? Result<SemanticIds>(std::move(made->ids)) : Result<SemanticIds>(made.error());
+  return detail::ids_of_terms(path, *members);
 }
 
 }  // namespace simgr::SIMGR_ABI::data

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <simgr/core/float_formats.hpp>
 #include <simgr/core/prompt.hpp>
 #include <simgr/io/adapter_folder.hpp>
 #include <simgr/io/backbone_form.hpp>
@@ -175,22 +176,46 @@ public:
     }
   }
 
+  /// The words of every term, digit after digit: what weights() may begin the rows of digits with. Hyphens
+  /// are blanks.
+  ///
+  /// @param terms  [digits] of [codes]
+  Ragged<std::int32_t> words_of(std::span<const std::vector<std::string>> terms) const {
+    Ragged<std::int32_t> words;
+    for (const std::vector<std::string>& of_digit : terms) {
+      for (std::string term : of_digit) {
+        std::replace(term.begin(), term.end(), '-', ' ');
+        const auto tokens = tokenizer_.encode(" " + term).ids;
+        words.push_back(std::vector<std::int32_t>(tokens.begin(), tokens.end()));
+      }
+    }
+    return words;
+  }
+
   /// What fills the block of a new Recommender, or of one over the encoder E: the folders' weights, and
   /// first values of what they do not have.
   ///
-  /// Errors  of what it returns: those of load_parameters and load_adapters
+  /// @param words_of_digits  of each code, digit after digit: its row begins as the mean of theirs; none:
+  ///                         as it is drawn. No codes at all: so do all
+  ///
+  /// Errors  of what it returns: those of load_parameters and load_adapters; ConfigError: words of another
+  ///         number of codes
   template <class E>
-  auto weights(std::uint64_t seed = 1) const {
+  auto weights(std::uint64_t seed = 1, Ragged<std::int32_t> words_of_digits = {}) const {
     if constexpr (requires { typename E::EncoderType; }) {
-      return weights<typename E::EncoderType>(seed);
+      return weights<typename E::EncoderType>(seed, std::move(words_of_digits));
     } else {
-      return [this, seed](const ParameterTable& table, std::span<float> block) {
+      return [this, seed, words_of_digits = std::move(words_of_digits)](const ParameterTable& table,
+                                                                        std::span<float> block) {
         if (Failure failure =
                 BackboneForm<E>::try_load(folder_, facts_, table, block, seed, "encoder.")) {
           raise(*failure);
         }
         if (adapters_) {
           load_adapters(adapter_, facts_, table, block, {.prefix = "encoder."});
+        }
+        if (words_of_digits.sequences() > 0) {
+          begin_digits(table, block, words_of_digits);
         }
       };
     }
@@ -213,6 +238,57 @@ private:
       } else {
         raise(ConfigError("expected an encoder with adapters, found one without",
                           {.file = adapter_}));
+      }
+    }
+  }
+  /// Rows of digits as means of words; of those that are predicted, too, where they are apart.
+  static void begin_digits(const ParameterTable& table, std::span<float> block,
+                           RaggedView<std::int32_t> words_of_digits) {
+    const auto named = [&](std::string_view name) {
+      return std::find_if(table.tensors.begin(), table.tensors.end(),
+                          [&](const TensorEntry& tensor) { return tensor.name == name; });
+    };
+    bool found = false;
+    for (const auto& [of_digits, of_words] :
+         {std::pair("encoder.embedding.digits", "encoder.embedding.table"),
+          std::pair("encoder.embedding.head_digits", "encoder.embedding.head")}) {
+      const auto digits = named(of_digits), words = named(of_words);
+      if (digits != table.tensors.end() && words != table.tensors.end()) {
+        begin_rows(*digits, *words, block, words_of_digits);
+        found = true;
+      }
+    }
+    if (!found) {
+      raise(ConfigError("words of digits: the model has no rows of digits"));
+    }
+  }
+  static void begin_rows(const TensorEntry& digits, const TensorEntry& words,
+                         std::span<float> block, RaggedView<std::int32_t> words_of_digits) {
+    const Index codes = digits.shape.front(), width = digits.shape.back();
+    if (words_of_digits.sequences() != codes) {
+      raise(ConfigError("words of digits: expected those of " + std::to_string(codes) +
+                        " codes, found those of " + std::to_string(words_of_digits.sequences())));
+    }
+    const float* const from = block.data() + words.offset;
+    const auto word = [&](std::int32_t row, Index k) {
+      const auto at = static_cast<std::size_t>(row * width + k);
+      return words.storage == Storage::bf16 ? widened(reinterpret_cast<const BFloat16*>(from)[at])
+                                            : from[at];
+    };
+    for (Index code = 0; code < codes; ++code) {
+      const std::span<const std::int32_t> said = words_of_digits[code];
+      for (const std::int32_t row : said) {
+        if (row < 0 || row >= words.shape.front()) {
+          raise(ConfigError("words of digits: expected 0 to " +
+                            std::to_string(words.shape.front() - 1) + ", found " +
+                            std::to_string(row)));
+        }
+      }
+      for (Index k = 0; k < width && !said.empty(); ++k) {
+        double sum = 0;
+        for (const std::int32_t row : said) { sum += static_cast<double>(word(row, k)); }
+        block[static_cast<std::size_t>(digits.offset + code * width + k)] =
+            static_cast<float>(sum / static_cast<double>(said.size()));
       }
     }
   }

@@ -142,11 +142,12 @@ inline std::string parse_codes_per_digit(std::string_view text, std::vector<Inde
 
 }  // namespace detail
 
-/// Reads ids.tsv, or an LC-Rec index or terms where the file begins with `{`; plain or gzip.
+/// Reads ids.tsv, or an LC-Rec index or terms where the file begins with `{`; plain or gzip. Ids of the
+/// first two have no terms.
 ///
 /// Errors  DataError with the line, or the byte of JSON: wrong header, items missing, twice or out
 ///         of order, another number of codes, a code out of range; IoError
-inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
+inline Result<data::TermIds> try_read_ids_and_terms(const std::string& path) {
   auto source = data::ByteSource::open(path);
   if (!source) {
     return source.error();
@@ -202,7 +203,19 @@ inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
   if (lines->failure()) {
     return *lines->failure();
   }
-  return rows.finish(std::move(claimed), path);
+  auto ids = rows.finish(std::move(claimed), path);
+  return ids ? Result<data::TermIds>(data::TermIds{std::move(*ids), {}})
+             : Result<data::TermIds>(ids.error());
+}
+
+inline data::TermIds read_ids_and_terms(const std::string& path) {
+  return try_read_ids_and_terms(path).value_or_raise();
+}
+
+/// The same without the terms.
+inline Result<SemanticIds> try_read_semantic_ids(const std::string& path) {
+  auto read = try_read_ids_and_terms(path);
+  return read ? Result<SemanticIds>(std::move(read->ids)) : Result<SemanticIds>(read.error());
 }
 
 inline SemanticIds read_semantic_ids(const std::string& path) {
