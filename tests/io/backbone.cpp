@@ -316,13 +316,14 @@ using SpelledBy = Recommender<E, EveryDigitOfLast, InnerProduct<DigitCodebooks>,
 using Decoder = CausalLm<PromptEmbedding, Lora<Linear>>;
 
 template <class Model>
-Model over_qwen(const io::Backbone& backbone, const Adapters& adapters) {
+Model over_qwen(const io::Backbone& backbone, const Adapters& adapters,
+                const Ragged<std::int32_t>& words_of_digits = {}) {
   Catalogue catalogue = small_catalogue();
   catalogue.prompt = backbone.prompt(wording, titles);
   typename Model::Config config;
   config.encoder.adapters = adapters;
   backbone.configure<Model>(config);
-  return Model(std::move(catalogue), config, backbone.weights<Model>(3));
+  return Model(std::move(catalogue), config, backbone.weights<Model>(3, words_of_digits));
 }
 template <class Model>
 const TensorEntry* find_tensor(const Model& model, std::string_view name) {
@@ -366,6 +367,17 @@ TEST_CASE("a head of its own is read by models that predict tokens, and by none 
   const auto narrow = over_qwen<SpelledBy<Narrow16>>(backbone, {.rank = 2});
   CHECK(std::ranges::equal(narrow.params().encoder.embedding.head, head, {},
                            [](BFloat16 value) { return widened(value); }));
+
+  Ragged<std::int32_t> words;  // of four codes
+  for (const auto& each : {std::vector<std::int32_t>{2, 3}, {}, {1}, {4}}) {
+    words.push_back(each);
+  }
+  const auto told = over_qwen<SpelledBy<Decoder>>(backbone, {.rank = 2}, words);
+  const auto& tables = told.params().encoder.embedding;
+  CHECK(tables.table(0, 5) == doctest::Approx((tables.words(2, 5) + tables.words(3, 5)) / 2));
+  CHECK(tables.outputs(0, 5) == doctest::Approx((tables.head(2, 5) + tables.head(3, 5)) / 2));
+  CHECK(tables.outputs(2, 7) == tables.head(1, 7));
+  CHECK(tables.outputs(1, 7) == model.params().encoder.embedding.outputs(1, 7));
 
   // What a digit is compared with decides, and not what is read of it.
   const auto scores = [](const auto& of) {
