@@ -332,7 +332,7 @@ const TensorEntry* find_tensor(const Model& model, std::string_view name) {
                                [&](const TensorEntry& tensor) { return tensor.name == name; });
   return at == tensors.end() ? nullptr : &*at;
 }
-std::vector<float> published(const std::string& folder, const std::string& name) {
+std::vector<float> values_in_folder(const std::string& folder, const std::string& name) {
   const io::ModelFolder files = io::ModelFolder::open(folder);
   const io::TensorView* view = files.find(name);
   REQUIRE(view != nullptr);
@@ -354,8 +354,8 @@ TEST_CASE("a head of its own is read by models that predict tokens, and by none 
   CHECK(find_tensor(over_qwen<SpelledBy<Decoder>>(same, {.rank = 0}), "encoder.embedding.head") ==
         nullptr);
 
-  const auto head = published(untied.path().string(), "lm_head.weight");
-  CHECK(head != published(untied.path().string(), "model.embed_tokens.weight"));
+  const auto head = values_in_folder(untied.path().string(), "lm_head.weight");
+  CHECK(head != values_in_folder(untied.path().string(), "model.embed_tokens.weight"));
   SpelledBy<Decoder> model = over_qwen<SpelledBy<Decoder>>(backbone, {.rank = 2});
   CHECK(std::ranges::equal(model.params().encoder.embedding.head, head));
   const TensorEntry* digits = find_tensor(model, "encoder.embedding.head_digits");
@@ -412,9 +412,9 @@ TEST_CASE("a head that was trained is written where it was read") {
   io::save_model_folder(to.path().string(), io::ModelFolder::open(path), backbone.facts(),
                         plain.table(), std::as_const(plain).weights(),
                         {.weights = {.prefix = "encoder."}});
-  CHECK(published(to.path().string(), "lm_head.weight")[0] == 7);
-  const auto words = published(path, "model.embed_tokens.weight");
-  CHECK(published(to.path().string(), "model.embed_tokens.weight") == words);
+  CHECK(values_in_folder(to.path().string(), "lm_head.weight")[0] == 7);
+  const auto words = values_in_folder(path, "model.embed_tokens.weight");
+  CHECK(values_in_folder(to.path().string(), "model.embed_tokens.weight") == words);
 }
 
 TEST_CASE("a folder that names a head of its own and has none is refused") {
