@@ -3,7 +3,8 @@
 
 Budgets are for a machine that compiles <Eigen/Dense> in EIGEN_SECONDS. On a slower or a busier one they stretch in
 proportion: the launcher looks at the machine after every file that counts. What exceeds its budget by half even so is
-compiled again, alone, between two such looks, and fails when it exceeds it each time.
+compiled again, alone, between two such looks, and fails when it exceeds it each time. Those looks are also at nlohmann/json, and
+the slower counts: processors differ in which of the two they like (a Xeon: 1.04 and 1.16 times the reference).
 """
 import json
 import os
@@ -12,7 +13,7 @@ import re
 import subprocess
 import sys
 
-EIGEN_SECONDS = 0.75
+EIGEN_SECONDS, JSON_SECONDS = 0.75, 1.1
 ALLOWED = 1.5
 TRIALS = 3
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -20,17 +21,18 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # path below the root, seconds, megabytes; the first that fits. The README's program and the example like it bring every
 # reader, the decomposition and a whole model at -O3; the tool's models are compiled several at once, tests four files (Unity).
 BUDGETS = [
-    (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 30, 2000),
+    (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 33, 2000),
     (r"cmake/kernels", 35, 1300),  # what models share, in float and double
     (r"examples/simgr_cli/(models/|language_models/|sequential_models/|tokenize)", 40, 1600),
     (r"examples/", 20, 1100),
     (r"bench/(beam|embed|language_model|recommend|train_minilm)", 20, 1100),  # whole models: an encoder-decoder and its beam; MiniLM and its files, and its training; Qwen2, served and adapted; SASRec, its file and its lists
+    (r"bench/opq", 12, 1000),  # the decomposition besides
     (r"bench/", 10, 700),
     (r".*/test_\w+\.dir/Unity/", 20, 1400),
     (r"tests/", 10, 700),
 ]
 # What one #include costs a host, g++ -O0. nlohmann/json is 1.1 s of the last two.
-INCLUDES = [("simgr/fwd.hpp", 0.35, 150), ("simgr/serve.hpp", 3.2, 450), ("simgr/simgr.hpp", 4.7, 700)]
+INCLUDES = [("simgr/fwd.hpp", 0.35, 150), ("simgr/serve.hpp", 3.2, 450), ("simgr/simgr.hpp", 5.2, 700)]
 
 
 def run(command, folder=ROOT):
@@ -50,7 +52,8 @@ def include(header):
 
 def machine():
     """How many times slower than the reference; of three looks the fastest."""
-    return max(1.0, min(run(include("Eigen/Dense"))[0] for _ in range(3)) / EIGEN_SECONDS)
+    looks = {"Eigen/Dense": EIGEN_SECONDS, "nlohmann/json.hpp": JSON_SECONDS}
+    return max(1.0, *(min(run(include(header))[0] for _ in range(3)) / seconds for header, seconds in looks.items()))
 
 
 def measured(command, folder):
@@ -84,7 +87,8 @@ def main():
                 row[1] = min(row[1], measured(*row[5])[0])
     rows.sort(key=lambda row: -row[1] / row[3])
     failed = 0
-    print(f"seconds of a machine that compiles <Eigen/Dense> in {EIGEN_SECONDS} s; this one takes {machine():.2f} times as long")
+    print(f"seconds of a machine that compiles <Eigen/Dense> in {EIGEN_SECONDS} s and nlohmann/json in {JSON_SECONDS} s; "
+          f"this one takes {machine():.2f} times as long")
     for path, seconds, megabytes, most_seconds, most_megabytes, _ in rows:
         over = seconds > ALLOWED * most_seconds or megabytes > ALLOWED * most_megabytes
         failed += over
