@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # path below the root, seconds, megabytes; the first that fits. The README's program and the example like it bring every
 # reader, the decomposition and a whole model at -O3; the tool's models are compiled several at once, tests four files (Unity).
 BUDGETS = [
-    (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 33, 2000),
+    (r"examples/01_host_usage|.*/packaging/.*host\.cpp", 36, 2000),
     (r"cmake/kernels", 35, 1300),  # what models share, in float and double
     (r"examples/simgr_cli/(models/|language_models/|sequential_models/|tokenize)", 40, 1600),
     (r"examples/", 20, 1100),
@@ -32,7 +32,7 @@ BUDGETS = [
     (r"tests/", 10, 700),
 ]
 # What one #include costs a host, g++ -O0. nlohmann/json is 1.1 s of the last two.
-INCLUDES = [("simgr/fwd.hpp", 0.35, 150), ("simgr/serve.hpp", 3.2, 450), ("simgr/simgr.hpp", 5.2, 700)]
+INCLUDES = [("simgr/fwd.hpp", 0.35, 150), ("simgr/serve.hpp", 3.2, 450), ("simgr/simgr.hpp", 5.6, 700)]
 
 
 def run(command, folder=ROOT):
