@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -66,6 +67,21 @@ inline std::int64_t code_of(std::string_view token, std::size_t digit) {
     return -1;
   }
   return number_of<std::int64_t>(token.substr(3, token.size() - 4)).value_or(-1);
+}
+
+/// What f makes of the members of a file, those of items 0 … n-1 in order: f(members) -> Result.
+template <class F>
+auto of_items(const std::string& path, const SourceLimits& limits, F&& f)
+    -> std::invoke_result_t<F, const std::vector<const JsonMember*>&> {
+  auto root = read_json_object(path, limits);
+  if (!root) {
+    return root.error();
+  }
+  auto members = by_item_id(path, *root->as_object());
+  if (!members) {
+    return members.error();
+  }
+  return f(*members);
 }
 
 /// The ids that the tokens of all items name.
@@ -165,25 +181,21 @@ inline Interactions read_lc_rec_inter(const std::string& path, const SourceLimit
 ///         kind; what ByteSource reports
 inline Result<std::vector<ItemText>> try_read_lc_rec_items(const std::string& path,
                                                            const SourceLimits& limits = {}) {
-  auto root = detail::read_json_object(path, limits);
-  if (!root) {
-    return root.error();
-  }
-  auto members = detail::by_item_id(path, *root->as_object());
-  if (!members) {
-    return members.error();
-  }
-  std::vector<ItemText> items;
-  for (const JsonMember* member : *members) {
-    if (member->value.as_object() == nullptr) {
-      return detail::json_error(path, *member, "expected a record");
+  const auto read =
+      [&](const std::vector<const JsonMember*>& members) -> Result<std::vector<ItemText>> {
+    std::vector<ItemText> items;
+    for (const JsonMember* member : members) {
+      if (member->value.as_object() == nullptr) {
+        return detail::json_error(path, *member, "expected a record");
+      }
+      const Where where{path, -1, member->value.offset(), {}};
+      if (Failure failure = detail::assign_item(member->value, items.emplace_back(), where)) {
+        return *std::move(failure);
+      }
     }
-    const Where where{path, -1, member->value.offset(), {}};
-    if (Failure failure = detail::assign_item(member->value, items.emplace_back(), where)) {
-      return *std::move(failure);
-    }
-  }
-  return items;
+    return items;
+  };
+  return detail::of_items(path, limits, read);
 }
 
 inline std::vector<ItemText> read_lc_rec_items(const std::string& path,
@@ -199,15 +211,9 @@ inline std::vector<ItemText> read_lc_rec_items(const std::string& path,
 ///         codes out of proportion to the items
 inline Result<SemanticIds> try_read_lc_rec_index(const std::string& path,
                                                  const SourceLimits& limits = {}) {
-  auto root = detail::read_json_object(path, limits);
-  if (!root) {
-    return root.error();
-  }
-  auto members = detail::by_item_id(path, *root->as_object());
-  if (!members) {
-    return members.error();
-  }
-  return detail::ids_of_index(path, *members);
+  return detail::of_items(path, limits, [&](const std::vector<const JsonMember*>& members) {
+    return detail::ids_of_index(path, members);
+  });
 }
 
 inline SemanticIds read_lc_rec_index(const std::string& path, const SourceLimits& limits = {}) {

@@ -78,12 +78,9 @@ inline Result<TermIds> ids_of_terms(const std::string& path,
 ///         items with different numbers of them, a term that is empty or longer than 4096 bytes; what
 ///         ByteSource reports
 inline Result<TermIds> try_read_term_ids(const std::string& path, const SourceLimits& limits = {}) {
-  auto root = detail::read_json_object(path, limits);
-  if (!root) {
-    return root.error();
-  }
-  auto members = detail::by_item_id(path, *root->as_object());
-  return members ? detail::ids_of_terms(path, *members) : Result<TermIds>(members.error());
+  return detail::of_items(path, limits, [&](const std::vector<const JsonMember*>& members) {
+    return detail::ids_of_terms(path, members);
+  });
 }
 
 inline TermIds read_term_ids(const std::string& path, const SourceLimits& limits = {}) {
@@ -96,22 +93,17 @@ inline TermIds read_term_ids(const std::string& path, const SourceLimits& limits
 /// Errors  those of either
 inline Result<TermIds> try_read_index_or_terms(const std::string& path,
                                                const SourceLimits& limits = {}) {
-  auto root = detail::read_json_object(path, limits);
-  if (!root) {
-    return root.error();
-  }
-  auto members = detail::by_item_id(path, *root->as_object());
-  if (!members) {
-    return members.error();
-  }
-  const JsonValue::Array* const list = members->front()->value.as_array();
-  const std::string* const text =
-      list != nullptr && !list->empty() ? list->front().as_text() : nullptr;
-  if (text == nullptr || text->starts_with('<')) {
-    auto ids = detail::ids_of_index(path, *members);
+  const auto read = [&](const std::vector<const JsonMember*>& members) -> Result<TermIds> {
+    const JsonValue::Array* const list = members.front()->value.as_array();
+    const std::string* const text =
+        list != nullptr && !list->empty() ? list->front().as_text() : nullptr;
+    if (text != nullptr && !text->starts_with('<')) {
+      return detail::ids_of_terms(path, members);
+    }
+    auto ids = detail::ids_of_index(path, members);
     return ids ? Result<TermIds>(TermIds{std::move(*ids), {}}) : Result<TermIds>(ids.error());
-  }
-  return detail::ids_of_terms(path, *members);
+  };
+  return detail::of_items(path, limits, read);
 }
 
 }  // namespace simgr::SIMGR_ABI::data
