@@ -14,7 +14,7 @@
 #include <simgr/data/split.hpp>
 #include <simgr/encoder/item_embedding.hpp>
 #include <simgr/encoder/transformer.hpp>
-#include <simgr/train/pretraining.hpp>
+#include <simgr/train/pretraining_loop.hpp>
 #include <simgr/train/self_supervision.hpp>
 
 namespace simgr::SIMGR_ABI::train {

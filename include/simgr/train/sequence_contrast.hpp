@@ -19,7 +19,7 @@
 #include <simgr/data/split.hpp>
 #include <simgr/io/tensor.hpp>
 #include <simgr/nn/info_nce.hpp>
-#include <simgr/train/pretraining.hpp>
+#include <simgr/train/pretraining_loop.hpp>
 
 namespace simgr::SIMGR_ABI::train {
 
