@@ -77,6 +77,17 @@ TEST_CASE("products of every shape are those of one element at a time") {
   }
 }
 
+TEST_CASE("products of many rows, whose factors are gathered, are those of one element at a time") {
+  for (const Index rows : {480, 511, 512, 517, 1003}) {
+    for (const Index cols : {48, 80}) {
+      CAPTURE(rows);
+      CAPTURE(cols);
+      CHECK(worst_product<float>(rows, 130, cols) < 1e-4);
+      CHECK(worst_product<double>(rows, 130, cols) < 1e-12);
+    }
+  }
+}
+
 TEST_CASE("a row of a product has the same bits in every company") {
   Arena arena;
   cpu::Context ctx{arena};

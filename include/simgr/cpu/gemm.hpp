@@ -32,12 +32,12 @@ inline const float* panels_of(const Context& ctx, MatrixArg<float> b) noexcept {
 
 /// y = a b, or y += a b.   a [rows, inner], b [inner, cols], y [rows, cols]
 template <class T>
-void gemm_nn(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
+void gemm_nn(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.cols() == b.rows() && y.rows() == a.rows() && y.cols() == b.cols(),
                "gemm_nn: shapes");
   if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
-    detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), b.cols(), 1, y.rows(),
-                                            a.cols(), y.cols(), y.data(), write);
+    detail::PacketProducts<T>::add_products(ctx, a.data(), a.cols(), 1, b.data(), b.cols(), 1,
+                                            y.rows(), a.cols(), y.cols(), y.data(), write);
     return;
   }
   if (write == Write::assign) {
@@ -59,8 +59,8 @@ void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write wr
     }
   }
   if (detail::by_packets<T>(y.rows(), y.cols(), true)) {
-    detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), 1, b.cols(), y.rows(),
-                                            a.cols(), y.cols(), y.data(), write);
+    detail::PacketProducts<T>::add_products(ctx, a.data(), a.cols(), 1, b.data(), 1, b.cols(),
+                                            y.rows(), a.cols(), y.cols(), y.data(), write);
     return;
   }
   if (write == Write::assign) {
@@ -86,12 +86,12 @@ void affine_rows(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, VectorArg<T> bias
 
 /// y = a' b, or y += a' b.   a [inner, rows], b [inner, cols], y [rows, cols]
 template <class T>
-void gemm_tn(Context&, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
+void gemm_tn(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.rows() == b.rows() && y.rows() == a.cols() && y.cols() == b.cols(),
                "gemm_tn: shapes");
   if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
-    detail::PacketProducts<T>::add_products(a.data(), 1, a.cols(), b.data(), b.cols(), 1, y.rows(),
-                                            a.rows(), y.cols(), y.data(), write);
+    detail::PacketProducts<T>::add_products(ctx, a.data(), 1, a.cols(), b.data(), b.cols(), 1,
+                                            y.rows(), a.rows(), y.cols(), y.data(), write);
     return;
   }
   if (write == Write::assign) {

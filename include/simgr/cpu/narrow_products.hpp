@@ -64,8 +64,8 @@ void gemm_nn(Context& ctx, MatrixArg<T> a, MatrixArg<BFloat16> b, Matrix<T> y,
   SIMGR_ASSERT(a.cols() == b.rows() && y.rows() == a.rows() && y.cols() == b.cols(),
                "gemm_nn: shapes");
   if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
-    detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), b.cols(), 1, y.rows(),
-                                            a.cols(), y.cols(), y.data(), write);
+    detail::PacketProducts<T>::add_products(ctx, a.data(), a.cols(), 1, b.data(), b.cols(), 1,
+                                            y.rows(), a.cols(), y.cols(), y.data(), write);
     return;
   }
   if (write == Write::assign) {
@@ -89,8 +89,8 @@ void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<BFloat16> b, Matrix<T> y,
     }
   }
   if (detail::by_packets<T>(y.rows(), y.cols(), true)) {
-    detail::PacketProducts<T>::add_products(a.data(), a.cols(), 1, b.data(), 1, b.cols(), y.rows(),
-                                            a.cols(), y.cols(), y.data(), write);
+    detail::PacketProducts<T>::add_products(ctx, a.data(), a.cols(), 1, b.data(), 1, b.cols(),
+                                            y.rows(), a.cols(), y.cols(), y.data(), write);
     return;
   }
   detail::in_widened_rows<T>(ctx, b, [&](Index row, Matrix<T> wide) {
