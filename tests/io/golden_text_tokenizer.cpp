@@ -245,10 +245,8 @@ TEST_SUITE("golden") {
         const double one = seconds(std::size_t{1} << 20);
         CHECK(one < 0.2 * simgr_test::slowness);
         slowest = std::max(slowest, one);
-        // Where what a text needs is within the caches. Beyond, at 32 bytes a byte of text, time is that of
-        // memory: 1.03 from 32 to 256 KiB, 1.2 from 128 KiB to 1 MiB on a Xeon with 2 MiB of its own.
-        small += seconds(std::size_t{1} << 15);
-        large += seconds(std::size_t{1} << 18);
+        small += seconds(std::size_t{1} << 17);
+        large += one;
       }
       const double exponent = std::log(large / small) / std::log(8.0);
       std::printf("%s: 1 MiB of one character %.0f ms at most, grows with exponent %.2f\n", name,

@@ -104,18 +104,22 @@ inline AlignedCharacters characters_of(std::string_view text, std::uint32_t begi
   return characters;
 }
 
+/// Without `sources` where every character stands where it stood.
 inline AlignedText encoded(const AlignedCharacters& characters) {
-  std::size_t bytes = 0;
-  for (const AlignedCharacter& character : characters) {
-    const char32_t c = character.value;
-    bytes += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-  }
   AlignedText encoded;
+  encoded.offset = characters.empty() ? 0 : characters.front().source.begin;
+  bool moved = false;
+  std::uint32_t bytes = 0;
+  for (const auto& [c, source] : characters) {
+    const std::uint32_t begin = encoded.offset + bytes;
+    bytes += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    moved = moved || source != TextSpan{begin, encoded.offset + bytes};
+  }
   encoded.text.reserve(bytes);
-  encoded.sources.reserve(bytes);
+  encoded.sources.reserve(moved ? bytes : 0);
   for (const AlignedCharacter& character : characters) {
     append_utf8(encoded.text, character.value);
-    while (encoded.sources.size() < encoded.text.size()) {
+    while (moved && encoded.sources.size() < encoded.text.size()) {
       encoded.sources.push_back(character.source);
     }
   }

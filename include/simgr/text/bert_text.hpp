@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -25,25 +26,11 @@ struct BertNormalizer {
   static constexpr int keeps_up_to() noexcept { return -1; }
 
   void operator()(AlignedCharacters& characters) const {
-    if (clean_text || handle_chinese_chars) {
-      AlignedCharacters out;
-      out.reserve(characters.size());
-      for (AlignedCharacter character : characters) {
-        const char32_t c = character.value;
-        if (clean_text) {
-          const bool tab = c == U'\t' || c == U'\n' || c == U'\r';
-          if (c == broken || (!tab && is_control(c))) {
-            continue;
-          }
-          character.value = is_white_space(c) ? U' ' : c;
-        }
-        if (handle_chinese_chars && is_chinese(c)) {
-          out.insert(out.end(), {{U' ', character.source}, character, {U' ', character.source}});
-        } else {
-          out.push_back(character);
-        }
-      }
-      characters = std::move(out);
+    if (clean_text) {
+      clean(characters);
+    }
+    if (handle_chinese_chars) {
+      set_apart(characters);
     }
     if (strip_accents) {
       decompose(characters);
@@ -68,6 +55,36 @@ struct BertNormalizer {
   }
 
 private:
+  static void clean(AlignedCharacters& characters) {
+    std::size_t kept = 0;
+    for (const AlignedCharacter character : characters) {
+      const char32_t c = character.value;
+      const bool tab = c == U'\t' || c == U'\n' || c == U'\r';
+      if (c != broken && (tab || !is_control(c))) {
+        characters[kept++] = {is_white_space(c) ? U' ' : c, character.source};
+      }
+    }
+    characters.resize(kept);
+  }
+  static void set_apart(AlignedCharacters& characters) {
+    const auto ideographs =
+        std::count_if(characters.begin(), characters.end(), [](const AlignedCharacter& character) {
+          return is_chinese(character.value);
+        });
+    if (ideographs == 0) {
+      return;
+    }
+    AlignedCharacters out;
+    out.reserve(characters.size() + 2 * static_cast<std::size_t>(ideographs));
+    for (const AlignedCharacter& character : characters) {
+      if (is_chinese(character.value)) {
+        out.insert(out.end(), {{U' ', character.source}, character, {U' ', character.source}});
+      } else {
+        out.push_back(character);
+      }
+    }
+    characters = std::move(out);
+  }
   static void lower_dotted(AlignedCharacters& characters) {
     AlignedCharacters out;
     for (const AlignedCharacter& character : characters) {

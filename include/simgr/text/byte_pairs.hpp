@@ -5,7 +5,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <numeric>
 #include <queue>
 #include <string>
 #include <string_view>
@@ -63,6 +65,8 @@ public:
       const char c = static_cast<char>(byte);
       single_[byte] = tokens_.find(std::string_view(&c, 1));
     }
+    every_byte_ = config_.byte_level &&
+                  std::all_of(single_.begin(), single_.end(), [](TokenId id) { return id >= 0; });
     index(tokens.size(), merges);
   }
 
@@ -77,16 +81,26 @@ public:
         return;
       }
     }
-    std::vector<Symbol> symbols = symbols_of(word);
-    if (symbols.size() <= short_word) {
-      merge_short(symbols);
-    } else {
-      LongWord(*this, symbols).merge();
+    if (every_byte_ &&
+        word.size() > short_word) {  // symbols are the bytes: no need of where they are
+      LongWord merged(*this, bytes_of(word));
+      merged.merge();
+      merged.for_each(
+          [&](TokenId id, std::size_t first, std::size_t last) { emit(id, first, last + 1); });
+      return;
     }
+    std::vector<Symbol> symbols = symbols_of(word);
+    if (symbols.size() > short_word) {
+      LongWord merged(*this, ids_of(symbols));
+      merged.merge();
+      merged.for_each([&](TokenId id, std::size_t first, std::size_t last) {
+        emit(id, std::size_t{symbols[first].begin}, std::size_t{symbols[last].end});
+      });
+      return;
+    }
+    merge_short(symbols);
     for (const Symbol& symbol : symbols) {
-      if (symbol.id >= 0) {
-        emit(symbol.id, std::size_t{symbol.begin}, std::size_t{symbol.end});
-      }
+      emit(symbol.id, std::size_t{symbol.begin}, std::size_t{symbol.end});
     }
   }
 
@@ -95,8 +109,8 @@ private:
   static constexpr std::uint32_t none = UINT32_MAX;
 
   struct Symbol {
-    TokenId id;          // -1: became a part of the one before
-    std::uint32_t rank;  // of its merge with the next symbol
+    TokenId id;
+    std::uint32_t rank;  // of its merge with the next symbol, in a short word
     std::uint32_t begin, end;
   };
   struct Pair {
@@ -161,6 +175,18 @@ private:
     }
     return symbols;
   }
+  std::vector<TokenId> bytes_of(std::string_view word) const {
+    std::vector<TokenId> ids(word.size());
+    std::transform(word.begin(), word.end(), ids.begin(),
+                   [&](char byte) { return single_[static_cast<unsigned char>(byte)]; });
+    return ids;
+  }
+  static std::vector<TokenId> ids_of(const std::vector<Symbol>& symbols) {
+    std::vector<TokenId> ids(symbols.size());
+    std::transform(symbols.begin(), symbols.end(), ids.begin(),
+                   [](const Symbol& symbol) { return symbol.id; });
+    return ids;
+  }
   /// Appends the bytes of an unknown character, if the vocabulary has tokens for all.
   bool spell(std::string_view word, std::uint32_t at, std::uint32_t bytes,
              std::vector<Symbol>& symbols) const {
@@ -198,18 +224,14 @@ private:
   }
 
   /// Merges of one long word. Places wait in a queue for each rank, and ranks in a heap: a word of one
-  /// character has as many places as bytes and very few ranks.
+  /// character has as many places as bytes and very few ranks. Eight bytes a symbol are gone through
+  /// again and again (with sixteen more, 1 MiB took 1.6 times as long a byte as half of it).
   class LongWord {
   public:
-    LongWord(const BytePairs& model, std::vector<Symbol>& symbols)
-        : model_(model), symbols_(symbols), links_(symbols.size()) {
-      for (std::size_t i = 0; i < symbols.size(); ++i) {
-        links_[i] = {static_cast<std::uint32_t>(i) - 1, static_cast<std::uint32_t>(i) + 1};
-      }
-      links_.back().next = none;
-      for (std::size_t i = 0; i + 1 < symbols.size(); ++i) {
-        update(static_cast<std::uint32_t>(i));
-      }
+    LongWord(const BytePairs& model, std::vector<TokenId>&& symbols)
+        : model_(model), ids_(std::move(symbols)), other_end_(ids_.size()) {
+      std::iota(other_end_.begin(), other_end_.end(), std::uint32_t{0});
+      for (std::size_t i = 0; i + 1 < ids_.size(); ++i) { update(static_cast<std::uint32_t>(i)); }
     }
 
     void merge() {
@@ -221,8 +243,9 @@ private:
         // A new pair of lower rank goes first.
         while (!queues_[queue].empty() && (ranks_.empty() || ranks_.top() > rank)) {
           const std::uint32_t place = queues_[queue].pop();
-          if (symbols_[place].rank == rank) {  // else it was merged meanwhile
-            merge_at(place);
+          const Pair* const found = pair_at(place);
+          if (found != nullptr && found->rank == rank) {  // else it was merged meanwhile
+            merge_at(place, found->whole);
           }
         }
         if (!queues_[queue].empty()) {
@@ -232,36 +255,37 @@ private:
       }
     }
 
+    /// Calls f(id, first, last) for every token, with its first and its last symbol.
+    template <class F>
+    void for_each(F&& f) const {
+      for (std::size_t i = 0; i < ids_.size(); i = std::size_t{other_end_[i]} + 1) {
+        f(ids_[i], i, std::size_t{other_end_[i]});
+      }
+    }
+
   private:
-    struct Link {
-      std::uint32_t previous, next;
-    };
     /// Places in order. They mostly come in order; the first that does not makes it a heap, which a
     /// sorted list is already.
     struct Places {
-      std::vector<std::uint32_t> places;
-      std::size_t taken = 0;
+      std::deque<std::uint32_t> places;
       bool heap = false, waits = false;  // waits: its rank is in the heap of ranks
 
-      bool empty() const noexcept { return taken == places.size(); }
+      bool empty() const noexcept { return places.empty(); }
       void push(std::uint32_t place) {
-        if (!heap && !empty() && place < places.back()) {
-          places.erase(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(taken));
-          taken = 0;
-          heap = true;
-        }
+        heap = heap || (!empty() && place < places.back());
         places.push_back(place);
         if (heap) {
           std::push_heap(places.begin(), places.end(), std::greater<>());
         }
       }
       std::uint32_t pop() {
-        if (!heap) {
-          return places[taken++];
+        const std::uint32_t place = places.front();  // also of a heap
+        if (heap) {
+          std::pop_heap(places.begin(), places.end(), std::greater<>());
+          places.pop_back();
+        } else {
+          places.pop_front();
         }
-        std::pop_heap(places.begin(), places.end(), std::greater<>());
-        const std::uint32_t place = places.back();
-        places.pop_back();
         return place;
       }
     };
@@ -279,51 +303,62 @@ private:
       return last_queue_;
     }
 
+    /// The merge of the token that begins at a place with the next one; null also inside of tokens.
+    const Pair* pair_at(std::uint32_t place) {
+      const TokenId left = ids_[place];
+      const std::size_t next = std::size_t{other_end_[place]} + 1;
+      if (left < 0 || next == ids_.size()) {
+        return nullptr;
+      }
+      if (left != last_left_ || ids_[next] != last_right_) {
+        last_left_ = left;
+        last_right_ = ids_[next];
+        last_pair_ = model_.pair(left, last_right_);
+      }
+      return last_pair_;
+    }
+
     /// Looks up the merge of a place with the next, and queues it.
     void update(std::uint32_t place) {
-      Symbol& symbol = symbols_[place];
-      const std::uint32_t next = links_[place].next;
-      symbol.rank = next == none ? none : model_.rank(symbol.id, symbols_[next].id);
-      if (symbol.rank == none) {
+      const Pair* const found = pair_at(place);
+      if (found == nullptr) {
         return;
       }
-      Places& queue = queues_[queue_of(symbol.rank)];
+      Places& queue = queues_[queue_of(found->rank)];
       queue.push(place);
       if (!queue.waits) {
         queue.waits = true;
-        ranks_.push(symbol.rank);
+        ranks_.push(found->rank);
       }
     }
 
-    void merge_at(std::uint32_t place) {
-      Symbol& symbol = symbols_[place];
-      const std::uint32_t next = links_[place].next;
-      symbol.id = model_.pair(symbol.id, symbols_[next].id)->whole;
-      symbol.end = symbols_[next].end;
-      symbols_[next].id = -1;
-      symbols_[next].rank = none;
-      links_[place].next = links_[next].next;
-      if (links_[place].next != none) {
-        links_[links_[place].next].previous = place;
-      }
-      if (links_[place].previous != none) {
-        update(links_[place].previous);
+    void merge_at(std::uint32_t place, TokenId whole) {
+      const std::uint32_t next = other_end_[place] + 1, last = other_end_[next];
+      ids_[place] = whole;
+      ids_[next] = -1;
+      other_end_[place] = last;
+      other_end_[last] = place;
+      if (place > 0) {
+        update(other_end_[place - 1]);
       }
       update(place);
     }
 
     const BytePairs& model_;
-    std::vector<Symbol>& symbols_;
-    std::vector<Link> links_;
+    std::vector<TokenId> ids_;              // where a token begins; -1 where it goes on
+    std::vector<std::uint32_t> other_end_;  // of a token's first symbol the last, and the reverse
     std::vector<Places> queues_;
     std::unordered_map<std::uint32_t, std::uint32_t> queue_of_;  // by rank
     std::uint32_t last_rank_ = none, last_queue_ = 0;            // of the last look-up there
+    TokenId last_left_ = -1, last_right_ = -1;                   // … and of that of a pair
+    const Pair* last_pair_ = nullptr;
     std::priority_queue<std::uint32_t, std::vector<std::uint32_t>, std::greater<>> ranks_;
   };
 
   Config config_;
   TokenIndex tokens_;  // as bytes
   std::array<TokenId, 256> single_{};
+  bool every_byte_ = false;          // symbols are bytes, and there is a token of each
   std::vector<std::size_t> begins_;  // pairs of a left token begin here
   std::vector<Pair> pairs_;
 };

@@ -48,6 +48,11 @@ inline const Decomposition* decomposition_of(char32_t c) noexcept {
   return index < end ? &decompositions[index] : nullptr;
 }
 
+inline bool all_below(const AlignedCharacters& characters, char32_t bound) noexcept {
+  return std::all_of(characters.begin(), characters.end(),
+                     [=](const AlignedCharacter& character) { return character.value < bound; });
+}
+
 inline void append_decomposed(AlignedCharacters& out, AlignedCharacter character) {
   const char32_t c = character.value;
   if (c >= hangul_first && c < hangul_first + hangul_count) {
@@ -130,6 +135,9 @@ inline char32_t composed(char32_t first, char32_t second) noexcept {
 /// Cost    linear
 /// Source  The Unicode Standard, section 3.11
 inline void decompose(AlignedCharacters& characters) {
+  if (detail::all_below(characters, 0xC0)) {  // the first that has parts
+    return;
+  }
   AlignedCharacters out;
   out.reserve(characters.size());
   for (const AlignedCharacter& character : characters) {
@@ -143,10 +151,7 @@ inline void decompose(AlignedCharacters& characters) {
 ///
 /// Cost, Source  as decompose
 inline void compose(AlignedCharacters& characters) {
-  const bool plain =
-      std::all_of(characters.begin(), characters.end(),
-                  [](const AlignedCharacter& character) { return character.value < 0x300; });
-  if (plain) {
+  if (detail::all_below(characters, 0x300)) {  // the first that is a mark
     return;
   }
   decompose(characters);

@@ -69,6 +69,14 @@ struct TextTokens {
     ids.push_back(id);
     sources.push_back(source);
   }
+  /// Room for `more` at least, taken so that it stays linear however often it is asked for.
+  void expect(std::size_t more) {
+    if (ids.size() + more > ids.capacity()) {
+      const std::size_t room = std::max(ids.size() + more, 2 * ids.capacity());
+      ids.reserve(room);
+      sources.reserve(room);
+    }
+  }
 };
 
 /// Texts to token ids and back. Const functions may run at the same time.
@@ -207,12 +215,14 @@ private:
   }
 
   void encode_piece(std::string_view piece, std::size_t start, TextTokens& tokens) const {
-    const AlignedText text = normalized(piece, start);
+    AlignedText text = normalized(piece, start);
+    const std::size_t size = text.text.size();
     added_.split(
         text.text, true,
         [&](std::size_t begin, std::size_t end) {
           PreTokens words;
-          words.text = text.part(begin, end);
+          // The whole, without an added token, is looked at no more.
+          words.text = end - begin == size ? std::move(text) : text.part(begin, end);
           words.words = {{0, static_cast<std::uint32_t>(end - begin)}};
           words.opens_text = start == 0 && begin == 0;
           for (const Splitter& splitter : parts_.splitters) {
@@ -227,6 +237,7 @@ private:
 
   template <class Model>
   static void encode_words(const Model& model, const PreTokens& words, TextTokens& tokens) {
+    tokens.expect(words.words.size());
     for (const PreTokens::Word word : words.words) {
       model.encode(words.view(word), [&](TokenId id, std::size_t begin, std::size_t end) {
         tokens.push(id, words.text.source(word.begin + begin, word.begin + end));
