@@ -107,7 +107,9 @@ public:
     }
   }
 
-  void begin_epoch(Index epoch, const RqVae::Params<float>& params) {
+  /// A template, so that only a program that asks for these terms compiles k-means.
+  template <class E = Serial>
+  void begin_epoch(Index epoch, const RqVae::Params<float>& params, E&& executor = E{}) {
     group_of_.clear();
     if (diversity_ == 0) {
       return;
@@ -121,7 +123,7 @@ public:
                            .iterations = 10,
                            .seed = seed_,
                            .stream = static_cast<std::uint64_t>(epoch) * levels + level},
-                          2)
+                          2, executor)
               .labels);
     }
   }
