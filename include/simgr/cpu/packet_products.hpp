@@ -91,15 +91,15 @@ struct PacketProducts {
                            Index b_step, Index b_col, Index rows, Index inner, Index cols, T* y,
                            Write write) {
     constexpr Index most = 384 / static_cast<Index>(sizeof(T)), wide = sum_packets * lanes;
-    constexpr Index together = 480 / sum_rows * sum_rows;
     constexpr Index apart = most * sum_rows + 64 / static_cast<Index>(sizeof(T));  // of groups
     alignas(64) T block[most * wide];
+    const Index passes = std::max(Index{1}, (rows + 240) / 480);
+    const Index together = ((rows + passes - 1) / passes + sum_rows - 1) / sum_rows * sum_rows;
     // Columns of a that are far apart would share the first cache's sets: they are gathered before
     // (1.3 times as fast at 1,152 to 1,536; slower up to 384).
     const bool gathers = a_row == 1 && a_step >= 512;
     Arena::Scope scope(ctx.arena);
-    T* const gathered =
-        gathers ? ctx.take<T>(std::min(rows, together) / sum_rows * apart).data() : nullptr;
+    T* const gathered = gathers ? ctx.take<T>(together / sum_rows * apart).data() : nullptr;
     const Index parts = std::max(Index{1}, (inner + most - 1) / most);
     for (Index top = 0; top < rows; top += together) {
       const Index tall = std::min(together, rows - top);
