@@ -21,7 +21,7 @@ TEST_CASE("Products of rows are the plain sums, and no row depends on the others
     for (float& value : x) { value = static_cast<float>(rng.normal()); }
     return x;
   };
-  for (const Index rows : {4, 5, 6, 7, 8, 9, 10, 11, 20, 31, 239, 240, 241, 485}) {
+  for (const Index rows : {4, 5, 6, 7, 8, 9, 10, 11, 20, 31, 239, 240, 241, 485, 1100}) {
     for (const auto& [cols, inner] :
          {std::pair<Index, Index>{32, 16}, {96, 48}, {32, 128}, {32, 1024}}) {
       REQUIRE(cpu::suits_row_products(rows, cols, inner));

@@ -85,14 +85,17 @@ void multiply_rows(const float* x, Index x_stride, const float* panel, Index inn
 template <Index rows, class PanelOf>
 void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const float* bias,
                         Write write, PanelOf&& panel_of) {
-  constexpr Index together = 240;  // rows: what they have stays in the cache
   const Index inner = x.cols();
+  // Rows that pass by a panel, in even parts: what they have stays in the second cache.
+  const Index some = std::clamp<Index>(196608 / std::max<Index>(inner, 1), 240, 512);
+  const Index passes = std::max(Index{1}, (x.rows() + some / 2) / some);
+  const Index together = ((x.rows() + passes - 1) / passes + rows - 1) / rows * rows;
   // Rows of 4 KiB would share cache lines, so they are copied; so is a last group that is not full.
   const bool copies = rows > 8 && inner % 1024 == 0;
   const Index stride = copies ? inner + lane_count : inner;
   const Index whole = copies ? 0 : x.rows() / rows * rows;
   Arena::Scope scope(ctx.arena);
-  const Index most = copies ? std::min(together, (x.rows() + rows - 1) / rows * rows) : rows;
+  const Index most = copies ? together : rows;
   float* const copied = ctx.take<float>(most * stride).data();
   const auto copy_rows = [&](Index begin, Index count, Index padded) {
     for (Index i = 0; i < padded; ++i) {
@@ -154,7 +157,7 @@ inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
 ///
 /// @param packed  the panels of w, that of rows r … at r · inner; null: they are made here
 ///
-/// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 rows
+/// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 to 512 rows
 template <class W>
 void row_products(Context& ctx, MatrixArg<float> x, Matrix<const W> w, const float* packed,
                   Matrix<float> y, const float* bias, Write write) {
