@@ -48,9 +48,10 @@ public:
     config_.dropout = config_.attention_dropout = dropout;
     config_.recompute = recompute;
     table_ = describe<MaskedLm<>>(config_);
-    weights_.resize(static_cast<std::size_t>(table_.block_size));
-    gradients_.resize(weights_.size());
-    io::load_parameters(io::ModelFolder::open(folder), facts, table_, std::span<float>(weights_));
+    weights_ = memory_.take<float, 1>({table_.block_size});
+    gradients_ = memory_.take<float, 1>({table_.block_size});
+    std::fill(weights_.begin(), weights_.end(), 0.0f);
+    io::load_parameters(io::ModelFolder::open(folder), facts, table_, weights_.span());
     params_ = bind<MaskedLm<>>(config_, weights_.data());
     grads_ = bind<MaskedLm<>>(config_, gradients_.data());
     optimizer_ =
@@ -95,7 +96,8 @@ public:
 private:
   MaskedLm<>::Config config_;
   ParameterTable table_;
-  std::vector<float> weights_, gradients_;
+  Arena memory_;
+  Vector<float> weights_, gradients_;
   MaskedLm<>::Params<float> params_, grads_;
   MaskedLm<>::Cache<float> cache_;
   std::optional<train::OptimizerState<float>> optimizer_;
