@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <span>
 #include <string>
 
@@ -42,6 +43,7 @@ struct EncoderDecoder {
   using Tokens = typename detail::TokensOf<Embedding>::Type;
   static constexpr bool spells_items = true;
   static constexpr Examples spelt_examples = Examples::every_prefix;
+  static constexpr bool spells_rows = std::same_as<Tokens, GatheredRows>;  // any, by forward_rows
   static_assert(!Embedding::row_per_item,
                 "simgr: EncoderDecoder spells digits; use it with SemanticEmbedding");
 
@@ -115,7 +117,7 @@ struct EncoderDecoder {
     HistoryTokens history;
     std::span<const std::int32_t>
         spelt;        // [targets · (digits - 1)]: rows of all digits but the last
-    Offsets offsets;  // [targets + 1], in states
+    Offsets offsets;  // [targets + 1], or of any sequences, in states
     typename Tokens::template Cache<T, S> tokens;
     typename Reader::template Cache<T, S> encoder;
     typename Speller::template Cache<T, S> decoder;
@@ -143,34 +145,68 @@ struct EncoderDecoder {
                                       Ctx& ctx) {
     SIMGR_ASSERT(static_cast<Index>(targets.size()) == history.sequences(),
                  "one target for each history");
-    const Matrix<T, S> memory =
-        read(c, p, rows, items, history, cache.history, cache.tokens, cache.encoder, ctx);
+    const Matrix<T, S> read = embed(c, p, rows, items, history, cache.history, cache.tokens, ctx);
     lay_out_targets(items, targets, cache, ctx);
-    const Index digits = items.digit_rows.cols(), count = cache.offsets.back();
     const Matrix<T, S> known =
         ctx.template take<T>(static_cast<Index>(cache.spelt.size()), c.width);
     gather_rows(ctx, digits_of(c, rows), cache.spelt, known);
-    const Matrix<T, S> x = ctx.template take<T>(count, c.width);
-    for (Index t = 0; t * digits < count; ++t) {
-      copy(ctx, p.start, x.row(t * digits), Write::assign);
-      copy(ctx, known.slice(t * (digits - 1), digits - 1), x.slice(t * digits + 1, digits - 1),
-           Write::assign);
-    }
-    const Matrix<T, S> states =
-        Speller::forward(c.speller(), p.decoder, x, cache.offsets, {memory, cache.history.offsets},
-                         cache.decoder, ctx);
-    scale(ctx, states, static_cast<T>(c.state_scale()));
-    return states;
+    return forward_rows(c, p, read, cache.history.offsets, MatrixArg<T, S>(known), cache.offsets,
+                        cache, ctx);
   }
 
   /// Adds to `grad` and to `drows`, the gradient of the embedding's rows.
-  // forward: states = r decoder(x; memory).  Gradients of x go to the start and to the rows that
-  // the target's digits read, those of memory through the encoder. `dends` [targets, width] goes to
-  // the last state of each history, or to none.
+  // Gradients of what the decoder read go to the rows of the target's digits, those of what the
+  // encoder read to the rows of the history. `dends` [targets, width] goes to the last state of each
+  // history, or to none.
   template <class T, class S, class Ctx>
   static void backward_targets(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dstates, Matrix<T, S> drows,
                                const Cache<T, S>& cache, Ctx& ctx, MatrixArg<T, S> dends = {}) {
+    const RowGradients<T, S> d = backward_rows(c, p, grad, dstates, cache, ctx, dends);
+    scatter_add_rows(ctx, MatrixArg<T, S>(d.known), cache.spelt, T(1), digits_of(c, drows));
+    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, d.read, T(1), drows,
+                     cache.history, cache.tokens, ctx);
+  }
+
+  /// Any rows: the encoder reads `read`, the decoder the start and then `known`, of which a sequence
+  /// has one less than states. State j of a sequence has read the rows known before it.
+  ///
+  /// @param read     [tokens, width], scratch afterwards;  reads [sequences + 1]
+  /// @param offsets  [sequences + 1], in states; each sequence has at least one
+  ///
+  /// -> [states, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward_rows(const Config& c, const Params<T, S>& p, Matrix<T, S> read,
+                                   Offsets reads, MatrixArg<T, S> known, Offsets offsets,
+                                   Cache<T, S>& cache, Ctx& ctx) {
+    cache.history.offsets = reads;
+    cache.offsets = offsets;
+    const Matrix<T, S> memory =
+        Reader::forward(c.reader(), p.encoder, read, reads, {}, cache.encoder, ctx);
+    const Matrix<T, S> x = ctx.template take<T>(offsets.back(), c.width);
+    for_sequences(offsets, [&](Index start, Index before, Index count) {
+      copy(ctx, p.start, x.row(start), Write::assign);
+      copy(ctx, known.slice(before, count), x.slice(start + 1, count), Write::assign);
+    });
+    const Matrix<T, S> states =
+        Speller::forward(c.speller(), p.decoder, x, offsets, {memory, reads}, cache.decoder, ctx);
+    scale(ctx, states, static_cast<T>(c.state_scale()));
+    return states;
+  }
+
+  /// Gradients of what forward_rows was given.
+  template <class T, class S = Host>
+  struct RowGradients {
+    Matrix<T, S> read, known;
+  };
+  /// Adds to `grad`; `dends` as in backward_targets.
+  // forward: states = r decoder(x; memory).  Gradients of x go to the start and to the known rows,
+  // those of memory through the encoder.
+  template <class T, class S, class Ctx>
+  static RowGradients<T, S> backward_rows(const Config& c, const Params<T, S>& p,
+                                          const Params<T, S>& grad, MatrixArg<T, S> dstates,
+                                          const Cache<T, S>& cache, Ctx& ctx,
+                                          MatrixArg<T, S> dends = {}) {
     const Matrix<T, S> dy = ctx.template take<T>(dstates.rows(), c.width);
     copy(ctx, dstates, dy, Write::assign);
     scale(ctx, dy, static_cast<T>(c.state_scale()));
@@ -182,18 +218,14 @@ struct EncoderDecoder {
     }
     const Matrix<T, S> dx =
         Speller::backward(c.speller(), p.decoder, grad.decoder, dy, dmemory, cache.decoder, ctx);
-    const Index digits = cache.offsets.size() > 1 ? cache.offsets[1] : 1;
-    for (Index t = 0; t * digits < dx.rows(); ++t) {
-      copy(ctx, dx.row(t * digits), grad.start, Write::add);
-      scatter_add_rows(ctx, dx.slice(t * digits + 1, digits - 1),
-                       cache.spelt.subspan(static_cast<std::size_t>(t * (digits - 1)),
-                                           static_cast<std::size_t>(digits - 1)),
-                       T(1), digits_of(c, drows));
-    }
-    const Matrix<T, S> dinput =
-        Reader::backward(c.reader(), p.encoder, grad.encoder, dmemory, {}, cache.encoder, ctx);
-    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput, T(1), drows,
-                     cache.history, cache.tokens, ctx);
+    const Matrix<T, S> dknown =
+        ctx.template take<T>(dx.rows() - (static_cast<Index>(cache.offsets.size()) - 1), c.width);
+    for_sequences(cache.offsets, [&](Index start, Index before, Index count) {
+      copy(ctx, dx.row(start), grad.start, Write::add);
+      copy(ctx, dx.slice(start + 1, count), dknown.slice(before, count), Write::assign);
+    });
+    return {Reader::backward(c.reader(), p.encoder, grad.encoder, dmemory, {}, cache.encoder, ctx),
+            dknown};
   }
 
   /// Reads histories, for step().   -> states [sequences, width] that predict the first digit
@@ -265,6 +297,23 @@ private:
   static Rows digits_of(const Config& c, Rows rows) noexcept {
     return rows.slice(rows.rows() - c.catalogue.table_rows, c.catalogue.table_rows);
   }
+  /// visit(place of the start among states, first of the known rows, how many) of each sequence
+  template <class Visit>
+  static void for_sequences(Offsets offsets, Visit&& visit) {
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+      SIMGR_ASSERT(offsets[s] < offsets[s + 1], "a sequence begins with the start");
+      visit(offsets[s], offsets[s] - static_cast<Index>(s), offsets[s + 1] - offsets[s] - 1);
+    }
+  }
+  /// What the encoder reads of histories.
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> embed(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
+                            const ItemsView<S>& items, RaggedView<ItemId> history,
+                            HistoryTokens& tokens, typename Tokens::template Cache<T, S>& cache,
+                            Ctx& ctx) {
+    tokens = tokens_of_histories<Embedding>(c.embedding_shape(), items, history, {}, ctx);
+    return Tokens::forward(c.embedding_shape(), p.embedding, rows, history, tokens, cache, ctx);
+  }
   /// States of the encoder.
   template <class T, class S, class Ctx>
   static Matrix<T, S> read(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
@@ -272,9 +321,7 @@ private:
                            HistoryTokens& tokens,
                            typename Tokens::template Cache<T, S>& token_cache,
                            typename Reader::template Cache<T, S>& cache, Ctx& ctx) {
-    tokens = tokens_of_histories<Embedding>(c.embedding_shape(), items, history, {}, ctx);
-    const Matrix<T, S> x =
-        Tokens::forward(c.embedding_shape(), p.embedding, rows, history, tokens, token_cache, ctx);
+    const Matrix<T, S> x = embed(c, p, rows, items, history, tokens, token_cache, ctx);
     return Reader::forward(c.reader(), p.encoder, x, tokens.offsets, {}, cache, ctx);
   }
   template <class T, class S, class Ctx>

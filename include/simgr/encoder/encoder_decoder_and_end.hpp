@@ -15,6 +15,8 @@ struct EncoderDecoderAndEnd : EncoderDecoder<Embedding, Net> {
   using Base = EncoderDecoder<Embedding, Net>;
   using Out = flow::TokenAndEndStates;
   using typename Base::Config;
+  static constexpr bool spells_rows =
+      false;  // of which none has an end that is compared with items
   template <class T, class S = Host>
   using Params = typename Base::template Params<T, S>;
   template <class T, class S = Host>
