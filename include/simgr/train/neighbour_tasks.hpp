@@ -26,13 +26,18 @@ struct NeighbourExamples {
   std::vector<std::int32_t> tokens;  // rows of the embedding, or `tag`
   std::vector<Index> offsets{0};     // [examples + 1]
   std::vector<std::int32_t> places;  // the tokens whose states predict: of an answer, or its digits
-  std::vector<ItemId> answers;       // [answers]: neighbours
-  std::vector<ItemId> anchors;       // [answers]: whose neighbours
+  // In place of places, where a decoder of its own reads the answers: it has a state for every digit.
+  std::vector<std::int32_t> known;  // rows of the embedding behind its start
+  std::vector<Index> states{0};     // [examples + 1]: one more than `known` of each
+  std::vector<ItemId> answers;      // [answers]: neighbours
+  std::vector<ItemId> anchors;      // [answers]: whose neighbours
 
   void clear() noexcept {
     tokens.clear();
     offsets.resize(1);
     places.clear();
+    known.clear();
+    states.resize(1);
     answers.clear();
     anchors.clear();
   }
@@ -42,6 +47,8 @@ struct NeighbourExamples {
 ///
 ///   spelt           tag, digits of the item, digits of neighbour 1, …, of neighbour n, in one causal
 ///                   pass; every digit of a neighbour is predicted from all before it
+///   by a decoder    its encoder reads tag, digits of the item; the decoder spells the neighbours, all
+///                   in one sequence
 ///   not spelt       tag, item; the state of the item predicts each of its neighbours, as a history
 ///                   predicts the next item
 ///
@@ -57,52 +64,63 @@ template <class Parts>
 struct NeighbourLists {
   using E = typename Parts::EncoderType;
   using Embedding = typename Parts::Embedding;
+  /// Whether a decoder of its own spells what an encoder has read.
+  static constexpr bool apart = requires { requires E::spells_rows; };
   static_assert(
-      requires { requires E::reads_rows; } && (Parts::autoregressive || Embedding::row_per_item),
-      "simgr: tasks of neighbours need an Encoder of one stack that spells items or has a token "
-      "for "
-      "each, such as TransformerEncoder<SemanticEmbedding, Causal> or "
-      "TransformerEncoder<ItemEmbedding, Causal>");
+      apart || (requires { requires E::reads_rows; } &&
+                (Parts::autoregressive || Embedding::row_per_item)),
+      "simgr: tasks of neighbours need an Encoder that reads any rows and spells items or has a "
+      "token for each, such as TransformerEncoder<SemanticEmbedding, Causal>, "
+      "EncoderDecoder<SemanticEmbedding> or TransformerEncoder<ItemEmbedding, Causal>");
 
   /// What an answer counts for in the mean over tokens.
   static Index tokens_per_answer(const typename Parts::Config& c) noexcept {
     return Parts::scores_digits ? c.encoder.catalogue.digits : 1;
   }
-  /// Items of the longest history that has as many tokens as an item, its tag and `neighbours` of it.
+  /// Items of the longest history that has as many tokens as an item, its tag and `neighbours` of it,
+  /// as far as places are learned for tokens: an encoder-decoder knows distances alone.
   static Index items_read(Index neighbours) noexcept {
-    return Parts::autoregressive ? neighbours + 1 : 2;
+    return apart ? 1 : Parts::autoregressive ? neighbours + 1 : 2;
   }
 
-  /// Appends an item and its neighbours.
+  /// Appends an item and its neighbours, if it has any.
   template <class S>
   static void add_example(const ItemsView<S>& items, ItemId anchor,
                           std::span<const ItemId> neighbours, NeighbourExamples& to) {
-    to.tokens.push_back(NeighbourExamples::tag);
-    const auto read = [&](ItemId item) {
+    if (neighbours.empty()) {
+      return;
+    }
+    const auto read = [&](ItemId item, std::vector<std::int32_t>& into) {
       if constexpr (Embedding::row_per_item) {
-        to.tokens.push_back(item);
+        into.push_back(item);
       } else {
-        for (const std::int32_t row : items.digit_rows.row(item)) { to.tokens.push_back(row); }
+        for (const std::int32_t row : items.digit_rows.row(item)) { into.push_back(row); }
       }
     };
-    read(anchor);
+    to.tokens.push_back(NeighbourExamples::tag);
+    read(anchor, to.tokens);
     for (const ItemId neighbour : neighbours) {
       const auto last = static_cast<std::int32_t>(to.tokens.size()) - 1;
-      if constexpr (Parts::autoregressive) {
+      if constexpr (apart) {
+        read(neighbour, to.known);
+      } else if constexpr (Parts::autoregressive) {
         for (std::int32_t j = 0; j < items.digit_rows.cols(); ++j) {
           to.places.push_back(last + j);
         }
-        read(neighbour);
+        read(neighbour, to.tokens);
       } else {
         to.places.push_back(last);
       }
       to.answers.push_back(neighbour);
       to.anchors.push_back(anchor);
     }
-    if (Parts::autoregressive && !neighbours.empty()) {
-      to.tokens.pop_back();  // nothing is predicted from the last digit
+    if constexpr (Parts::autoregressive) {
+      (apart ? to.known : to.tokens).pop_back();  // nothing is predicted from the last digit
     }
     to.offsets.push_back(static_cast<Index>(to.tokens.size()));
+    if constexpr (apart) {
+      to.states.push_back(static_cast<Index>(to.known.size() + to.states.size()));
+    }
   }
 
   /// Adds the gradients of weight · Σ_answers loss(answer) to `grad` and `into`; returns that sum.
@@ -122,46 +140,66 @@ struct NeighbourLists {
       return 0;
     }
     Arena::Scope scope(ctx.arena);
-    // The rows of these tokens alone, in their order, are what the encoder takes for the embedding's.
-    const auto count = static_cast<Index>(examples.tokens.size());
     const auto take = [&](Index rows) { return ctx.template take<T>(rows, c.encoder.width); };
-    const Matrix<T, S> rows = take(count), drows = take(count);
-    const Vector<std::int32_t, S> own = ctx.template take<std::int32_t>(count);
-    for (Index t = 0; t < count; ++t) {
-      const std::int32_t token = examples.tokens[static_cast<std::size_t>(t)];
-      const MatrixArg<T, S> from =
-          token == NeighbourExamples::tag ? p.tags.slice(tag, 1) : shared.rows.slice(token, 1);
-      copy(ctx, from, rows.slice(t, 1), Write::assign);
-      own[t] = static_cast<std::int32_t>(t);
-    }
-    fill(ctx, drows, T(0));
-    const Matrix<T, S> states = E::forward_tokens(
-        c.encoder, p.encoder, MatrixArg<T, S>(rows),
-        {std::span<const std::int32_t>(own.span()), Offsets(examples.offsets)}, cache.encoder, ctx);
-    const std::span<const std::int32_t> places(examples.places);
-    const Matrix<T, S> read = take(static_cast<Index>(places.size()));
-    gather_rows(ctx, MatrixArg<T, S>(states), places, read);
-    const Vector<Index, S> ends =
-        ctx.template take<Index>(static_cast<Index>(examples.answers.size()) + 1);
+    const auto rows_of = [&](const std::vector<std::int32_t>& tokens) {
+      const Matrix<T, S> rows = take(static_cast<Index>(tokens.size()));
+      for (Index t = 0; t < rows.rows(); ++t) {
+        const std::int32_t token = tokens[static_cast<std::size_t>(t)];
+        const MatrixArg<T, S> from =
+            token == NeighbourExamples::tag ? p.tags.slice(tag, 1) : shared.rows.slice(token, 1);
+        copy(ctx, from, rows.slice(t, 1), Write::assign);
+      }
+      return rows;
+    };
+    const auto add_to_rows = [&](Matrix<T, S> drows, const std::vector<std::int32_t>& tokens) {
+      for (Index t = 0; t < drows.rows(); ++t) {
+        const std::int32_t token = tokens[static_cast<std::size_t>(t)];
+        copy(ctx, MatrixArg<T, S>(drows.slice(t, 1)),
+             token == NeighbourExamples::tag ? grad.tags.slice(tag, 1) : into.rows.slice(token, 1),
+             Write::add);
+      }
+    };
+    const auto answers = static_cast<Index>(examples.answers.size());
+    const Vector<Index, S> ends = ctx.template take<Index>(answers + 1);
     for (Index i = 0; i < ends.size(); ++i) { ends[i] = i; }
     LossBatch batch = next;
     batch.targets = examples.answers;
     batch.history = {examples.anchors, Offsets(ends.span())};
     batch.rows = {};
     double value = 0;
-    const Matrix<T, S> dread =
-        Parts::compare(c, p, grad, shared, into, items, read, Offsets(ends.span()), batch, weight,
-                       value, cache, ctx);
-    const Matrix<T, S> dstates = take(states.rows());
-    fill(ctx, dstates, T(0));
-    scatter_add_rows(ctx, MatrixArg<T, S>(dread), places, T(1), dstates);
-    E::backward(c.encoder, p.encoder, grad.encoder, MatrixArg<T, S>(dstates), drows, cache.encoder,
-                ctx);
-    for (Index t = 0; t < count; ++t) {
-      const std::int32_t token = examples.tokens[static_cast<std::size_t>(t)];
-      copy(ctx, MatrixArg<T, S>(drows.slice(t, 1)),
-           token == NeighbourExamples::tag ? grad.tags.slice(tag, 1) : into.rows.slice(token, 1),
-           Write::add);
+    const auto compared = [&](Matrix<T, S> states) {
+      return Parts::compare(c, p, grad, shared, into, items, states, Offsets(ends.span()), batch,
+                            weight, value, cache, ctx);
+    };
+    const Matrix<T, S> rows = rows_of(examples.tokens);
+    if constexpr (apart) {
+      const Matrix<T, S> states = E::forward_rows(
+          c.encoder, p.encoder, rows, Offsets(examples.offsets),
+          MatrixArg<T, S>(rows_of(examples.known)), Offsets(examples.states), cache.encoder, ctx);
+      const Matrix<T, S> dstates = compared(states);
+      const auto d = E::backward_rows(c.encoder, p.encoder, grad.encoder, MatrixArg<T, S>(dstates),
+                                      cache.encoder, ctx);
+      add_to_rows(d.known, examples.known);
+      add_to_rows(d.read, examples.tokens);
+    } else {
+      // The rows of these tokens alone, in their order, are what the encoder takes for the embedding's.
+      const Vector<std::int32_t, S> own = ctx.template take<std::int32_t>(rows.rows());
+      for (Index t = 0; t < own.size(); ++t) { own[t] = static_cast<std::int32_t>(t); }
+      const Matrix<T, S> states =
+          E::forward_tokens(c.encoder, p.encoder, MatrixArg<T, S>(rows),
+                            {std::span<const std::int32_t>(own.span()), Offsets(examples.offsets)},
+                            cache.encoder, ctx);
+      const std::span<const std::int32_t> places(examples.places);
+      const Matrix<T, S> read = take(static_cast<Index>(places.size()));
+      gather_rows(ctx, MatrixArg<T, S>(states), places, read);
+      const Matrix<T, S> dread = compared(read);
+      const Matrix<T, S> dstates = take(states.rows()), drows = take(rows.rows());
+      fill(ctx, dstates, T(0));
+      fill(ctx, drows, T(0));
+      scatter_add_rows(ctx, MatrixArg<T, S>(dread), places, T(1), dstates);
+      E::backward(c.encoder, p.encoder, grad.encoder, MatrixArg<T, S>(dstates), drows,
+                  cache.encoder, ctx);
+      add_to_rows(drows, examples.tokens);
     }
     return value;
   }
