@@ -23,7 +23,7 @@ TEST_CASE(
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_simgr(folder, arguments);
   };
-  for (const std::string model : {"lc-rec", "simgr"}) {
+  for (const std::string model : {"lc-rec", "tiger", "simgr"}) {
     CAPTURE(model);
     const auto fitted = fit(model, {"--tasks", "collaborative=1,semantic=0.5"});
     INFO(fitted.err);
@@ -58,5 +58,5 @@ TEST_CASE(
   fails("sasrec", {"--semantic-neighbours", file}, 2, "no task reads them");
   fails("sasrec", {"--tasks", "next=1"}, 2, "expected collaborative or semantic, found \"next\"");
   fails("sasrec", {"--tasks", "semantic=-1"}, 2, "expected a weight, found \"-1\"");
-  fails("tiger", {"--tasks", "semantic"}, 2, "these learn more: sasrec, simgr");
+  fails("rpg", {"--tasks", "semantic"}, 2, "these learn more: sasrec, simgr");
 }

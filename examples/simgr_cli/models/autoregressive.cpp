@@ -14,11 +14,11 @@ using namespace simgr::baselines;
 const bool decoder_only = add_kind(kind_of<LcRec, Related<LcRec>>(
     50, "lc-rec", "a decoder-only model spells the next item digit by digit", lc_rec_defaults));
 
-const bool encoder_decoder = add_kind(kind_of<Tiger>(
+const bool encoder_decoder = add_kind(kind_of<Tiger, Related<Tiger>>(
     51, "tiger", "an encoder-decoder spells the next item digit by digit", tiger_defaults));
 
 // TIGER's type; what differs besides is the ids, which `simgr tokenize --method letter` makes.
-const bool ranking_guided = add_kind_beside_quickstart(kind_of<Letter>(
+const bool ranking_guided = add_kind_beside_quickstart(kind_of<Letter, Related<Letter>>(
     52, "letter", "TIGER trained at a temperature, on LETTER's ids", letter_defaults));
 
 const bool hybrid = add_kind(kind_of<Liger>(
