@@ -99,10 +99,10 @@ def main():
         import torch
 
         torch.set_num_threads(1)
-        return {"prefill": prefill, "adapters": adapters}[sys.argv[2]](folder, 2)
+        return {"prefill": prefill, "adapters": adapters}[sys.argv[2]](folder, 3)
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     for what in ("prefill", "adapters"):
-        sides = {"pytorch": [sys.executable, __file__, folder, what], "simgr": [sys.argv[2], folder, what, "2"]}
+        sides = {"pytorch": [sys.executable, __file__, folder, what], "simgr": [sys.argv[2], folder, what, "3"]}
         found = {side: [] for side in sides}
         for _ in range(rounds):
             for side, command in sides.items():

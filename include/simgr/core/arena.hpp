@@ -23,7 +23,7 @@ namespace detail {
 inline void prefer_large_pages(std::byte* memory, std::size_t bytes) noexcept {
 #if defined(MADV_HUGEPAGE)
   constexpr std::uintptr_t page = 4096;
-  if (bytes >= std::size_t{4} << 20) {
+  if (bytes >= std::size_t{16} << 20) {
     const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page,
                end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
     // Refused, the block is what it was.
