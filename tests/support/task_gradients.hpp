@@ -48,13 +48,7 @@ void check_tasks(typename Composition<E, P, S, L, NoFields, 2>::Config config,
   };
   step();
   const std::vector<double> claimed = gradients;
-  std::vector<Block> blocks;
-  for (const TensorEntry& tensor : table.trained_tensors()) {
-    const auto at = static_cast<std::size_t>(tensor.offset),
-               size = static_cast<std::size_t>(tensor.size);
-    blocks.push_back(
-        {tensor.name, std::span(weights).subspan(at, size), std::span(claimed).subspan(at, size)});
-  }
+  const std::vector<Block> blocks = trained_blocks(table, weights, claimed);
   CHECK(blocks.back().name == "training/tags");
   compare_with_differences(blocks, step, 1e-7);
 }

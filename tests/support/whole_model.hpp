@@ -78,6 +78,18 @@ struct ToyWorld {
   }
 };
 
+/// What compare_with_differences goes through: every trained tensor, with its claimed gradient.
+inline std::vector<Block> trained_blocks(const ParameterTable& table, std::span<double> weights,
+                                         std::span<const double> claimed) {
+  std::vector<Block> blocks;
+  for (const TensorEntry& tensor : table.trained_tensors()) {
+    const auto at = static_cast<std::size_t>(tensor.offset),
+               size = static_cast<std::size_t>(tensor.size);
+    blocks.push_back({tensor.name, weights.subspan(at, size), claimed.subspan(at, size)});
+  }
+  return blocks;
+}
+
 /// Finite differences over every trained weight of a composition, through prepare, one shard and
 /// finish.
 template <class E, class P, class S, class L>
@@ -109,13 +121,7 @@ double check_whole_model(typename Composition<E, P, S, L>::Config config, double
   };
   step(grads);
   const std::vector<double> claimed = gradients;
-  std::vector<Block> blocks;
-  for (const TensorEntry& tensor : table.trained_tensors()) {
-    const auto at = static_cast<std::size_t>(tensor.offset),
-               size = static_cast<std::size_t>(tensor.size);
-    blocks.push_back(
-        {tensor.name, std::span(weights).subspan(at, size), std::span(claimed).subspan(at, size)});
-  }
+  const std::vector<Block> blocks = trained_blocks(table, weights, claimed);
   return compare_with_differences(
       blocks, [&] { return step(grads); }, tolerance);
 }

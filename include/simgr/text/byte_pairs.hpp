@@ -81,8 +81,7 @@ public:
         return;
       }
     }
-    if (every_byte_ &&
-        word.size() > short_word) {  // symbols are the bytes: no need of where they are
+    if (every_byte_ && word.size() > short_word) {
       LongWord merged(*this, bytes_of(word));
       merged.merge();
       merged.for_each(
