@@ -9,6 +9,7 @@
 #include <simgr/core/types.hpp>
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
+#include <simgr/cpu/row_passes.hpp>
 #include <simgr/cpu/unrolled.hpp>
 
 // Products with an extent of a few dozen, on Eigen's packets: too short for the packing that general
@@ -25,6 +26,7 @@ namespace packet = Eigen::internal;
 /// one at a time.
 template <int M, class F>
 void in_row_groups(Index rows, F&& f) {
+  static_assert(M > 1);
   Index r = 0;
   for (; r + M <= rows; r += M) { f.template operator()<M>(r); }
   for (; r + M / 2 <= rows; r += M / 2) { f.template operator()<M / 2>(r); }
@@ -93,8 +95,7 @@ struct PacketProducts {
     constexpr Index most = 384 / static_cast<Index>(sizeof(T)), wide = sum_packets * lanes;
     constexpr Index apart = most * sum_rows + 64 / static_cast<Index>(sizeof(T));  // of groups
     alignas(64) T block[most * wide];
-    const Index passes = std::max(Index{1}, (rows + 240) / 480);
-    const Index together = ((rows + passes - 1) / passes + sum_rows - 1) / sum_rows * sum_rows;
+    const Index together = rows_of_pass(rows, 480, sum_rows);
     // Columns of a that are far apart would share the first cache's sets: they are gathered before
     // (1.3 times as fast at 1,152 to 1,536; slower up to 384).
     const bool gathers = a_row == 1 && a_step >= 512;

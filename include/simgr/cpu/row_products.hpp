@@ -6,6 +6,7 @@
 
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/product_tiles.hpp>
+#include <simgr/cpu/row_passes.hpp>
 
 // Float products of rows with a matrix, for the shapes of layers: a few rows to some hundreds, and an
 // inner extent of a hundred to a thousand. A general product spends a third of its time on packing
@@ -86,10 +87,9 @@ template <Index rows, class PanelOf>
 void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const float* bias,
                         Write write, PanelOf&& panel_of) {
   const Index inner = x.cols();
-  // Rows that pass by a panel, in even parts: what they have stays in the second cache.
-  const Index some = std::clamp<Index>(196608 / std::max<Index>(inner, 1), 240, 512);
-  const Index passes = std::max(Index{1}, (x.rows() + some / 2) / some);
-  const Index together = ((x.rows() + passes - 1) / passes + rows - 1) / rows * rows;
+  // What the rows that pass by a panel have stays in the second cache.
+  const Index wanted = std::clamp<Index>(196608 / std::max<Index>(inner, 1), 240, 512);
+  const Index together = rows_of_pass(x.rows(), wanted, rows);
   // Rows of 4 KiB would share cache lines, so they are copied; so is a last group that is not full.
   const bool copies = rows > 8 && inner % 1024 == 0;
   const Index stride = copies ? inner + lane_count : inner;
@@ -157,7 +157,8 @@ inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
 ///
 /// @param packed  the panels of w, that of rows r … at r · inner; null: they are made here
 ///
-/// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 to 512 rows
+/// Cost  rows · cols · inner multiply-adds; without `packed` w is transposed once for every 240 to 512
+///       rows
 template <class W>
 void row_products(Context& ctx, MatrixArg<float> x, Matrix<const W> w, const float* packed,
                   Matrix<float> y, const float* bias, Write write) {
