@@ -82,19 +82,17 @@ public:
       }
     }
     if (every_byte_ && word.size() > short_word) {
-      LongWord merged(*this, bytes_of(word));
-      merged.merge();
-      merged.for_each(
-          [&](TokenId id, std::size_t first, std::size_t last) { emit(id, first, last + 1); });
+      LongWord(*this, bytes_of(word))
+          .for_each_merged(
+              [&](TokenId id, std::size_t first, std::size_t last) { emit(id, first, last + 1); });
       return;
     }
     std::vector<Symbol> symbols = symbols_of(word);
     if (symbols.size() > short_word) {
-      LongWord merged(*this, ids_of(symbols));
-      merged.merge();
-      merged.for_each([&](TokenId id, std::size_t first, std::size_t last) {
+      const auto at = [&](TokenId id, std::size_t first, std::size_t last) {
         emit(id, std::size_t{symbols[first].begin}, std::size_t{symbols[last].end});
-      });
+      };
+      LongWord(*this, ids_of(symbols)).for_each_merged(at);
       return;
     }
     merge_short(symbols);
@@ -233,30 +231,10 @@ private:
       for (std::size_t i = 0; i + 1 < ids_.size(); ++i) { update(static_cast<std::uint32_t>(i)); }
     }
 
-    void merge() {
-      while (!ranks_.empty()) {
-        const std::uint32_t rank = ranks_.top();
-        ranks_.pop();
-        const std::uint32_t queue = queue_of(rank);
-        queues_[queue].waits = false;
-        // A new pair of lower rank goes first.
-        while (!queues_[queue].empty() && (ranks_.empty() || ranks_.top() > rank)) {
-          const std::uint32_t place = queues_[queue].pop();
-          const Pair* const found = pair_at(place);
-          if (found != nullptr && found->rank == rank) {  // else it was merged meanwhile
-            merge_at(place, found->whole);
-          }
-        }
-        if (!queues_[queue].empty()) {
-          queues_[queue].waits = true;
-          ranks_.push(rank);
-        }
-      }
-    }
-
-    /// Calls f(id, first, last) for every token, with its first and its last symbol.
+    /// Makes the merges; then f(id, first, last) for every token, with its first and its last symbol.
     template <class F>
-    void for_each(F&& f) const {
+    void for_each_merged(F&& f) {
+      merge();
       for (std::size_t i = 0; i < ids_.size(); i = std::size_t{other_end_[i]} + 1) {
         f(ids_[i], i, std::size_t{other_end_[i]});
       }
@@ -288,6 +266,27 @@ private:
         return place;
       }
     };
+
+    void merge() {
+      while (!ranks_.empty()) {
+        const std::uint32_t rank = ranks_.top();
+        ranks_.pop();
+        const std::uint32_t queue = queue_of(rank);
+        queues_[queue].waits = false;
+        // A new pair of lower rank goes first.
+        while (!queues_[queue].empty() && (ranks_.empty() || ranks_.top() > rank)) {
+          const std::uint32_t place = queues_[queue].pop();
+          const Pair* const found = pair_at(place);
+          if (found != nullptr && found->rank == rank) {  // else it was merged meanwhile
+            merge_at(place, found->whole);
+          }
+        }
+        if (!queues_[queue].empty()) {
+          queues_[queue].waits = true;
+          ranks_.push(rank);
+        }
+      }
+    }
 
     std::uint32_t queue_of(std::uint32_t rank) {
       if (rank != last_rank_) {
