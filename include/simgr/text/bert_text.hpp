@@ -32,7 +32,7 @@ struct BertNormalizer {
     if (handle_chinese_chars) {
       set_apart(characters);
     }
-    if (strip_accents) {
+    if (strip_accents && !detail::all_below(characters, 0xC0)) {  // the first that has parts
       decompose(characters);
       std::erase_if(characters, [](const AlignedCharacter& character) {
         return is_nonspacing_mark(character.value);

@@ -139,7 +139,7 @@ inline void decompose(AlignedCharacters& characters) {
     return;
   }
   AlignedCharacters out;
-  out.reserve(characters.size());
+  out.reserve(2 * characters.size());  // a letter and its mark; what is not needed is not touched
   for (const AlignedCharacter& character : characters) {
     detail::append_decomposed(out, character);
   }

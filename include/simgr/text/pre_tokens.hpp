@@ -32,6 +32,7 @@ struct PreTokens {
   template <class Cut>
   void split(Cut&& cut) {
     std::vector<Word> parts;
+    parts.reserve(words.size() + text.text.size() / 4);
     for (const Word word : words) {
       cut(view(word), [&](std::size_t begin, std::size_t end) {
         if (begin < end) {
