@@ -32,9 +32,9 @@ struct Encoding {
     weights = simgr_test::random_values(table.block_size, 1, 0.5);
     params = bind<E>(config, weights.data());
   }
-  std::vector<double> states(const Ragged<ItemId>& histories) const {
+  std::vector<double> states(const Ragged<ItemId>& histories, bool training = false) const {
     Arena arena;
-    cpu::Context ctx{arena};
+    cpu::Context ctx{arena, training, 11, 2};
     typename E::EmbeddingType::template Cache<double> rows_cache;
     const Matrix<const double> rows =
         E::EmbeddingType::rows(config.embedding_shape(), params.embedding, items, rows_cache, ctx);
@@ -109,4 +109,22 @@ TEST_CASE("the same item at another place is another state") {
   const Encoding<TransformerEncoder<ItemEmbedding, Causal>> encoding;
   const std::vector<double> states = encoding.states(ragged({{5, 5}}));
   CHECK(worst({states.begin(), states.begin() + 6}, {states.begin() + 6, states.end()}) > 1e-3);
+}
+
+TEST_CASE_TEMPLATE("what blocks add may be dropped otherwise than embeddings are", E,
+                   TransformerEncoder<ItemEmbedding, Causal>,
+                   TransformerEncoder<ItemEmbedding, Causal, PostNorm>) {
+  Encoding<E> encoding;
+  const auto trained = [&](double dropout, double residual) {
+    encoding.config.dropout = dropout;
+    encoding.config.residual_dropout = residual;
+    encoding.config.attention_dropout = 0;
+    return encoding.states(ragged({first, third}), true);
+  };
+  const auto none = trained(0, -1);
+  CHECK(worst(none, encoding.states(ragged({first, third}))) < 1e-12);
+  CHECK(worst(none, trained(0, 0.4)) > 0.01);
+  CHECK(worst(none, trained(0.4, 0)) > 0.01);
+  CHECK(trained(0.4, -1) == trained(0.4, 0.4));
+  CHECK(worst(trained(0.4, 0), trained(0.4, 0.4)) > 0.01);
 }

@@ -15,8 +15,12 @@ using simgr_test::tiny;
 
 TEST_CASE("a tied item table trained by full cross-entropy gives the gradient of every weight") {
   using E = TransformerEncoder<ItemEmbedding, Causal>;
-  simgr_test::check_whole_model<E, EveryPosition, InnerProduct<TiedItems>, ItemCrossEntropy<>>(
-      {.encoder = tiny<E>()});
+  auto encoder = tiny<E>();
+  for (const double residual_dropout : {-1.0, 0.0, 0.4}) {
+    encoder.residual_dropout = residual_dropout;
+    simgr_test::check_whole_model<E, EveryPosition, InnerProduct<TiedItems>, ItemCrossEntropy<>>(
+        {.encoder = encoder});
+  }
   simgr_test::check_whole_model<E, LastPosition, InnerProduct<OwnItems>, ItemCrossEntropy<>>(
       {.encoder = tiny<E>()});
 }

@@ -32,6 +32,7 @@ struct PlacedForm {
     Index max_length = 50;
     Index places = 0;  // rows of the table of positions; 0: as many as max_length needs
     double dropout = 0.2, attention_dropout = 0.2;
+    double residual_dropout = -1;  // of what a block adds; -1: as dropout
     double epsilon = 1e-5;
     double deviation = 0.02;       // of the first values of all matrices
     bool scale_embedding = false;  // by sqrt(width), as SASRec's own code
@@ -56,6 +57,8 @@ struct PlacedForm {
       f(Field{"places", 0, 1 << 20, "positions there are; 0: as many as max_length needs"},
         c.places);
       f(Field{"dropout", 0, 0.99, "of embeddings and of what a block adds"}, c.dropout);
+      f(Field{"residual_dropout", -1, 0.99, "of what a block adds; -1: as dropout"},
+        c.residual_dropout);
       if constexpr (!Block::filters) {
         f(Field{"attention_dropout", 0, 0.99, "of attention probabilities"}, c.attention_dropout);
       }
@@ -81,8 +84,16 @@ struct PlacedForm {
       return {width, catalogue, embedding, 0, frozen()};
     }
     typename Block::Config block() const {
-      return {width,   heads,     inner > 0 ? inner : 4 * width, dropout,     attention_dropout,
-              epsilon, projected, Init::normal(deviation),       positions(), adapters};
+      return {.width = width,
+              .heads = heads,
+              .inner = inner > 0 ? inner : 4 * width,
+              .dropout = residual_dropout < 0 ? dropout : residual_dropout,
+              .attention_dropout = attention_dropout,
+              .epsilon = epsilon,
+              .projected = projected,
+              .init = Init::normal(deviation),
+              .places = positions(),
+              .adapters = adapters};
     }
     LayerNorm::Config norm() const {
       return {.width = width, .epsilon = epsilon, .frozen = frozen()};
