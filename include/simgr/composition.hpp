@@ -83,6 +83,8 @@ struct Composition {
   || requires { requires Candidates::reads_text_vectors; };
   /// Whether it takes the vectors of a model trained before, where the catalogue has them.
   static constexpr bool reads_item_vectors = requires { requires Embedding::reads_item_vectors; };
+  /// Whether the loss is defined for items of training histories alone.
+  static constexpr bool seen_targets = requires { requires L::seen_targets; };
   /// Whether histories are read as prompts of a language model.
   static constexpr bool reads_prompts = requires { requires Embedding::reads_prompt; };
   /// Whether a score is the product of a query and an item's key. Otherwise the similarity brings

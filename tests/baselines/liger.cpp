@@ -29,22 +29,13 @@ Config small_liger(Config config) {
   return config;
 }
 
-/// Forty items with a text each; every seventh is in no training history.
-Catalogue forty_told_items() {
-  Catalogue catalogue = simgr_test::forty_items();
-  catalogue.text_vectors = OwnedMatrix<float>(40, 8);
-  Rng rng(11);
-  for (float& value : catalogue.text_vectors.values) { value = static_cast<float>(rng.normal()); }
-  return catalogue;
-}
-
 template <class Model>
 Model toy_liger(Index width = 40) {
   auto config = small_liger(baselines::liger_defaults_of<Model>.model);
   if constexpr (requires { config.ranker.width; }) {
     config.ranker.width = width;
   }
-  return Model(forty_told_items(), config, 3);
+  return Model(simgr_test::told(simgr_test::forty_items()), config, 3);
 }
 
 /// Histories of 1 to 8 items: some longer than is read.
@@ -134,7 +125,7 @@ TEST_CASE("LIGER spells and compares what its encoder-decoder says of whole sequ
     Exact::Config config;
     config.encoder = toy_liger<Liger>().config().encoder;
     config.similarity.support = DigitSupport::whole;
-    return Exact(forty_told_items(), config, 3);
+    return Exact(simgr_test::told(simgr_test::forty_items()), config, 3);
   }();
   const auto model = toy_liger<Liger>();
   const auto dense = toy_liger<LigerDense>();
@@ -239,7 +230,7 @@ TEST_CASE("LIGER learns, is saved, and ranks new items by their texts" *
   // Places are learnt, and walks teach those of three items.
   auto config = small_liger(baselines::liger_defaults.model);
   config.encoder.max_length = 3;
-  Liger model(forty_told_items(), config, 3);
+  Liger model(simgr_test::told(simgr_test::forty_items()), config, 3);
   simgr_test::check_learns(
       model, {.epochs = 40, .batch = 16, .evaluate_every = 20, .optimizer = {.rate = 5e-3}}, 0.5);
   simgr_test::check_saved_and_extended(model);
@@ -270,14 +261,17 @@ TEST_CASE("LIGER says that it needs texts") {
     CHECK(text.find(part) != std::string::npos);
   };
   const auto config = small_liger(baselines::liger_defaults.model);
-  Catalogue untold = forty_told_items();
+  Catalogue untold = simgr_test::told(simgr_test::forty_items());
   untold.text_vectors = {};
   contains(sentence([&] { Liger(untold, config); }), "simgr::text::text_vectors(texts)");
-  Catalogue odd = forty_told_items();
+  Catalogue odd = simgr_test::told(simgr_test::forty_items());
   odd.text_vectors.values[8 * 9 + 2] = NAN;
   contains(sentence([&] { Liger(odd, config); }), "item 9: found a number that is not finite");
   auto model = toy_liger<Liger>();
-  contains(sentence([&] { model.add_items(forty_told_items().ids.codes.view().slice(0, 1)); }),
+  contains(sentence([&] {
+             model.add_items(
+                 simgr_test::told(simgr_test::forty_items()).ids.codes.view().slice(0, 1));
+           }),
            "expected text vectors [1, 8], found [0, 0]");
   CHECK(model.items() == 40);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <simgr/catalogue.hpp>
+#include <simgr/core/rng.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
 
 // TIGER and its kin, small enough to be trained in a second or varied weight by weight.
@@ -41,6 +42,24 @@ inline simgr::Catalogue forty_items() {
   simgr::Catalogue catalogue{.items = 40};
   catalogue.ids = simgr::tokenizer::random_ids(40, {.levels = 3, .codes = 5});
   for (simgr::ItemId item = 0; item < 40; ++item) { catalogue.popularity.push_back(item % 7); }
+  return catalogue;
+}
+
+/// The same, with two lists each that walks do not tell.
+inline simgr::Catalogue related(simgr::Catalogue catalogue) {
+  for (simgr::ItemId item = 0; item < 40; ++item) {
+    const simgr::ItemId near[] = {(item * 3 + 5) % 40, (item + 17) % 40},
+                        alike[] = {(item * 7 + 2) % 40};
+    catalogue.relations.collaborative.push_back(near);
+    catalogue.relations.semantic.push_back(alike);
+  }
+  return catalogue;
+}
+/// The same, with a text each.
+inline simgr::Catalogue told(simgr::Catalogue catalogue) {
+  catalogue.text_vectors = simgr::OwnedMatrix<float>(40, 8);
+  simgr::Rng rng(11);
+  for (float& value : catalogue.text_vectors.values) { value = static_cast<float>(rng.normal()); }
   return catalogue;
 }
 

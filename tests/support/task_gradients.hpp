@@ -12,10 +12,9 @@ namespace simgr_test {
 /// @param seed  of the weights
 template <class E, class P, class S, class L>
 void check_tasks(typename Composition<E, P, S, L, NoFields, 2>::Config config,
-                 std::uint64_t seed = 5) {
+                 std::uint64_t seed = 5, const ToyWorld& world = ToyWorld{}) {
   using Model = Composition<E, P, S, L, NoFields, 2>;
   using Lists = train::NeighbourLists<Model>;
-  const ToyWorld world;
   config.encoder.catalogue = world.sizes;
   REQUIRE(Model::check(config).empty());
   train::NeighbourExamples asked[2];

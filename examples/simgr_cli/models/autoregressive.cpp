@@ -21,11 +21,11 @@ const bool encoder_decoder = add_kind(kind_of<Tiger, Related<Tiger>>(
 const bool ranking_guided = add_kind_beside_quickstart(kind_of<Letter, Related<Letter>>(
     52, "letter", "TIGER trained at a temperature, on LETTER's ids", letter_defaults));
 
-const bool hybrid = add_kind(kind_of<Liger>(
+const bool hybrid = add_kind(kind_of<Liger, Related<Liger>>(
     53, "liger", "TIGER that reads texts; what it spells is ordered by the distance to texts",
     liger_defaults));
 
-const bool dense = add_kind_beside_quickstart(kind_of<LigerDense, Liger>(
+const bool dense = add_kind_beside_quickstart(kind_of<LigerDense, Related<Liger>>(
     54, "liger-dense", "LIGER that compares the texts of all items and spells none",
     liger_defaults_of<LigerDense>));
 

@@ -43,7 +43,7 @@ struct EncoderDecoder {
   using Tokens = typename detail::TokensOf<Embedding>::Type;
   static constexpr bool spells_items = true;
   static constexpr Examples spelt_examples = Examples::every_prefix;
-  static constexpr bool spells_rows = std::same_as<Tokens, GatheredRows>;  // any, by forward_rows
+  static constexpr bool spells_lists = true;
   static_assert(!Embedding::row_per_item,
                 "simgr: EncoderDecoder spells digits; use it with SemanticEmbedding");
 
@@ -116,8 +116,8 @@ struct EncoderDecoder {
   struct Cache {
     HistoryTokens history;
     std::span<const std::int32_t>
-        spelt;        // [targets · (digits - 1)]: rows of all digits but the last
-    Offsets offsets;  // [targets + 1], or of any sequences, in states
+        spelt;  // rows of all digits that the decoder reads: but the last of a target, or list
+    Offsets offsets;  // [targets + 1] or [lists + 1], in states
     typename Tokens::template Cache<T, S> tokens;
     typename Reader::template Cache<T, S> encoder;
     typename Speller::template Cache<T, S> decoder;
@@ -147,11 +147,7 @@ struct EncoderDecoder {
                  "one target for each history");
     const Matrix<T, S> read = embed(c, p, rows, items, history, cache.history, cache.tokens, ctx);
     lay_out_targets(items, targets, cache, ctx);
-    const Matrix<T, S> known =
-        ctx.template take<T>(static_cast<Index>(cache.spelt.size()), c.width);
-    gather_rows(ctx, digits_of(c, rows), cache.spelt, known);
-    return forward_rows(c, p, read, cache.history.offsets, MatrixArg<T, S>(known), cache.offsets,
-                        cache, ctx);
+    return forward_rows(c, p, read, digits_of(c, rows), cache, ctx);
   }
 
   /// Adds to `grad` and to `drows`, the gradient of the embedding's rows.
@@ -162,70 +158,64 @@ struct EncoderDecoder {
   static void backward_targets(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
                                MatrixArg<T, S> dstates, Matrix<T, S> drows,
                                const Cache<T, S>& cache, Ctx& ctx, MatrixArg<T, S> dends = {}) {
-    const RowGradients<T, S> d = backward_rows(c, p, grad, dstates, cache, ctx, dends);
-    scatter_add_rows(ctx, MatrixArg<T, S>(d.known), cache.spelt, T(1), digits_of(c, drows));
-    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, d.read, T(1), drows,
+    const Matrix<T, S> dread =
+        backward_rows(c, p, grad, dstates, digits_of(c, drows), cache, ctx, dends);
+    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dread, T(1), drows,
                      cache.history, cache.tokens, ctx);
   }
 
-  /// Any rows: the encoder reads `read`, the decoder the start and then `known`, of which a sequence
-  /// has one less than states. State j of a sequence has read the rows known before it.
+  /// Lists of items about one item each: the encoder reads `tag` and then the item, the decoder spells
+  /// the whole list behind one start.
   ///
-  /// @param read     [tokens, width], scratch afterwards;  reads [sequences + 1]
-  /// @param offsets  [sequences + 1], in states; each sequence has at least one
+  /// @param asked    [lists] the items they are about
+  /// @param known    rows of the digits of each list, but its last one
+  /// @param offsets  [lists + 1], in digits of the lists
   ///
-  /// -> [states, width]
+  /// -> [digits of all lists, width]
   template <class T, class S, class Ctx>
-  static Matrix<T, S> forward_rows(const Config& c, const Params<T, S>& p, Matrix<T, S> read,
-                                   Offsets reads, MatrixArg<T, S> known, Offsets offsets,
-                                   Cache<T, S>& cache, Ctx& ctx) {
-    cache.history.offsets = reads;
-    cache.offsets = offsets;
-    const Matrix<T, S> memory =
-        Reader::forward(c.reader(), p.encoder, read, reads, {}, cache.encoder, ctx);
-    const Matrix<T, S> x = ctx.template take<T>(offsets.back(), c.width);
-    for_sequences(offsets, [&](Index start, Index before, Index count) {
-      copy(ctx, p.start, x.row(start), Write::assign);
-      copy(ctx, known.slice(before, count), x.slice(start + 1, count), Write::assign);
-    });
-    const Matrix<T, S> states =
-        Speller::forward(c.speller(), p.decoder, x, offsets, {memory, reads}, cache.decoder, ctx);
-    scale(ctx, states, static_cast<T>(c.state_scale()));
-    return states;
-  }
-
-  /// Gradients of what forward_rows was given.
-  template <class T, class S = Host>
-  struct RowGradients {
-    Matrix<T, S> read, known;
-  };
-  /// Adds to `grad`; `dends` as in backward_targets.
-  // forward: states = r decoder(x; memory).  Gradients of x go to the start and to the known rows,
-  // those of memory through the encoder.
-  template <class T, class S, class Ctx>
-  static RowGradients<T, S> backward_rows(const Config& c, const Params<T, S>& p,
-                                          const Params<T, S>& grad, MatrixArg<T, S> dstates,
-                                          const Cache<T, S>& cache, Ctx& ctx,
-                                          MatrixArg<T, S> dends = {}) {
-    const Matrix<T, S> dy = ctx.template take<T>(dstates.rows(), c.width);
-    copy(ctx, dstates, dy, Write::assign);
-    scale(ctx, dy, static_cast<T>(c.state_scale()));
-    const Matrix<T, S> dmemory = ctx.template take<T>(cache.history.offsets.back(), c.width);
-    fill(ctx, dmemory, T(0));
-    for (Index s = 0; s < dends.rows(); ++s) {
-      copy(ctx, dends.row(s),
-           dmemory.row(cache.history.offsets[static_cast<std::size_t>(s) + 1] - 1), Write::assign);
+  static Matrix<T, S> forward_lists(const Config& c, const Params<T, S>& p, VectorArg<T, S> tag,
+                                    MatrixArg<T, S> rows, const ItemsView<S>& items,
+                                    std::span<const ItemId> asked,
+                                    std::span<const std::int32_t> known, Offsets offsets,
+                                    Cache<T, S>& cache, Ctx& ctx) {
+    const auto lists = static_cast<Index>(asked.size());
+    const Vector<Index, S> one_each = ctx.template take<Index>(lists + 1),
+                           reads = ctx.template take<Index>(lists + 1);
+    const Index digits = Embedding::tokens_per_item(c.embedding_shape());
+    for (Index s = 0; s <= lists; ++s) {
+      one_each[s] = s;
+      reads[s] = s * (digits + 1);
     }
-    const Matrix<T, S> dx =
-        Speller::backward(c.speller(), p.decoder, grad.decoder, dy, dmemory, cache.decoder, ctx);
-    const Matrix<T, S> dknown =
-        ctx.template take<T>(dx.rows() - (static_cast<Index>(cache.offsets.size()) - 1), c.width);
-    for_sequences(cache.offsets, [&](Index start, Index before, Index count) {
-      copy(ctx, dx.row(start), grad.start, Write::add);
-      copy(ctx, dx.slice(start + 1, count), dknown.slice(before, count), Write::assign);
-    });
-    return {Reader::backward(c.reader(), p.encoder, grad.encoder, dmemory, {}, cache.encoder, ctx),
-            dknown};
+    const Matrix<T, S> own = embed(c, p, rows, items, {asked, Offsets(one_each.span())},
+                                   cache.history, cache.tokens, ctx);
+    cache.history.offsets = Offsets(reads.span());
+    const Matrix<T, S> read = ctx.template take<T>(reads[lists], c.width);
+    for (Index s = 0; s < lists; ++s) {
+      copy(ctx, tag, read.row(reads[s]), Write::assign);
+      copy(ctx, own.slice(s * digits, digits), read.slice(reads[s] + 1, digits), Write::assign);
+    }
+    cache.spelt = known;
+    cache.offsets = offsets;
+    return forward_rows(c, p, read, digits_of(c, rows), cache, ctx);
+  }
+  /// Adds to `grad`, to `dtag` and to `drows`; `dends` [lists, width] as in backward_targets.
+  template <class T, class S, class Ctx>
+  static void backward_lists(const Config& c, const Params<T, S>& p, const Params<T, S>& grad,
+                             MatrixArg<T, S> dstates, Vector<T, S> dtag, Matrix<T, S> drows,
+                             const Cache<T, S>& cache, Ctx& ctx, MatrixArg<T, S> dends = {}) {
+    const Matrix<T, S> dread =
+        backward_rows(c, p, grad, dstates, digits_of(c, drows), cache, ctx, dends);
+    const Offsets reads = cache.history.offsets;
+    const Index lists = static_cast<Index>(reads.size()) - 1;
+    const Matrix<T, S> down = ctx.template take<T>(reads.back() - lists, c.width);
+    for (Index s = 0; s < lists; ++s) {
+      const Index first = reads[static_cast<std::size_t>(s)],
+                  digits = reads[static_cast<std::size_t>(s) + 1] - first - 1;
+      copy(ctx, dread.row(first), dtag, Write::add);
+      copy(ctx, dread.slice(first + 1, digits), down.slice(s * digits, digits), Write::assign);
+    }
+    Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, down, T(1), drows,
+                     cache.history, cache.tokens, ctx);
   }
 
   /// Reads histories, for step().   -> states [sequences, width] that predict the first digit
@@ -304,6 +294,56 @@ private:
       SIMGR_ASSERT(offsets[s] < offsets[s + 1], "a sequence begins with the start");
       visit(offsets[s], offsets[s] - static_cast<Index>(s), offsets[s + 1] - offsets[s] - 1);
     }
+  }
+  /// The encoder reads `read`, which is scratch afterwards, in sequences of cache.history.offsets; the
+  /// decoder reads the start and then `digits` of cache.spelt, of which a sequence has one less than
+  /// states.   -> [states, width]
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> forward_rows(const Config& c, const Params<T, S>& p, Matrix<T, S> read,
+                                   MatrixArg<T, S> digits, Cache<T, S>& cache, Ctx& ctx) {
+    const Offsets reads = cache.history.offsets;
+    const Matrix<T, S> memory =
+        Reader::forward(c.reader(), p.encoder, read, reads, {}, cache.encoder, ctx);
+    const Matrix<T, S> known =
+        ctx.template take<T>(static_cast<Index>(cache.spelt.size()), c.width);
+    gather_rows(ctx, digits, cache.spelt, known);
+    const Matrix<T, S> x = ctx.template take<T>(cache.offsets.back(), c.width);
+    for_sequences(cache.offsets, [&](Index start, Index before, Index count) {
+      copy(ctx, p.start, x.row(start), Write::assign);
+      copy(ctx, known.slice(before, count), x.slice(start + 1, count), Write::assign);
+    });
+    const Matrix<T, S> states = Speller::forward(c.speller(), p.decoder, x, cache.offsets,
+                                                 {memory, reads}, cache.decoder, ctx);
+    scale(ctx, states, static_cast<T>(c.state_scale()));
+    return states;
+  }
+  /// Adds to `grad` and `ddigits`.   -> the gradient of `read`
+  // forward: states = r decoder(x; memory).  Gradients of x go to the start and to the digits, those
+  // of memory through the encoder.
+  template <class T, class S, class Ctx>
+  static Matrix<T, S> backward_rows(const Config& c, const Params<T, S>& p,
+                                    const Params<T, S>& grad, MatrixArg<T, S> dstates,
+                                    Matrix<T, S> ddigits, const Cache<T, S>& cache, Ctx& ctx,
+                                    MatrixArg<T, S> dends) {
+    const Matrix<T, S> dy = ctx.template take<T>(dstates.rows(), c.width);
+    copy(ctx, dstates, dy, Write::assign);
+    scale(ctx, dy, static_cast<T>(c.state_scale()));
+    const Matrix<T, S> dmemory = ctx.template take<T>(cache.history.offsets.back(), c.width);
+    fill(ctx, dmemory, T(0));
+    for (Index s = 0; s < dends.rows(); ++s) {
+      copy(ctx, dends.row(s),
+           dmemory.row(cache.history.offsets[static_cast<std::size_t>(s) + 1] - 1), Write::assign);
+    }
+    const Matrix<T, S> dx =
+        Speller::backward(c.speller(), p.decoder, grad.decoder, dy, dmemory, cache.decoder, ctx);
+    const Matrix<T, S> dknown =
+        ctx.template take<T>(static_cast<Index>(cache.spelt.size()), c.width);
+    for_sequences(cache.offsets, [&](Index start, Index before, Index count) {
+      copy(ctx, dx.row(start), grad.start, Write::add);
+      copy(ctx, dx.slice(start + 1, count), dknown.slice(before, count), Write::assign);
+    });
+    scatter_add_rows(ctx, MatrixArg<T, S>(dknown), cache.spelt, T(1), ddigits);
+    return Reader::backward(c.reader(), p.encoder, grad.encoder, dmemory, {}, cache.encoder, ctx);
   }
   /// What the encoder reads of histories.
   template <class T, class S, class Ctx>

@@ -23,6 +23,7 @@ struct DigitAndItemCrossEntropy {
   using In = flow::DigitAndItemScores;
   using Out = double;
   static constexpr bool full_catalogue = true;
+  static constexpr bool seen_targets = true;  // no other item is one
   struct Config {
     double item_weight = 1;
     Index tile_bytes = 16 << 20;  // of the scores that are kept between two visits of the keys

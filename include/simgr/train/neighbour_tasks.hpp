@@ -26,8 +26,9 @@ struct NeighbourExamples {
   std::vector<std::int32_t> tokens;  // rows of the embedding, or `tag`
   std::vector<Index> offsets{0};     // [examples + 1]
   std::vector<std::int32_t> places;  // the tokens whose states predict: of an answer, or its digits
-  // In place of places, where a decoder of its own reads the answers: it has a state for every digit.
-  std::vector<std::int32_t> known;  // rows of the embedding behind its start
+  // In place of those, where a decoder of its own spells answers: it has a state for every digit.
+  std::vector<ItemId> asked;        // [examples]: what the encoder reads behind the tag
+  std::vector<std::int32_t> known;  // rows of digits behind the decoder's start
   std::vector<Index> states{0};     // [examples + 1]: one more than `known` of each
   std::vector<ItemId> answers;      // [answers]: neighbours
   std::vector<ItemId> anchors;      // [answers]: whose neighbours
@@ -36,6 +37,7 @@ struct NeighbourExamples {
     tokens.clear();
     offsets.resize(1);
     places.clear();
+    asked.clear();
     known.clear();
     states.resize(1);
     answers.clear();
@@ -48,7 +50,7 @@ struct NeighbourExamples {
 ///   spelt           tag, digits of the item, digits of neighbour 1, …, of neighbour n, in one causal
 ///                   pass; every digit of a neighbour is predicted from all before it
 ///   by a decoder    its encoder reads tag, digits of the item; the decoder spells the neighbours, all
-///                   in one sequence
+///                   in one sequence; where the encoder's end is compared with items, it is with each
 ///   not spelt       tag, item; the state of the item predicts each of its neighbours, as a history
 ///                   predicts the next item
 ///
@@ -65,7 +67,7 @@ struct NeighbourLists {
   using E = typename Parts::EncoderType;
   using Embedding = typename Parts::Embedding;
   /// Whether a decoder of its own spells what an encoder has read.
-  static constexpr bool apart = requires { requires E::spells_rows; };
+  static constexpr bool apart = requires { requires E::spells_lists; };
   static_assert(
       apart || (requires { requires E::reads_rows; } &&
                 (Parts::autoregressive || Embedding::row_per_item)),
@@ -83,11 +85,21 @@ struct NeighbourLists {
     return apart ? 1 : Parts::autoregressive ? neighbours + 1 : 2;
   }
 
-  /// Appends an item and its neighbours, if it has any.
+  /// Appends an item and its neighbours, if it has any. A loss that knows nothing of items which
+  /// training never met is taught the others alone.
   template <class S>
   static void add_example(const ItemsView<S>& items, ItemId anchor,
                           std::span<const ItemId> neighbours, NeighbourExamples& to) {
-    if (neighbours.empty()) {
+    const std::size_t before = to.answers.size();
+    for (const ItemId neighbour : neighbours) {
+      if (!Parts::seen_targets ||
+          !std::binary_search(items.unseen.begin(), items.unseen.end(), neighbour)) {
+        to.answers.push_back(neighbour);
+        to.anchors.push_back(anchor);
+      }
+    }
+    const auto answers = std::span(to.answers).subspan(before);
+    if (answers.empty()) {
       return;
     }
     const auto read = [&](ItemId item, std::vector<std::int32_t>& into) {
@@ -97,30 +109,30 @@ struct NeighbourLists {
         for (const std::int32_t row : items.digit_rows.row(item)) { into.push_back(row); }
       }
     };
+    if constexpr (apart) {
+      to.asked.push_back(anchor);
+      for (const ItemId answer : answers) { read(answer, to.known); }
+      to.known.pop_back();  // nothing is predicted from the last digit
+      to.states.push_back(static_cast<Index>(to.known.size() + to.states.size()));
+      return;
+    }
     to.tokens.push_back(NeighbourExamples::tag);
     read(anchor, to.tokens);
-    for (const ItemId neighbour : neighbours) {
+    for (const ItemId answer : answers) {
       const auto last = static_cast<std::int32_t>(to.tokens.size()) - 1;
-      if constexpr (apart) {
-        read(neighbour, to.known);
-      } else if constexpr (Parts::autoregressive) {
+      if constexpr (Parts::autoregressive) {
         for (std::int32_t j = 0; j < items.digit_rows.cols(); ++j) {
           to.places.push_back(last + j);
         }
-        read(neighbour, to.tokens);
+        read(answer, to.tokens);
       } else {
         to.places.push_back(last);
       }
-      to.answers.push_back(neighbour);
-      to.anchors.push_back(anchor);
     }
     if constexpr (Parts::autoregressive) {
-      (apart ? to.known : to.tokens).pop_back();  // nothing is predicted from the last digit
+      to.tokens.pop_back();
     }
     to.offsets.push_back(static_cast<Index>(to.tokens.size()));
-    if constexpr (apart) {
-      to.states.push_back(static_cast<Index>(to.known.size() + to.states.size()));
-    }
   }
 
   /// Adds the gradients of weight · Σ_answers loss(answer) to `grad` and `into`; returns that sum.
@@ -140,25 +152,6 @@ struct NeighbourLists {
       return 0;
     }
     Arena::Scope scope(ctx.arena);
-    const auto take = [&](Index rows) { return ctx.template take<T>(rows, c.encoder.width); };
-    const auto rows_of = [&](const std::vector<std::int32_t>& tokens) {
-      const Matrix<T, S> rows = take(static_cast<Index>(tokens.size()));
-      for (Index t = 0; t < rows.rows(); ++t) {
-        const std::int32_t token = tokens[static_cast<std::size_t>(t)];
-        const MatrixArg<T, S> from =
-            token == NeighbourExamples::tag ? p.tags.slice(tag, 1) : shared.rows.slice(token, 1);
-        copy(ctx, from, rows.slice(t, 1), Write::assign);
-      }
-      return rows;
-    };
-    const auto add_to_rows = [&](Matrix<T, S> drows, const std::vector<std::int32_t>& tokens) {
-      for (Index t = 0; t < drows.rows(); ++t) {
-        const std::int32_t token = tokens[static_cast<std::size_t>(t)];
-        copy(ctx, MatrixArg<T, S>(drows.slice(t, 1)),
-             token == NeighbourExamples::tag ? grad.tags.slice(tag, 1) : into.rows.slice(token, 1),
-             Write::add);
-      }
-    };
     const auto answers = static_cast<Index>(examples.answers.size());
     const Vector<Index, S> ends = ctx.template take<Index>(answers + 1);
     for (Index i = 0; i < ends.size(); ++i) { ends[i] = i; }
@@ -171,17 +164,22 @@ struct NeighbourLists {
       return Parts::compare(c, p, grad, shared, into, items, states, Offsets(ends.span()), batch,
                             weight, value, cache, ctx);
     };
-    const Matrix<T, S> rows = rows_of(examples.tokens);
     if constexpr (apart) {
-      const Matrix<T, S> states = E::forward_rows(
-          c.encoder, p.encoder, rows, Offsets(examples.offsets),
-          MatrixArg<T, S>(rows_of(examples.known)), Offsets(examples.states), cache.encoder, ctx);
+      const Matrix<T, S> states = E::forward_lists(
+          c.encoder, p.encoder, VectorArg<T, S>(p.tags.row(tag)), shared.rows, items,
+          examples.asked, examples.known, Offsets(examples.states), cache.encoder, ctx);
       const Matrix<T, S> dstates = compared(states);
-      const auto d = E::backward_rows(c.encoder, p.encoder, grad.encoder, MatrixArg<T, S>(dstates),
-                                      cache.encoder, ctx);
-      add_to_rows(d.known, examples.known);
-      add_to_rows(d.read, examples.tokens);
+      E::backward_lists(c.encoder, p.encoder, grad.encoder, MatrixArg<T, S>(dstates),
+                        grad.tags.row(tag), into.rows, cache.encoder, ctx);
     } else {
+      const auto take = [&](Index rows) { return ctx.template take<T>(rows, c.encoder.width); };
+      const Matrix<T, S> rows = take(static_cast<Index>(examples.tokens.size()));
+      for (Index t = 0; t < rows.rows(); ++t) {
+        const std::int32_t token = examples.tokens[static_cast<std::size_t>(t)];
+        const MatrixArg<T, S> from =
+            token == NeighbourExamples::tag ? p.tags.slice(tag, 1) : shared.rows.slice(token, 1);
+        copy(ctx, from, rows.slice(t, 1), Write::assign);
+      }
       // The rows of these tokens alone, in their order, are what the encoder takes for the embedding's.
       const Vector<std::int32_t, S> own = ctx.template take<std::int32_t>(rows.rows());
       for (Index t = 0; t < own.size(); ++t) { own[t] = static_cast<std::int32_t>(t); }
@@ -199,7 +197,12 @@ struct NeighbourLists {
       scatter_add_rows(ctx, MatrixArg<T, S>(dread), places, T(1), dstates);
       E::backward(c.encoder, p.encoder, grad.encoder, MatrixArg<T, S>(dstates), drows,
                   cache.encoder, ctx);
-      add_to_rows(drows, examples.tokens);
+      for (Index t = 0; t < drows.rows(); ++t) {
+        const std::int32_t token = examples.tokens[static_cast<std::size_t>(t)];
+        copy(ctx, MatrixArg<T, S>(drows.slice(t, 1)),
+             token == NeighbourExamples::tag ? grad.tags.slice(tag, 1) : into.rows.slice(token, 1),
+             Write::add);
+      }
     }
     return value;
   }
