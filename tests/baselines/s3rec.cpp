@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <support/gradient_check.hpp>
+#include <support/interrupted_stage.hpp>
 #include <support/learnt_world.hpp>
 #include <support/tiny_encoder.hpp>
 #include <support/whole_model.hpp>
@@ -129,6 +130,17 @@ TEST_CASE("S3-Rec is pre-trained, the same on any number of threads, then learns
   simgr_test::check_learns(
       model, {.epochs = 40, .batch = 16, .evaluate_every = 20, .optimizer = {.rate = 1e-2}}, 0.6);
   simgr_test::check_saved(model);
+}
+
+TEST_CASE("S3-Rec's pre-training goes on where it was interrupted") {
+  const auto split = simgr_test::walks(40);
+  const auto attributes = attributes_of(40);
+  simgr_test::check_interrupted_stage(
+      3, [] { return S3Rec({.items = 40}, small_s3rec(), 3); },
+      [&](S3Rec& model, const auto& observer, const train::StageFile& file) {
+        const train::PretrainOptions options{.epochs = 3, .batch = 20, .rate = 5e-3};
+        train::pretrain(model, attributes.view(), split, options, observer, Serial{}, file);
+      });
 }
 
 TEST_CASE("pre-training says what is wrong with its attributes") {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <support/gradient_check.hpp>
+#include <support/interrupted_stage.hpp>
 #include <support/learnt_world.hpp>
 #include <support/whole_model.hpp>
 
@@ -205,6 +206,16 @@ TEST_CASE("UniSRec is pre-trained, the same on any number of threads, then learn
   simgr_test::check_learns(
       model, {.epochs = 30, .batch = 16, .evaluate_every = 15, .optimizer = {.rate = 1e-2}}, 0.8);
   simgr_test::check_saved(model);
+}
+
+TEST_CASE("UniSRec's pre-training goes on where it was interrupted") {
+  const auto split = simgr_test::walks(40);
+  simgr_test::check_interrupted_stage(
+      3, [] { return UniSRec(with_texts(40), small_unisrec(), 3); },
+      [&](UniSRec& model, const auto& observer, const train::StageFile& file) {
+        const train::ContrastOptions options{.epochs = 3, .batch = 40, .rate = 5e-3};
+        train::pretrain(model, split, options, observer, Serial{}, file);
+      });
 }
 
 TEST_CASE("UniSRec's pre-training says which option is out of range") {

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <support/interrupted_stage.hpp>
+
 #include <simgr/baselines/over_language_models.hpp>
 #include <simgr/cpu/thread_pool.hpp>
 
@@ -118,6 +120,15 @@ TEST_CASE("aligning is the same whatever the language model does later, and on a
   const auto before = weights_of(none);
   train::align_digits(none, {.epochs = 0});
   CHECK(weights_of(none) == before);
+}
+
+TEST_CASE("aligning goes on where it was interrupted") {
+  simgr_test::check_interrupted_stage(
+      3, [] { return model_to_align<Speller>(); },
+      [&](Speller& model, const auto& observer, const train::StageFile& file) {
+        const train::AlignOptions options{.epochs = 3, .batch = 5, .rate = 1e-2};
+        train::align_digits(model, options, observer, Serial{}, file);
+      });
 }
 
 TEST_CASE("aligning needs texts, options in range, and an encoder that sees the past alone") {

@@ -19,6 +19,7 @@
 #include <simgr/train/prompt_tasks.hpp>
 #include <simgr/train/report.hpp>
 #include <simgr/train/schedule.hpp>
+#include <simgr/train/stage_file.hpp>
 
 namespace simgr::SIMGR_ABI::train {
 
@@ -98,17 +99,18 @@ inline constexpr bool aligns_digits = [] {
 /// Where the encoder has adapters, a language model that fit() will train takes no gradient here, either.
 ///
 /// @param observer  called with every PretrainReport; the loss is that of a token
+/// @param file      where the stage is kept after every epoch, and goes on from
 ///
 /// Cost     of an epoch: a pass over all texts, forward and backward; memory of the gradients of what the
 ///          encoder trains over a frozen language model, or of all weights where it has no adapters, once
 ///          a shard
 /// Results  the same bits for any executor
 /// Errors   ConfigError: an option out of range; a catalogue without texts or a wording of the task;
-///          DataError: a loss that is not finite
+///          DataError: a loss that is not finite, a file of another stage
 /// Source   IIRG's (arXiv 2606.17276) released pipeline: task, what is trained, and the options' numbers
 template <class Model, class Observer = Silent, Executor X = const Serial>
 void align_digits(Model& model, const AlignOptions& options, Observer&& observer = {},
-                  X&& executor = {}) {
+                  X&& executor = {}, const StageFile& file = {}) {
   static_assert(
       aligns_digits<Model>,
       "simgr: aligning digits needs an Encoder over prompts that sees the past alone, such "
@@ -162,7 +164,19 @@ void align_digits(Model& model, const AlignOptions& options, Observer&& observer
   OptimizerState<float> optimizer({.rate = options.rate, .beta2 = 0.95}, moved.trained_size);
   const ScheduleConfig schedule{.kind = Schedule::cosine, .warmup = options.warmup};
   const Index items = model.items(), steps = (items + options.batch - 1) / options.batch;
-  for (Index epoch = 0, step = 0; epoch < options.epochs; ++epoch) {
+  const auto each_tensor = [&](auto&& visit) {  // where it begins in the weights, and in the model
+    for (std::size_t t = 0; t < places.size(); ++t) {
+      visit(weights.begin() + moved.tensors[t].offset, model.weights().begin() + places[t].weights,
+            places[t].size);
+    }
+  };
+  each_tensor([](auto own, auto of_model, Index size) { std::copy_n(of_model, size, own); });
+  const Index begun = file.try_restore(moved, weights, optimizer).value_or_raise();
+  const auto publish = [&] {
+    each_tensor([](auto own, auto of_model, Index size) { std::copy_n(own, size, of_model); });
+  };
+  publish();
+  for (Index epoch = begun, step = begun * steps; epoch < options.epochs; ++epoch) {
     task.begin_epoch(epoch);
     double loss = 0;
     Index tokens = 0;
@@ -206,16 +220,13 @@ void align_digits(Model& model, const AlignOptions& options, Observer&& observer
       double of_step = 0;
       for (const Shard& shard : shards) { of_step += shard.loss; }
       for (std::size_t t = 0; t < places.size(); ++t) {
-        const auto [own, in_shard, size] = places[t];
         const Index at = moved.tensors[t].offset;
-        for (Index i = 0; i < size; ++i) {
+        for (Index i = 0; i < places[t].size; ++i) {
           float sum = 0;
           for (const Shard& shard : shards) {
-            sum += shard.gradient[static_cast<std::size_t>(in_shard + i)];
+            sum += shard.gradient[static_cast<std::size_t>(places[t].gradient + i)];
           }
           gradient[static_cast<std::size_t>(at + i)] = sum;
-          weights[static_cast<std::size_t>(at + i)] =
-              model.weights()[static_cast<std::size_t>(own + i)];
         }
       }
       const double norm = global_norm(std::span<const float>(gradient));
@@ -226,12 +237,12 @@ void align_digits(Model& model, const AlignOptions& options, Observer&& observer
       optimizer.step(moved, weights, gradient,
                      options.rate * rate_multiplier(schedule, step, steps * options.epochs),
                      clip_factor(norm, options.clip));
-      for (std::size_t t = 0; t < places.size(); ++t) {
-        std::copy_n(weights.begin() + moved.tensors[t].offset, places[t].size,
-                    model.weights().begin() + places[t].weights);
-      }
+      publish();
       loss += of_step * static_cast<double>(answers);
       tokens += answers;
+    }
+    if (const Failure failure = file.try_keep(epoch + 1, moved, weights, optimizer)) {
+      raise(*failure);
     }
     if constexpr (requires { observer(PretrainReport{}); }) {
       observer(PretrainReport{epoch + 1, options.epochs,

@@ -65,13 +65,15 @@ To as_config(const From& from) {
 /// @param attributes  of every item, in ascending order, numbers from 0 on; no items: tasks of attributes
 ///                    are left out
 /// @param observer    called with every PretrainReport
+/// @param file        where the stage is kept after every epoch, and goes on from
 ///
 /// Results  the same bits for any executor
 /// Errors   ConfigError: an option out of range;  DataError: attributes of another number of items, a
-///          negative one, no example, a loss that is not finite
+///          negative one, no example, a loss that is not finite, a file of another stage
 template <class Model, class Observer = Silent, Executor X = const Serial>
 void pretrain(Model& model, RaggedView<std::int32_t> attributes, const data::Split& split,
-              const PretrainOptions& options, Observer&& observer = {}, X&& executor = {}) {
+              const PretrainOptions& options, Observer&& observer = {}, X&& executor = {},
+              const StageFile& file = {}) {
   using Stack = TransformerEncoder<MaskedItemEmbedding, Bidirectional, PostNorm, GeluErf>;
   using Parts = SelfSupervision<Stack>;
   if (attributes.sequences() != 0 && attributes.sequences() != model.items()) {
@@ -104,7 +106,7 @@ void pretrain(Model& model, RaggedView<std::int32_t> attributes, const data::Spl
         return Parts::template step<float, Host>(config, params, grads, batch, attributes, weight,
                                                  cache, ctx);
       },
-      observer, executor);
+      observer, executor, file);
 }
 
 }  // namespace simgr::SIMGR_ABI::train

@@ -19,6 +19,7 @@
 #include <simgr/data/split.hpp>
 #include <simgr/train/optimizer.hpp>
 #include <simgr/train/report.hpp>
+#include <simgr/train/stage_file.hpp>
 
 namespace simgr::SIMGR_ABI::train {
 
@@ -46,6 +47,7 @@ inline void copy_shared_tensors(const ParameterTable& from, std::span<const floa
 /// @param  add      (Batch&, history, target, Rng&): one example more
 /// @param  step     (params, grads, batch, weight, cache, ctx) -> Σ_examples loss · weight; gradients
 ///                  accumulate
+/// @param  file     where the stage is kept after every epoch, and goes on from
 ///
 /// Results  the same bits for any executor
 /// Errors   ConfigError: an option out of range;  DataError: no example, a loss that is not finite
@@ -53,7 +55,7 @@ template <class Parts, class Batch, class Model, class Options, class Add, class
           class Observer, class X>
 void run_pretraining(Model& model, const typename Parts::Config& config, const data::Split& split,
                      const Options& options, Add&& add, Step&& step, Observer&& observer,
-                     X&& executor) {
+                     X&& executor, const StageFile& file) {
   if (const std::string sentence = out_of_range(options); !sentence.empty()) {
     SIMGR_THROW(ConfigError("pretraining." + sentence));
   }
@@ -83,9 +85,10 @@ void run_pretraining(Model& model, const typename Parts::Config& config, const d
   }
   OptimizerState<float> optimizer({.kind = Optimizer::adam, .rate = options.rate},
                                   table.trained_size);
-  std::uint64_t steps = 0;
+  const Index begun = file.try_restore(table, weights, optimizer).value_or_raise();
+  auto steps = static_cast<std::uint64_t>(optimizer.steps());
   data::Batch read;
-  for (Index epoch = 0; epoch < options.epochs; ++epoch) {
+  for (Index epoch = begun; epoch < options.epochs; ++epoch) {
     batcher.begin_epoch(epoch);
     double loss = 0;
     for (Index begin = 0; begin < batcher.examples(); begin += options.batch, ++steps) {
@@ -123,6 +126,9 @@ void run_pretraining(Model& model, const typename Parts::Config& config, const d
       loss += of_step * static_cast<double>(count);
       optimizer.step(table, weights, sum, options.rate);
       std::fill(sum.begin(), sum.end(), 0.0f);
+    }
+    if (const Failure failure = file.try_keep(epoch + 1, table, weights, optimizer)) {
+      raise(*failure);
     }
     if constexpr (requires { observer(PretrainReport{}); }) {
       observer(PretrainReport{epoch + 1, options.epochs,

@@ -208,12 +208,14 @@ typename ContrastOf<Model>::Config contrast_of(const Model& model, double sequen
 /// Of one data set; the authors mix five others. One after the other they are taken by begin_with().
 ///
 /// @param observer  called with every PretrainReport
+/// @param file      where the stage is kept after every epoch, and goes on from
 ///
 /// Results  the same bits for any executor
-/// Errors   ConfigError: an option out of range;  DataError: no example, a loss that is not finite
+/// Errors   ConfigError: an option out of range;  DataError: no example, a loss that is not finite, a
+///          file of another stage
 template <class Model, class Observer = Silent, Executor X = const Serial>
 void pretrain(Model& model, const data::Split& split, const ContrastOptions& options,
-              Observer&& observer = {}, X&& executor = {}) {
+              Observer&& observer = {}, X&& executor = {}, const StageFile& file = {}) {
   using Parts = detail::ContrastOf<Model>;
   const typename Parts::Config config = detail::contrast_of(model, options.sequences);
   const auto texts = model.catalogue().text_vectors.view();
@@ -227,7 +229,7 @@ void pretrain(Model& model, const data::Split& split, const ContrastOptions& opt
         return Parts::template step<float, Host>(config, params, grads, batch, texts, weight, cache,
                                                  ctx);
       },
-      observer, executor);
+      observer, executor, file);
 }
 
 /// Begins a UniSRec with the weights of one of other items: all but the rows of items. Their texts'
