@@ -11,6 +11,7 @@
 #include <support/temporary_folder.hpp>
 
 #include <simgr/cpu/thread_pool.hpp>
+#include <simgr/train/training_state.hpp>
 
 namespace {
 
@@ -224,4 +225,49 @@ TEST_CASE("the bits of LightGCN depend on the seed alone; it is saved and loaded
   LightGcn other({.items = 3});
   CHECK_THROWS_AS(other.fit(split, options), DataError);
   CHECK_THROWS_AS(LightGcn({.items = split.items}).fit(split, {.accumulate = 2}), ConfigError);
+}
+
+TEST_CASE("LightGCN is resumed at any step with the bits of the run that was not interrupted") {
+  const auto split = two_tastes();
+  const train::FitOptions options{.epochs = 3,
+                                  .seed = 5,
+                                  .batch = 50,
+                                  .evaluate_every = 1,
+                                  .patience = 2,
+                                  .optimizer = {.rate = 0.02}};
+  const simgr_test::TemporaryFolder folder;
+  Silent silent;
+  const auto trained = [&](Index stop) {
+    const auto fresh = [&] { return LightGcn({.items = split.items}, {.width = 4}); };
+    if (stop >= 0) {
+      LightGcn model = fresh();
+      train::LightGcnTrainer trainer(model, split, options);
+      for (Index step = 0; step < stop; ++step) { trainer.step(silent, Serial{}); }
+      train::save_training_state(trainer, folder.file("state"));
+    }
+    LightGcn model = fresh();
+    train::LightGcnTrainer trainer(model, split, options);
+    if (stop >= 0) {
+      train::load_training_state(trainer, folder.file("state"));
+    }
+    while (trainer.step(silent, Serial{})) {}
+    trainer.finish();
+    const auto weights = std::as_const(model).weights();
+    return std::vector<float>(weights.begin(), weights.end());
+  };
+  const std::vector<float> whole = trained(-1);
+  LightGcn model({.items = split.items}, {.width = 4});
+  const Index steps = 3 * train::LightGcnTrainer(model, split, options).steps_per_epoch();
+  REQUIRE(steps > 9);
+  for (Index stop = 0; stop <= steps; ++stop) {
+    CAPTURE(stop);
+    CHECK(trained(stop) == whole);
+  }
+
+  auto others = options;
+  others.optimizer.rate = 0.03;
+  train::LightGcnTrainer trainer(model, split, others);
+  const auto failure = train::try_load_training_state(trainer, folder.file("state"));
+  REQUIRE(failure);
+  CHECK(std::string(failure->what()).find("optimizer.rate was 0.02, is 0.03") != std::string::npos);
 }

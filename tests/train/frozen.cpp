@@ -17,6 +17,7 @@
 #include <simgr/train/training_state.hpp>
 
 #include <support/allocations.hpp>
+#include <support/copied_checkpoint.hpp>
 #include <support/learnt_world.hpp>
 
 namespace {
@@ -125,26 +126,9 @@ TEST_CASE("a run over frozen weights goes on from its file, also from one that l
   train::save_training_state(trainer, folder.file("state"));
   // As files were before: moments, averages and best weights of frozen tensors too, and no precision.
   {
-    const auto state = io::Checkpoint::read(folder.file("state"));
-    io::CheckpointWriter writer;
-    for (const io::MetadataEntry& entry : state.texts()) {
-      if (!entry.key.starts_with("simgr.crc32c") && !entry.key.starts_with("simgr.header") &&
-          entry.key != "simgr.format" && entry.key != "simgr.fit.precision") {
-        writer.set(entry.key, entry.text);
-      }
-    }
-    for (const io::TensorView& tensor : state.tensors()) {
-      if (tensor.dtype == io::Dtype::f32) {
-        writer.add_copy(tensor.name, tensor.shape,
-                        std::span<const float>(state.read<float>(tensor.name)));
-      } else if (tensor.dtype == io::Dtype::f64) {
-        writer.add_copy(tensor.name, tensor.shape,
-                        std::span<const double>(state.read<double>(tensor.name)));
-      } else {
-        writer.add_copy(tensor.name, tensor.shape,
-                        std::span<const std::int64_t>(state.read<std::int64_t>(tensor.name)));
-      }
-    }
+    io::CheckpointWriter writer = simgr_test::copied_checkpoint(
+        io::Checkpoint::read(folder.file("state")),
+        [](std::string_view key) { return key == "simgr.fit.precision"; });
     for (const TensorEntry& tensor : model.table().tensors) {
       if (tensor.trained == Trained::no) {
         const std::vector<float> zeros(static_cast<std::size_t>(tensor.size));

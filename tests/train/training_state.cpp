@@ -11,6 +11,7 @@
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/cpu/thread_pool.hpp>
 
+#include <support/copied_checkpoint.hpp>
 #include <support/temporary_folder.hpp>
 
 namespace {
@@ -203,6 +204,29 @@ TEST_CASE("a state of which a number is not finite is refused and changes nothin
   refused("moment_1/", [](Trainer& t) { return t.optimizer().moments(1); });
   refused("average/", [](Trainer& t) { return t.average()->average(); });
   refused("best/", [](Trainer& t) { return std::span<float>(t.best_weights()); });
+}
+
+TEST_CASE("a run of before a number was there goes on where the number is the default") {
+  const simgr_test::TemporaryFolder folder;
+  const auto split = cyclic_users();
+  Model model = fresh_model();
+  Trainer trainer(model, split, all_of_it());
+  simgr::train::save_training_state(trainer, folder.file("state"));
+  simgr_test::copied_checkpoint(simgr::io::Checkpoint::read(folder.file("state")),
+                                [](std::string_view key) {
+                                  return key == "simgr.config.encoder.residual_dropout" ||
+                                         key == "simgr.fit.precision";
+                                })
+      .write(folder.file("state"));
+  CHECK_FALSE(simgr::train::try_load_training_state(trainer, folder.file("state")));
+  auto config = model.config();
+  config.encoder.residual_dropout = 0.1;
+  Model other({.items = 19}, config);
+  Trainer run(other, split, all_of_it());
+  const auto failure = simgr::train::try_load_training_state(run, folder.file("state"));
+  REQUIRE(failure);
+  CHECK(std::string(failure->what()).find("encoder.residual_dropout was -1, is 0.1") !=
+        std::string::npos);
 }
 
 TEST_CASE("a state of another run is refused with what differs, and changes nothing") {

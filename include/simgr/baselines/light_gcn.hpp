@@ -24,6 +24,7 @@ inline constexpr Defaults<LightGcn> light_gcn_defaults{
     .fit = {.epochs = 20,
             .batch = 2048,
             .evaluate_every = 5,
-            .optimizer = {.kind = train::Optimizer::adam, .rate = 3e-3}}};
+            .optimizer = {.kind = train::Optimizer::adam, .rate = 3e-3}},
+    .space = "optimizer.rate=5e-4..1e-2:log,layers=1|2|3|4,regularisation=1e-6..1e-2:log"};
 
 }  // namespace simgr::SIMGR_ABI::baselines

@@ -69,14 +69,21 @@ void add_head(CheckpointWriter& writer, const std::string& type, const Config& c
   add_catalogue(writer, catalogue);
 }
 
-/// Errors  DataError: a model of another type; those of try_read_config and try_read_catalogue
+/// Errors  DataError: a model of another type
+inline Failure check_head(const Checkpoint& checkpoint, const std::string& type) {
+  const std::string* found = checkpoint.find_text(type_key);
+  if (found != nullptr && *found == type) {
+    return std::nullopt;
+  }
+  return DataError("expected " + type + ", the file holds " +
+                       (found == nullptr ? "another model" : *found),
+                   {.file = checkpoint.file(), .field = type_key});
+}
+/// Errors  those of check_head, try_read_config and try_read_catalogue
 template <class Config>
 Result<ModelHead<Config>> try_read_head(const Checkpoint& checkpoint, const std::string& type) {
-  const std::string* found = checkpoint.find_text(type_key);
-  if (found == nullptr || *found != type) {
-    return DataError("expected " + type + ", the file holds " +
-                         (found == nullptr ? "another model" : *found),
-                     {.file = checkpoint.file(), .field = type_key});
+  if (Failure failure = check_head(checkpoint, type)) {
+    return *std::move(failure);
   }
   ModelHead<Config> head;
   if (Failure failure = try_read_config(checkpoint, head.config)) {

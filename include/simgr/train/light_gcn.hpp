@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -25,13 +24,9 @@
 #include <simgr/ranker/exhaustive.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/scratch_pool.hpp>
-#include <simgr/train/clip.hpp>
-#include <simgr/train/early_stopping.hpp>
 #include <simgr/train/fit_options.hpp>
 #include <simgr/train/item_list.hpp>
-#include <simgr/train/optimizer.hpp>
 #include <simgr/train/report.hpp>
-#include <simgr/train/schedule.hpp>
 #include <simgr/train/user_item_graph.hpp>
 
 namespace simgr::SIMGR_ABI::train {
@@ -95,91 +90,39 @@ public:
   Nodes<float> rows() const noexcept { return bind_nodes(weights_.data()); }
   Matrix<const float> keys() const noexcept { return keys_; }  // [items, width], propagated
 
-  /// Trains on who took what in split.train: an epoch has each of those pairs once, against an item
-  /// drawn from those that the user did not take. Keeps the best epoch of split.validation.
+  // The block of all rows, for training; refresh() what follows from them afterwards.
+  std::span<float> weights() noexcept { return weights_.span(); }
+  std::span<const float> weights() const noexcept {
+    return {weights_.data(), weights_.span().size()};
+  }
+  void refresh() {
+    Arena arena;
+    const Nodes<float> x = rows(), y = nodes_like(x, arena);
+    const Serial serial;
+    const auto copied = [&] { return OwnedMatrix<float>(items(), config_.width); };
+    propagate(serial, graph_, config_.layers, x, y, arena);
+    keys_ = copied();
+    std::copy(y.items.begin(), y.items.end(), keys_.values.begin());
+    parts_ = copied();
+    if (config_.layers == 0) {
+      return;
+    }
+    propagate(serial, graph_, config_.layers - 1, x, y, arena);
+    const float share = static_cast<float>(config_.layers) / static_cast<float>(config_.layers + 1);
+    for (Index item = 0; item < items(); ++item) {
+      for (Index k = 0; k < config_.width; ++k) {
+        parts_.view()(item, k) =
+            share * graph_.item_scale[static_cast<std::size_t>(item)] * y.items(item, k);
+      }
+    }
+  }
+
+  /// Trains to the end, as LightGcnTrainer does, and keeps the best epoch of split.validation.
   ///
-  /// Errors  DataError: a split of another number of items, or without a pair; a loss that is not
-  ///         finite.   ConfigError: impossible options, or per_user, accumulate or moving_average
+  /// Errors  those of LightGcnTrainer
   template <class Observer = Silent, class X = const Serial>
   FitResult fit(const data::Split& split, const FitOptions& options, Observer&& observer = {},
-                X&& executor = {}) {
-    begin(split, options);
-    std::vector<Preference> pairs;
-    for (Index user = 0; user < users(); ++user) {
-      for (const std::int32_t item : graph_.users.columns_of(user)) {
-        pairs.push_back({static_cast<std::int32_t>(user), item, 0});
-      }
-    }
-    OptimizerState<float> optimizer(options.optimizer, table_.trained_size);
-    EarlyStopping stopping({options.patience, 0.0});
-    std::vector<float> gradient(static_cast<std::size_t>(table_.block_size), 0.0f), best;
-    const Nodes<float> x = bind_nodes(weights_.data()), dx = bind_nodes(gradient.data());
-    const auto batch = static_cast<std::size_t>(options.batch);
-    const auto steps = static_cast<Index>((pairs.size() + batch - 1) / batch);
-    FitResult result;
-    Arena arena;
-    for (bool go_on = true; go_on && result.epochs < options.epochs && !stopping.finished();) {
-      Rng rng(options.seed, 1 + static_cast<std::uint64_t>(result.epochs));
-      rng.shuffle(std::span(pairs));
-      EpochReport report{.epoch = result.epochs + 1, .epochs = options.epochs};
-      double sum = 0;
-      for (Index step = 0; step < steps && go_on; ++step) {
-        const auto start = std::chrono::steady_clock::now();
-        const auto first = static_cast<std::size_t>(step) * batch;
-        const auto some = std::span(pairs).subspan(first, std::min(batch, pairs.size() - first));
-        for (Preference& pair : some) { pair.other = draw_other(pair.user, rng); }
-        arena.reset();
-        const double loss =
-            graph_bpr<float>(executor, graph_, config_.layers, config_.regularisation, x,
-                             std::span<const Preference>(some), dx, arena);
-        report.gradient_norm = global_norm(std::span<const float>(gradient));
-        if (!std::isfinite(loss) || !std::isfinite(report.gradient_norm)) {
-          SIMGR_THROW(DataError("training stopped in epoch " + std::to_string(report.epoch) +
-                                ", step " + std::to_string(step + 1) +
-                                ": the loss or its gradient is not finite"));
-        }
-        report.rate =
-            options.optimizer.rate *
-            rate_multiplier(options.schedule, result.epochs * steps + step, options.epochs * steps);
-        optimizer.step(table_, weights_.span(), gradient, report.rate,
-                       clip_factor(report.gradient_norm, options.clip));
-        std::fill(gradient.begin(), gradient.end(), 0.0f);
-        report.seconds +=
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        sum += loss * static_cast<double>(some.size());
-        const auto done = static_cast<double>(first + some.size());
-        report.loss = sum / done;
-        report.tokens_per_second = done / std::max(report.seconds, 1e-9);
-        go_on = observe(observer, StepReport{report.epoch, options.epochs, step + 1, steps,
-                                             report.loss, report.seconds, report.tokens_per_second,
-                                             report.rate, report.gradient_norm});
-      }
-      ++result.epochs;
-      result.seconds += report.seconds;
-      const bool due = options.evaluate_every > 0 && (result.epochs % options.evaluate_every == 0 ||
-                                                      result.epochs == options.epochs || !go_on);
-      if (due && !split.validation.targets.empty()) {
-        refresh();
-        report.validation_ndcg10 =
-            eval::evaluate_model(*this, split.validation,
-                                 {.cutoffs = {10}, .shards = options.shards}, executor)
-                .at(10)
-                .all.ndcg;
-        report.best = stopping.improves(result.epochs, *report.validation_ndcg10);
-        if (report.best) {
-          best.assign(weights_.begin(), weights_.end());
-        }
-      }
-      go_on = observe(observer, report) && go_on;
-    }
-    if (!best.empty()) {
-      std::copy(best.begin(), best.end(), weights_.begin());
-      result.best_epoch = stopping.state().best_epoch;
-      result.best_validation_ndcg10 = stopping.state().best;
-    }
-    refresh();
-    return result;
-  }
+                X&& executor = {});
 
   /// Vectors of histories; items are trusted.   out [histories, width]
   void encode(RaggedView<ItemId> histories, Matrix<float> out) const {
@@ -221,9 +164,7 @@ public:
   /// Errors  those of CheckpointWriter::try_set_own and try_write
   Failure try_save(const std::string& path, std::span<const io::MetadataEntry> extra = {}) const {
     io::CheckpointWriter writer;
-    io::add_head(writer, type(), config_, catalogue_);
-    io::add_ragged(writer, "histories/items", histories_);
-    io::add_parameters(writer, table_, weights_.span());
+    add_to(writer);
     if (Failure failure = writer.try_set_own(extra)) {
       return failure;
     }
@@ -233,6 +174,12 @@ public:
     if (const Failure failure = try_save(path)) {
       raise(*failure);
     }
+  }
+  /// What a file holds; training states hold it too.
+  void add_to(io::CheckpointWriter& writer) const {
+    io::add_head(writer, type(), config_, catalogue_);
+    io::add_ragged(writer, "histories/items", histories_);
+    io::add_parameters(writer, table_, weights());
   }
   static Result<LightGcn> try_load(const std::string& path) {
     auto checkpoint = io::Checkpoint::try_read(path);
@@ -267,6 +214,8 @@ public:
   static std::string type() { return type_name<LightGcn>(); }
 
 private:
+  friend class LightGcnTrainer;
+
   LightGcn(Catalogue catalogue, Config config, Ragged<ItemId> histories)
       : catalogue_(std::move(catalogue)), config_(config), histories_(std::move(histories)) {
     settle();
@@ -304,37 +253,7 @@ private:
     std::transform(catalogue_.popularity.begin(), catalogue_.popularity.end(),
                    popularity_.values.begin(), [](Index n) { return static_cast<float>(n); });
   }
-  /// What follows from the rows.
-  void refresh() {
-    Arena arena;
-    const Nodes<float> x = rows(), y = nodes_like(x, arena);
-    const Serial serial;
-    const auto copied = [&] { return OwnedMatrix<float>(items(), config_.width); };
-    propagate(serial, graph_, config_.layers, x, y, arena);
-    keys_ = copied();
-    std::copy(y.items.begin(), y.items.end(), keys_.values.begin());
-    parts_ = copied();
-    if (config_.layers == 0) {
-      return;
-    }
-    propagate(serial, graph_, config_.layers - 1, x, y, arena);
-    const float share = static_cast<float>(config_.layers) / static_cast<float>(config_.layers + 1);
-    for (Index item = 0; item < items(); ++item) {
-      for (Index k = 0; k < config_.width; ++k) {
-        parts_.view()(item, k) =
-            share * graph_.item_scale[static_cast<std::size_t>(item)] * y.items(item, k);
-      }
-    }
-  }
-  void begin(const data::Split& split, const FitOptions& options) {
-    if (const std::string sentence = check(options); !sentence.empty()) {
-      SIMGR_THROW(ConfigError(sentence));
-    }
-    if (options.per_user != 0 || options.accumulate != 1 || options.moving_average != 0 ||
-        options.precision != Precision::fp32) {
-      SIMGR_THROW(ConfigError(
-          "per_user, accumulate, moving_average and precision: LightGCN has none of them"));
-    }
+  void begin(const data::Split& split, std::uint64_t seed) {
     if (split.items != items()) {
       SIMGR_THROW(DataError("split: expected " + std::to_string(items()) + " items, found " +
                             std::to_string(split.items)));
@@ -346,19 +265,7 @@ private:
     catalogue_.popularity = data::popularity(split.train, items());
     histories_ = split.train;
     lay_out();
-    initialise(table_, weights_.span(), options.seed);
-  }
-  /// One of the items that a user did not take; of all, where a hundred draws find none.
-  std::int32_t draw_other(std::int32_t user, Rng& rng) const {
-    const auto taken = graph_.users.columns_of(user);
-    std::int32_t item = 0;
-    for (int tries = 0; tries < 100; ++tries) {
-      item = static_cast<std::int32_t>(rng.below(items()));
-      if (!std::binary_search(taken.begin(), taken.end(), item)) {
-        break;
-      }
-    }
-    return item;
+    initialise(table_, weights_.span(), seed);
   }
 
   static constexpr std::uint64_t no_items = 0xcbf29ce484222325u;
@@ -425,3 +332,5 @@ private:
 };
 
 }  // namespace simgr::SIMGR_ABI::train
+
+#include <simgr/train/light_gcn_trainer.hpp>  // fit

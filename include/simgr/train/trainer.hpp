@@ -15,20 +15,10 @@
 #include <simgr/loss/negatives.hpp>
 #include <simgr/recommender.hpp>
 #include <simgr/train/clip.hpp>
-#include <simgr/train/early_stopping.hpp>
-#include <simgr/train/fit_options.hpp>
-#include <simgr/train/moving_average.hpp>
-#include <simgr/train/optimizer.hpp>
-#include <simgr/train/report.hpp>
-#include <simgr/train/schedule.hpp>
 #include <simgr/train/tasks.hpp>
+#include <simgr/train/training_run.hpp>
 
 namespace simgr::SIMGR_ABI::train {
-
-/// A loss or a gradient is not finite: more often the settings' fault than the data's.
-struct DivergenceError : DataError {
-  using DataError::DataError;
-};
 
 /// Trains one model, step by step, and can be stopped and resumed between any two steps.
 ///
@@ -39,19 +29,17 @@ struct DivergenceError : DataError {
 /// Cost  memory of one gradient block and one arena a shard, the moments, masters where the precision
 ///       is mixed, and a copy of the best weights: of the trained weights alone
 template <class Model>
-class Trainer {
+class Trainer : public TrainingRun {
 public:
   using Parts = typename Model::Parts;
 
   /// Errors  ConfigError: impossible options;  DataError: a split that does not fit the model or
   ///         has no example
   Trainer(Model& model, const data::Split& split, const FitOptions& options)
-      : model_(model), split_(split), options_(checked(options)),
+      : TrainingRun(split, options, model.table().trained_size), model_(model),
         batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
                  options.seed, options.per_user, hiding(model.config().pooler),
-                 static_cast<ItemId>(model.items())),
-        optimizer_(options.optimizer, model.table().trained_size),
-        stopping_({options.patience, 0.0}) {
+                 static_cast<ItemId>(model.items())) {
     if (split.items != model.items()) {
       SIMGR_THROW(DataError("split: expected " + std::to_string(model.items()) + " items, found " +
                             std::to_string(split.items)));
@@ -60,9 +48,6 @@ public:
       SIMGR_THROW(DataError("split.train: no user has two items to learn from"));
     }
     const Index size = model.table().trained_size;
-    if (options.moving_average > 0) {
-      average_.emplace(options.moving_average, size);
-    }
     shards_.resize(static_cast<std::size_t>(options.shards));
     for (Shard& shard : shards_) {
       shard.memory = Arena(static_cast<std::size_t>(size) * sizeof(float) + Arena::alignment);
@@ -79,17 +64,11 @@ public:
     }
   }
 
-  const FitOptions& options() const noexcept { return options_; }
-  const data::Split& split() const noexcept { return split_; }
   Index steps_per_epoch() const noexcept {
     const Index per_step = options_.batch * options_.accumulate;
     return (batcher_.examples() + per_step - 1) / per_step;
   }
   Index total_steps() const noexcept { return steps_per_epoch() * options_.epochs; }
-  Index epoch() const noexcept { return progress_.epoch; }
-  bool finished() const noexcept {
-    return progress_.epoch >= options_.epochs || stopping_.finished();
-  }
 
   /// One optimiser step; ends the epoch (evaluation included) when it was the last of it.
   ///
@@ -115,9 +94,7 @@ public:
     for (Index begin = first; begin < last; begin += options_.batch, ++batches) {
       accumulate(begin, std::min(options_.batch, last - begin), executor);
     }
-    const Index global = progress_.epoch * steps_per_epoch() + progress_.step;
-    const double rate =
-        options_.optimizer.rate * rate_multiplier(options_.schedule, global, total_steps());
+    const double rate = rate_of_step(steps_per_epoch());
     const std::span<float> gradient = shards_.front().gradient.span();
     const double share = 1.0 / static_cast<double>(batches);
     const double norm = share * global_norm(std::span<const float>(gradient));
@@ -128,30 +105,8 @@ public:
     if (average_) {
       average_->update(trained_weights());
     }
-    progress_.seconds +=
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    ++progress_.step;
-
-    const double mean_loss =
-        progress_.loss / static_cast<double>(std::max<Index>(1, progress_.rows));
-    const double speed = static_cast<double>(progress_.tokens) / std::max(progress_.seconds, 1e-9);
-    bool go_on = observe(observer, StepReport{progress_.epoch + 1, options_.epochs, progress_.step,
-                                              steps_per_epoch(), mean_loss, progress_.seconds,
-                                              speed, rate, norm});
-    if (progress_.step == steps_per_epoch()) {
-      EpochReport report{progress_.epoch + 1,
-                         options_.epochs,
-                         mean_loss,
-                         progress_.seconds,
-                         speed,
-                         {},
-                         rate,
-                         norm,
-                         false};
-      end_epoch(report, executor);
-      go_on = observe(observer, report) && go_on;
-    }
-    return go_on && !finished();
+    return count_step(observer, steps_per_epoch(), start, rate, norm,
+                      [&](EpochReport& report) { end_epoch(report, executor); });
   }
 
   /// Leaves the model with its best weights (or its last, where nothing was evaluated), ready to
@@ -164,26 +119,10 @@ public:
       std::copy(average.begin(), average.end(), model_.weights().begin());
     }
     model_.refresh();
-    const EarlyStoppingState& state = stopping_.state();
-    return {progress_.epoch, state.best_epoch,
-            state.best_epoch > 0 ? std::optional<double>(state.best) : std::nullopt,
-            progress_.all_seconds};
+    return result();
   }
 
-  /// Where training stands, apart from the blocks: a handful of numbers.
-  struct Progress {
-    Index epoch = 0, step = 0;     // epochs ended; steps of the running one
-    Index batches = 0;             // of all epochs: the key of every random mask
-    Index rows = 0, tokens = 0;    // of the running epoch
-    double loss = 0, seconds = 0;  // of the running epoch
-    double all_seconds = 0;        // of all epochs ended
-  };
-  // What a resumable state holds, besides the weights: for train/training_state.hpp.
-  Progress& progress() noexcept { return progress_; }
-  OptimizerState<float>& optimizer() noexcept { return optimizer_; }
-  EarlyStopping& stopping() noexcept { return stopping_; }
-  std::optional<MovingAverage<float>>& average() noexcept { return average_; }
-  std::vector<float>& best_weights() noexcept { return best_; }
+  /// Stale keys of encoded candidates, which a state holds, too.
   OwnedMatrix<float>& bank() noexcept { return bank_; }
   Model& model() noexcept { return model_; }
 
@@ -203,13 +142,6 @@ private:
 
   std::span<float> trained_weights() noexcept {
     return model_.weights().first(static_cast<std::size_t>(model_.table().trained_size));
-  }
-
-  static const FitOptions& checked(const FitOptions& options) {
-    if (const std::string sentence = check(options); !sentence.empty()) {
-      SIMGR_THROW(ConfigError(sentence));
-    }
-    return options;
   }
 
   /// What a pooler hides of its examples.
@@ -351,15 +283,7 @@ private:
 
   template <class X>
   void end_epoch(EpochReport& report, X&& executor) {
-    ++progress_.epoch;
-    progress_.all_seconds += progress_.seconds;
-    progress_.step = progress_.rows = progress_.tokens = 0;
-    progress_.loss = progress_.seconds = 0;
-    epoch_begun_ = false;
-    const bool due =
-        options_.evaluate_every > 0 &&
-        (progress_.epoch % options_.evaluate_every == 0 || progress_.epoch == options_.epochs);
-    if (!due || split_.validation.targets.empty()) {
+    if (!due()) {
       return;
     }
     if (average_) {
@@ -372,12 +296,7 @@ private:
     }
     model_.refresh_scores();
     const double ndcg = validate({.cutoffs = {10}, .shards = options_.shards}, executor);
-    report.validation_ndcg10 = ndcg;
-    report.best = stopping_.improves(progress_.epoch, ndcg);
-    if (report.best) {
-      const std::span<const float> weights = trained_weights();
-      best_.assign(weights.begin(), weights.end());
-    }
+    validated(report, ndcg, trained_weights());
     if (average_) {
       average_->exchange(trained_weights());
     }
@@ -413,17 +332,9 @@ private:
   }
 
   Model& model_;
-  const data::Split& split_;
-  FitOptions options_;
   data::Batcher batcher_;
   std::optional<TasksFor<Model>> tasks_;
-  OptimizerState<float> optimizer_;
-  EarlyStopping stopping_;
-  std::optional<MovingAverage<float>> average_;
-  std::vector<float> best_;
   std::vector<double> log_popularity_, cumulative_;
-  Progress progress_;
-  bool epoch_begun_ = false;
   Arena shared_arena_;
   typename Parts::template Shared<float> shared_;
   OwnedMatrix<float> bank_;  // stale keys; encoded candidates only

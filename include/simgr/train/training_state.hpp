@@ -7,12 +7,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <simgr/core/fields.hpp>
 #include <simgr/io/checkpoint.hpp>
 #include <simgr/io/model_file.hpp>
+#include <simgr/train/stage_file.hpp>
 #include <simgr/train/trainer.hpp>
 
 // A training run between two steps, as a file. It is a model file (the weights of that moment) with
@@ -32,6 +34,7 @@ namespace simgr::SIMGR_ABI::train {
 namespace detail {
 
 inline constexpr std::string_view option_prefix = "simgr.fit.";
+inline constexpr std::string_view note_prefix = "simgr.before.";
 inline constexpr const char* data_key = "simgr.data";
 inline constexpr const char* relations_key = "simgr.relations";
 
@@ -64,13 +67,18 @@ inline std::string moment_group(Index i) {
   return "moment_" + std::to_string(i);
 }
 
-/// The numbers of a run that are not blocks, as two lists.
+/// Whether a model is a composition of stages, with a ModelFile, or one class with files of its own.
 template <class Model>
+inline constexpr bool of_stages = requires {
+  typename Model::Parts;
+};
+
+/// The numbers of a run that are not blocks, as two lists.
 struct StateNumbers {
   std::vector<std::int64_t> integers;
   std::vector<double> reals;
 
-  static StateNumbers of(Trainer<Model>& trainer) {
+  static StateNumbers of(TrainingRun& trainer) {
     const auto& progress = trainer.progress();
     const EarlyStoppingState& stopping = trainer.stopping().state();
     return {{progress.epoch, progress.step, progress.batches, progress.rows, progress.tokens,
@@ -78,7 +86,7 @@ struct StateNumbers {
              trainer.average() ? trainer.average()->updates() : 0},
             {progress.loss, progress.seconds, progress.all_seconds, stopping.best}};
   }
-  void restore(Trainer<Model>& trainer) const {
+  void restore(TrainingRun& trainer) const {
     trainer.progress() = {integers[0], integers[1], integers[2], integers[3],
                           integers[4], reals[0],    reals[1],    reals[2]};
     trainer.optimizer().set_steps(integers[5]);
@@ -92,22 +100,37 @@ struct StateNumbers {
 
 }  // namespace detail
 
+/// What decides the course of a run besides, such as the settings of a stage before it.
+struct RunNotes {
+  std::vector<FieldText> fields, usual;  // usual: of a run that notes none
+};
+
 /// Writes the state of a run between two steps: the old file or the new one, never half.
 ///
 /// Errors  those of CheckpointWriter::try_write
-template <class Model>
-Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path) {
+///
+/// @param trainer  a Trainer, or another TrainingRun with model()
+template <class Run>
+Failure try_save_training_state(Run& trainer, const std::string& path, const RunNotes& notes = {}) {
   io::CheckpointWriter writer;
-  const Model& model = trainer.model();
-  io::ModelFile<Model>::add_to(writer, model);
+  const auto& model = trainer.model();
+  using Model = std::remove_cvref_t<decltype(model)>;
+  if constexpr (detail::of_stages<Model>) {
+    io::ModelFile<Model>::add_to(writer, model);
+  } else {
+    model.add_to(writer);
+  }
   writer.set(detail::data_key, detail::fingerprint(trainer.split()));
-  if constexpr (Model::learns_neighbours) {
+  if constexpr (requires { requires Model::learns_neighbours; }) {
     writer.set(detail::relations_key, detail::fingerprint(model.catalogue().relations));
   }
   for (const FieldText& field : list_fields(trainer.options())) {
     writer.set(std::string(detail::option_prefix) + field.name, field.value);
   }
-  const auto numbers = detail::StateNumbers<Model>::of(trainer);
+  for (const FieldText& field : notes.fields) {
+    writer.set(std::string(detail::note_prefix) + field.name, field.value);
+  }
+  const auto numbers = detail::StateNumbers::of(trainer);
   writer.add_copy("progress/integers", {std::ssize(numbers.integers)},
                   std::span<const std::int64_t>(numbers.integers));
   writer.add_copy("progress/reals", {std::ssize(numbers.reals)},
@@ -127,16 +150,18 @@ Failure try_save_training_state(Trainer<Model>& trainer, const std::string& path
   if (!trainer.best_weights().empty()) {
     io::add_parameters(writer, table, trainer.best_weights(), "best", io::Covers::trained);
   }
-  if (!trainer.bank().empty()) {
-    writer.add("bank/keys", {trainer.bank().rows, trainer.bank().cols},
-               std::span<const float>(trainer.bank().values));
+  if constexpr (detail::of_stages<Model>) {
+    if (!trainer.bank().empty()) {
+      writer.add("bank/keys", {trainer.bank().rows, trainer.bank().cols},
+                 std::span<const float>(trainer.bank().values));
+    }
   }
   return writer.try_write(path);
 }
 
-template <class Model>
-void save_training_state(Trainer<Model>& trainer, const std::string& path) {
-  if (const Failure failure = try_save_training_state(trainer, path)) {
+template <class Run>
+void save_training_state(Run& trainer, const std::string& path, const RunNotes& notes = {}) {
+  if (const Failure failure = try_save_training_state(trainer, path, notes)) {
     raise(*failure);
   }
 }
@@ -145,39 +170,36 @@ void save_training_state(Trainer<Model>& trainer, const std::string& path) {
 /// of the run that was never interrupted.
 ///
 /// Errors  those of a damaged file; DataError that lists what differs: the model's types or config,
-///         its semantic ids, the options, the data. The trainer is as it was.
-template <class Model>
-Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path) {
+///         its semantic ids, the options, the data, the notes. The trainer is as it was.
+template <class Run>
+Failure try_load_training_state(Run& trainer, const std::string& path, const RunNotes& notes = {}) {
   auto read = io::Checkpoint::try_read(path);
   if (!read) {
     return read.error();
   }
   const io::Checkpoint& state = read.value();
-  const Model& model = trainer.model();
-  if (Failure failure = io::ModelFile<Model>::check_type(state)) {
+  const auto& model = trainer.model();
+  using Model = std::remove_cvref_t<decltype(model)>;
+  if (Failure failure = [&] {
+        if constexpr (detail::of_stages<Model>) {
+          return io::ModelFile<Model>::check_type(state);
+        } else {
+          return io::check_head(state, Model::type());
+        }
+      }()) {
     return failure;
   }
   std::string differences;
-  // A run of before an option was there had its default.
-  const std::vector<FieldText> usual = list_fields(FitOptions{});
-  const auto compare = [&](std::string_view prefix, const std::vector<FieldText>& fields) {
-    for (const FieldText& field : fields) {
-      const std::string* saved = state.find_text(std::string(prefix) + field.name);
-      if (saved == nullptr && prefix == detail::option_prefix) {
-        const auto found = std::find_if(usual.begin(), usual.end(), [&](const FieldText& option) {
-          return option.name == field.name;
-        });
-        saved = &found->value;
-      }
-      if (saved == nullptr || *saved != field.value) {
-        differences += (differences.empty() ? "" : "; ") + field.name + " was " +
-                       (saved == nullptr ? "unknown" : *saved) + ", is " + field.value;
-      }
-    }
-  };
-  compare("", {{io::loss_key, io::ModelFile<Model>::loss(), {}, {}}});
-  compare(io::detail::config_prefix, list_fields(model.config()));
-  compare(detail::option_prefix, list_fields(trainer.options()));
+  if constexpr (detail::of_stages<Model>) {
+    add_differences(differences, state, "", {{io::loss_key, io::ModelFile<Model>::loss(), {}, {}}},
+                    {});
+  }
+  using Config = std::remove_cvref_t<decltype(model.config())>;
+  add_differences(differences, state, io::detail::config_prefix, list_fields(model.config()),
+                  list_fields(Config{}));
+  add_differences(differences, state, detail::option_prefix, list_fields(trainer.options()),
+                  list_fields(FitOptions{}));
+  add_differences(differences, state, detail::note_prefix, notes.fields, notes.usual);
   auto catalogue = io::try_read_catalogue(state);
   if (!catalogue) {
     return catalogue.error();
@@ -195,7 +217,7 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   if (!read_alike(catalogue->prompt, model.catalogue().prompt)) {
     differences += std::string(differences.empty() ? "" : "; ") + "the prompt is another";
   }
-  if constexpr (Model::learns_neighbours) {
+  if constexpr (requires { requires Model::learns_neighbours; }) {
     const std::string* relations = state.find_text(detail::relations_key);
     if (relations == nullptr || *relations != detail::fingerprint(model.catalogue().relations)) {
       differences +=
@@ -212,7 +234,7 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
   }
 
   // Everything is read before anything is assigned.
-  auto numbers = detail::StateNumbers<Model>::of(trainer);
+  auto numbers = detail::StateNumbers::of(trainer);
   const Index integer_shape[] = {std::ssize(numbers.integers)};
   const Index real_shape[] = {std::ssize(numbers.reals)};
   auto integers = state.try_read<std::int64_t>("progress/integers", integer_shape);
@@ -257,7 +279,7 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
     }
   }
   OwnedMatrix<float> bank;
-  if (state.find("bank/keys") != nullptr) {
+  if (detail::of_stages<Model> && state.find("bank/keys") != nullptr) {
     const Index shape[] = {model.items(), model.query_width()};
     auto keys = state.try_read<float>("bank/keys", shape);
     if (!keys) {
@@ -274,14 +296,16 @@ Failure try_load_training_state(Trainer<Model>& trainer, const std::string& path
     io::load_parameters(state, table, block, group, covers(group));
   }
   trainer.best_weights() = std::move(best);
-  trainer.bank() = std::move(bank);
+  if constexpr (detail::of_stages<Model>) {
+    trainer.bank() = std::move(bank);
+  }
   numbers.restore(trainer);
   return std::nullopt;
 }
 
-template <class Model>
-void load_training_state(Trainer<Model>& trainer, const std::string& path) {
-  if (const Failure failure = try_load_training_state(trainer, path)) {
+template <class Run>
+void load_training_state(Run& trainer, const std::string& path, const RunNotes& notes = {}) {
+  if (const Failure failure = try_load_training_state(trainer, path, notes)) {
     raise(*failure);
   }
 }
