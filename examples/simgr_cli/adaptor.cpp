@@ -27,6 +27,10 @@ std::string state_of(const FitRequest& request) {
   return request.state.empty() ? state_path(request.out) : request.state;
 }
 
+std::string stage_of(const FitRequest& request) {
+  return state_of(request) + ".before";
+}
+
 bool begins_anew(const FitRequest& request) {
   return !request.resume || !std::filesystem::exists(state_of(request));
 }

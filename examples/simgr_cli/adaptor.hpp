@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include <simgr_cli/kind.hpp>
+#include <simgr_cli/output.hpp>
 
 #include <simgr/baselines/defaults.hpp>
 #include <simgr/eval/model.hpp>
@@ -102,6 +103,7 @@ struct Beginning {
   const simgr::data::Split& split;
   simgr::RaggedView<std::int32_t> attributes;  // of items
   std::uint64_t seed;                          // of the run
+  const simgr::train::StageFile& file;         // what it keeps between epochs, and goes on from
 };
 
 /// A stage before training, and what is set of it; a run that goes on is past it. Most models have none.
@@ -206,22 +208,63 @@ private:
 /// is no state.
 std::string state_of(const FitRequest& request);
 bool begins_anew(const FitRequest& request);
+/// Where a stage before it is kept until there is a state of the run itself.
+std::string stage_of(const FitRequest& request);
+
+/// What is set of a stage before training. Of a file its name; where it lies is of this machine.
+template <class Before>
+std::vector<simgr::FieldText> noted(const Before& before) {
+  std::vector<simgr::FieldText> fields = simgr::list_fields(before);
+  for (simgr::FieldText& field : fields) {
+    field.value = std::filesystem::path(field.value).filename().string();
+  }
+  return fields;
+}
+
+/// Runs what comes before training, or what is left of it.
+template <class Model>
+void run_stage_before(const AllSettings<Model>& all, Model& model, const simgr::data::Split& split,
+                      simgr::RaggedView<std::int32_t> attributes, const FitRequest& request,
+                      simgr::cpu::ThreadPool& pool) {
+  const std::string path = stage_of(request);
+  require_output(path, Output::model);
+  if (!request.resume) {
+    std::filesystem::remove(path);
+  }
+  std::vector<simgr::FieldText> stage = noted(all.before);
+  for (const auto& field : simgr::list_fields(model.config())) { stage.push_back(field); }
+  const auto add = [&](const char* name, std::string value) {
+    stage.push_back({name, std::move(value), {}, {}});
+  };
+  add("seed", std::to_string(all.fit.seed));
+  add("data", request.data_fingerprint);
+  add("backbone", request.backbone_name);
+  const simgr::train::StageFile file(path, std::move(stage));
+  all.before.run(model, {split, attributes, all.fit.seed, file}, pool);
+}
 
 /// Trains, keeping a state beside the model file; goes on from it where the request says so.
-template <class Model>
-simgr::train::FitResult train_model(Model& model, const simgr::data::Split& split,
-                                    const simgr::train::FitOptions& options,
-                                    const FitRequest& request, simgr::cpu::ThreadPool& pool) {
-  simgr::train::Trainer<Model> trainer(model, split, options);
-  const std::string state = state_of(request);
+///
+/// @param trainer  fresh from its constructor
+/// @param notes    of what came before
+template <class Run>
+simgr::train::FitResult train_by(Run trainer, const FitRequest& request,
+                                 simgr::cpu::ThreadPool& pool,
+                                 const simgr::train::RunNotes& notes = {}) {
+  const std::string state = state_of(request), stage = stage_of(request);
   if (!begins_anew(request)) {
-    if (const simgr::Failure failure = simgr::train::try_load_training_state(trainer, state)) {
+    if (const simgr::Failure failure =
+            simgr::train::try_load_training_state(trainer, state, notes)) {
       throw simgr::DataError(std::string(failure->what()) +
                              "; give another --out, or delete this file to begin anew");
     }
   } else {
     std::filesystem::remove(state);  // of another run: nobody may go on from it
+    if (std::filesystem::exists(stage)) {
+      simgr::train::save_training_state(trainer, state, notes);
+    }
   }
+  std::filesystem::remove(stage);
   const Reporting reporting(request, trainer.epoch());
   constexpr std::chrono::seconds longest_loss(30);
   auto saved = std::chrono::steady_clock::now();
@@ -232,11 +275,18 @@ simgr::train::FitResult train_model(Model& model, const simgr::data::Split& spli
     go_on = trainer.step(reporting, pool) && !reached();
     const auto now = std::chrono::steady_clock::now();
     if (trainer.progress().step == 0 || now - saved > longest_loss) {
-      simgr::train::save_training_state(trainer, state);
+      simgr::train::save_training_state(trainer, state, notes);
       saved = now;
     }
   }
   return trainer.finish();
+}
+template <class Model>
+simgr::train::FitResult train_model(Model& model, const simgr::data::Split& split,
+                                    const simgr::train::FitOptions& options,
+                                    const FitRequest& request, simgr::cpu::ThreadPool& pool,
+                                    const simgr::train::RunNotes& notes) {
+  return train_by(simgr::train::Trainer<Model>(model, split, options), request, pool, notes);
 }
 
 /// @tparam Trained  the model itself; the same stages under another ranker: training needs none, and
@@ -254,17 +304,17 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     }
   }();
   const auto attributes = std::exchange(catalogue.attributes, {});
+  const simgr::train::RunNotes notes{noted(all.before), noted(StageBefore<Model>{})};
   const auto begin = [&](Model& model) {
     if (all.before.wanted() && begins_anew(request)) {
-      all.before.run(model, {split, attributes.view(), all.fit.seed}, pool);
+      run_stage_before(all, model, split, attributes.view(), request, pool);
     }
   };
   const auto finished = [&](Model model, const simgr::train::FitResult& result) {
     auto metadata = metadata_of(name, request, all.fit, result);
     if (all.before.wanted()) {
-      for (const simgr::FieldText& field : simgr::list_fields(all.before)) {
-        // Of a file its name; where it lies is of this machine.
-        metadata.push_back({field.name, std::filesystem::path(field.value).filename().string()});
+      for (const simgr::FieldText& field : notes.fields) {
+        metadata.push_back({field.name, field.value});
       }
     }
     simgr::io::ModelFile<Model>::save(model, request.out, metadata);
@@ -274,12 +324,12 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     Model model = OverBackbone<Model>::begin(std::move(catalogue), all.model, all.fit.seed,
                                              *request.backbone, request.words_of_digits);
     begin(model);
-    const auto result = train_model(model, split, all.fit, request, pool);
+    const auto result = train_model(model, split, all.fit, request, pool, notes);
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else if constexpr (std::is_same_v<Model, Trained>) {
     Model model(std::move(catalogue), all.model, all.fit.seed);
     begin(model);
-    const auto result = train_model(model, split, all.fit, request, pool);
+    const auto result = train_model(model, split, all.fit, request, pool, notes);
     return request.out.empty() ? Fitted{nullptr, result} : finished(std::move(model), result);
   } else {
     const auto& c = all.model;
@@ -288,7 +338,7 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
       config.ranker = c.ranker;
     }
     Trained model(std::move(catalogue), config, all.fit.seed);
-    const auto result = train_model(model, split, all.fit, request, pool);
+    const auto result = train_model(model, split, all.fit, request, pool, notes);
     return request.out.empty()
                ? Fitted{nullptr, result}
                : finished(Model(model.catalogue(), c, serving_weights(std::as_const(model))),

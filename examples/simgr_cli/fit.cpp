@@ -136,9 +136,6 @@ void fit(const FitOptions& options) {
   const ModelKind& kind = begun.kind;
   FitRequest& request = begun.request;
   request.log = options.log;
-  if (options.resume && !kind.keeps_state) {
-    throw UsageError("--resume: " + kind.name + " keeps no state of its training");
-  }
   request.resume = options.resume;
   require_output(state_path(options.out), Output::model);
   if (!options.log.empty()) {

@@ -109,7 +109,6 @@ struct ModelKind {
   std::string summary;  // one line
   std::string space;    // what a search tries unless it is told otherwise; empty: not searched
   bool in_quickstart = true;
-  bool keeps_state = true;  // of its training, from which a run goes on
   Needs needs{};
   std::string over;                // the word it answers to with --backbone; empty: it has none
   bool learns_neighbours = false;  // can be trained to, by --tasks

@@ -72,9 +72,13 @@ std::vector<simgr::FieldText> fields_of(const ModelKind& kind,
   return fields;
 }
 
-std::uint64_t number_of(const std::vector<simgr::FieldText>& fields, const char* name) {
-  std::uint64_t number = 0;
-  for (const simgr::FieldText& field : fields) {
+/// Of settings or fields the one that is named so; a model that is counted, whose training has none,
+/// has `otherwise`.
+template <class Named>
+std::uint64_t number_of(const std::vector<Named>& fields, const char* name,
+                        std::uint64_t otherwise) {
+  std::uint64_t number = otherwise;
+  for (const Named& field : fields) {
     if (field.name == name) {
       std::from_chars(field.value.data(), field.value.data() + field.value.size(), number);
     }
@@ -102,8 +106,7 @@ SearchSpace space_of(const ModelKind& kind, const std::string& text,
                      const std::vector<Setting>& settings) {
   const std::vector<simgr::FieldText> fields = fields_of(kind, settings);
   if (kind.space.empty()) {
-    throw UsageError(kind.name + " is not searched: it has no training that can be paused; compare "
-                                 "its settings by 'simgr evaluate --split validation'");
+    throw UsageError(kind.name + " is not searched: it has no settings");
   }
   auto space = SearchSpace::try_parse(text, fields);
   if (!space) {
@@ -336,10 +339,10 @@ void search(const SearchOptions& options) {
   const std::string text = options.space.empty() ? kind.space : options.space;
   SearchSpace space = space_of(kind, text, common);
   const std::vector<simgr::FieldText> fields = fields_of(kind, common);
-  const std::uint64_t seed = number_of(fields, "seed");
+  const std::uint64_t seed = number_of(common, "seed", number_of(fields, "seed", 1));
   const simgr::train::HalvingOptions how{
-      .epochs = static_cast<Index>(number_of(fields, "epochs")),
-      .evaluate_every = static_cast<Index>(number_of(fields, "evaluate_every")),
+      .epochs = static_cast<Index>(number_of(fields, "epochs", 1)),
+      .evaluate_every = static_cast<Index>(number_of(fields, "evaluate_every", 1)),
       .rungs = options.method == "random" ? Index{1} : Index{3},
       .trials = options.trials,
       .budget = options.budget.empty() ? 0 : seconds_of(options.budget)};

@@ -457,40 +457,52 @@ TEST_CASE("a model of two names is opened by the one it was fitted as") {
 }
 
 TEST_CASE("a fit that is killed and resumed gives the file of the uninterrupted one") {
-  const TemporaryFolder folder;
-  const std::string data = folder.file("data");
-  simgr_test::write_data_folder(data);
-  const std::string whole = folder.file("whole.simgr"), cut = folder.file("cut.simgr");
-  REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, whole, "60")).code == 0);
-  int killed = 0;
-  for (int attempt = 0; attempt < 200; ++attempt) {
-    const simgr_test::Process process(
-        folder,
-        fit_arguments("sasrec", data, cut, "60", {"--resume", "--log", folder.file("log")}));
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 + 13 * (attempt % 7)));
-    process.kill();
-    const auto run = process.wait();
-    if (run.code == 0) {
-      break;
+  for (const std::string model : {"sasrec", "lightgcn"}) {
+    CAPTURE(model);
+    const std::vector<std::string> own =
+        model == "sasrec" ? small : std::vector<std::string>{"--set", "batch=16"};
+    const auto arguments = [&](const std::string& data, const std::string& out, const char* epochs,
+                               const std::vector<std::string>& more) {
+      std::vector<std::string> all = {"fit",   model, "--data",   data,
+                                      "--out", out,   "--epochs", epochs};
+      all.insert(all.end(), own.begin(), own.end());
+      all.insert(all.end(), more.begin(), more.end());
+      return all;
+    };
+    const TemporaryFolder folder;
+    const std::string data = folder.file("data");
+    simgr_test::write_data_folder(data);
+    const std::string whole = folder.file("whole.simgr"), cut = folder.file("cut.simgr");
+    REQUIRE(run_simgr(folder, arguments(data, whole, "60", {})).code == 0);
+    int killed = 0;
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      const simgr_test::Process process(
+          folder, arguments(data, cut, "60", {"--resume", "--log", folder.file("log")}));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20 + 13 * (attempt % 7)));
+      process.kill();
+      const auto run = process.wait();
+      if (run.code == 0) {
+        break;
+      }
+      INFO(run.err);
+      REQUIRE(run.code == -SIGKILL);
+      ++killed;
+      if (attempt >= 12) {
+        REQUIRE(
+            run_simgr(folder, arguments(data, cut, "60", {"--resume", "--log", folder.file("log")}))
+                .code == 0);
+        break;
+      }
     }
-    INFO(run.err);
-    REQUIRE(run.code == -SIGKILL);
-    ++killed;
-    if (attempt >= 12) {
-      REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, cut, "60",
-                                              {"--resume", "--log", folder.file("log")}))
-                  .code == 0);
-      break;
-    }
+    CHECK(killed > 0);
+    CHECK(simgr_test::read_bytes(cut) == simgr_test::read_bytes(whole));
+    const std::string log = simgr_test::read_bytes(folder.file("log"));
+    CHECK(std::count(log.begin(), log.end(), '\n') == 60);
+    // Another run must not go on from this state unseen.
+    const auto other = run_simgr(folder, arguments(data, cut, "61", {"--resume"}));
+    CHECK(other.code == 1);
+    CHECK(other.err.find("epochs was 60, is 61") != std::string::npos);
   }
-  CHECK(killed > 0);
-  CHECK(simgr_test::read_bytes(cut) == simgr_test::read_bytes(whole));
-  const std::string log = simgr_test::read_bytes(folder.file("log"));
-  CHECK(std::count(log.begin(), log.end(), '\n') == 60);
-  // Another run must not go on from this state unseen.
-  const auto other = run_simgr(folder, fit_arguments("sasrec", data, cut, "61", {"--resume"}));
-  CHECK(other.code == 1);
-  CHECK(other.err.find("epochs was 60, is 61") != std::string::npos);
 }
 
 TEST_CASE("compare trains several models, prints a table and writes the report") {

@@ -191,6 +191,51 @@ TEST_CASE("every model takes the space that it says itself, or is not searched")
   CHECK(searched > 1);
 }
 
+TEST_CASE("models that are counted are searched, and a graph, whose search goes on where it was") {
+  const TemporaryFolder folder;
+  const std::string data = folder.file("data");
+  simgr_test::write_data_folder(data);
+  const auto search = [&](const std::string& model, const std::string& out, const char* trials,
+                          std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"search", model,       "--data", data,       "--out", out,
+                                          "--json", "--threads", "2",      "--trials", trials};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = run_simgr(folder, arguments);
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    return run;
+  };
+  const std::string counted = folder.file("knn.simgr");
+  const auto found = search("item-knn", counted, "5");
+  const auto line = simgr::data::parse_json(found.out.substr(0, found.out.size() - 1));
+  CHECK(*line.find("configurations")->as_integer() == 5);
+  CHECK(*line.find("epochs")->as_integer() == 5);
+  CHECK(*line.find("whole")->as_boolean());
+  const auto inspected = run_simgr(folder, {"inspect", counted});
+  CHECK(inspected.out.find("search.configurations = 5") != std::string::npos);
+  const auto again = search("item-knn", folder.file("again.simgr"), "5");
+  CHECK(without_seconds(again.out) == without_seconds(found.out));
+  CHECK(without_seconds(search("item-knn", folder.file("other.simgr"), "5", {"--seed", "2"}).out) !=
+        without_seconds(found.out));
+
+  // What is left of a graph's trials goes on, and without it the same is trained again.
+  const std::string file = folder.file("graph.simgr");
+  const std::vector<std::string> more = {"--epochs", "9",        "--set", "width=8",
+                                         "--set",    "batch=64", "--set", "evaluate_every=1"};
+  const auto one = search("lightgcn", file, "4", more);
+  const std::string whole = simgr_test::read_bytes(file);
+  std::filesystem::remove(file);
+  CHECK(search("lightgcn", file, "4", more).out == one.out);
+  CHECK(simgr_test::read_bytes(file) == whole);
+  for (const auto& entry : std::filesystem::directory_iterator(file + ".search")) {
+    if (entry.path().extension() == ".state") {
+      std::filesystem::remove(entry.path());
+    }
+  }
+  CHECK(search("lightgcn", file, "4", more).out == one.out);
+  CHECK(simgr_test::read_bytes(file) == whole);
+}
+
 TEST_CASE("what a search cannot do is told before any work") {
   const TemporaryFolder folder;
   const std::string data = folder.file("data"), file = folder.file("m.simgr");
@@ -228,7 +273,7 @@ TEST_CASE("what a search cannot do is told before any work") {
   const auto counted =
       run_simgr(folder, {"search", "popularity", "--data", data, "--out", file, "--trials", "3"});
   CHECK(counted.code == 2);
-  CHECK(counted.err.find("popularity is not searched: it has no training") != std::string::npos);
+  CHECK(counted.err.find("popularity is not searched: it has no settings") != std::string::npos);
 
   std::filesystem::create_directories(file + ".search");
   const std::string journal = file + ".search/journal.jsonl";

@@ -112,6 +112,10 @@ TEST_CASE("unisrec is pre-trained where asked, and not again when a run goes on"
   CHECK(simgr_test::read_bytes(file) == whole);
   CHECK(run_simgr(folder, {"recommend", file, "--history", "3 K17 9", "--k", "5"})
             .out.starts_with("unisrec, seen items removed\n1\t"));
+  arguments.insert(arguments.end(), {"--set", "pretraining.epochs=3"});
+  const auto other = run_simgr(folder, arguments);
+  CHECK(other.code == 1);
+  CHECK(other.err.find("pretraining.epochs was 2, is 3") != std::string::npos);
 }
 
 TEST_CASE("unisrec begins with the file of another data set, and says what does not fit") {
@@ -137,4 +141,37 @@ TEST_CASE("unisrec begins with the file of another data set, and says what does 
   auto of_s3rec = fit_sequential("s3rec", data, folder.file("s.simgr"));
   of_s3rec.insert(of_s3rec.end(), {"--set", "pretraining.from=" + other});
   CHECK(run_simgr(folder, of_s3rec).code == 2);
+}
+
+TEST_CASE("a fit that is killed before its training begins goes on there, too") {
+  const simgr_test::TemporaryFolder folder;
+  const std::string data = folder.file("data"), whole = folder.file("whole.simgr"),
+                    cut = folder.file("cut.simgr");
+  simgr_test::write_data_folder(data);
+  const auto arguments = [&](const std::string& file) {
+    auto all = fit_sequential("unisrec", data, file);
+    all.insert(all.end(), {"--set", "pretraining.epochs=40", "--resume"});
+    return all;
+  };
+  REQUIRE(run_simgr(folder, arguments(whole)).code == 0);
+  int within = 0;  // of the stage
+  simgr_test::Run last;
+  for (int attempt = 0; attempt < 60; ++attempt) {
+    const simgr_test::Process process(folder, arguments(cut));
+    if (attempt < 40) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20 + 13 * (attempt % 7)));
+      process.kill();
+    }
+    last = process.wait();
+    if (last.code == 0) {
+      break;
+    }
+    REQUIRE(last.code == -SIGKILL);
+    within += std::filesystem::exists(cut + ".state.before") ? 1 : 0;
+  }
+  CAPTURE(last.err);
+  CHECK(last.code == 0);
+  CHECK(within > 0);
+  CHECK(simgr_test::read_bytes(cut) == simgr_test::read_bytes(whole));
+  CHECK_FALSE(std::filesystem::exists(cut + ".state.before"));
 }

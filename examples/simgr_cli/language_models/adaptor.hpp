@@ -43,7 +43,7 @@ struct StageBefore<Model> {
   void run(Model& model, const Beginning& given, simgr::cpu::ThreadPool& pool) const {
     simgr::train::AlignOptions options = aligning;
     options.seed = given.seed;
-    simgr::train::align_digits(model, options, epochs_of("aligning"), pool);
+    simgr::train::align_digits(model, options, epochs_of("aligning"), pool, given.file);
   }
 };
 

@@ -31,13 +31,16 @@ typename Model::Config counted_config(const std::string& name,
 }
 
 /// The row of a train::CountedModel.
+///
+/// @param space  what a search tries; empty: there is nothing to choose
 template <class Model>
-ModelKind counted(int place, std::string name, std::string summary) {
+ModelKind counted(int place, std::string name, std::string summary, std::string space) {
   ModelKind kind;
   kind.place = place;
   kind.name = name;
   kind.summary = std::move(summary);
   kind.type = Model::type();
+  kind.space = std::move(space);
   kind.settings = [] { return simgr::list_fields(typename Model::Config{}); };
   kind.check = [name](const std::vector<Setting>& settings) {
     counted_config<Model>(name, settings);
@@ -47,6 +50,9 @@ ModelKind counted(int place, std::string name, std::string summary) {
     Model model(std::move(catalogue), counted_config<Model>(name, request.settings));
     const Reporting reporting(request, 0);
     const auto result = model.fit(split, {}, reporting, pool);
+    if (request.out.empty()) {
+      return Fitted{nullptr, result};
+    }
     const auto metadata = metadata_of(name, request, {}, result);
     if (const simgr::Failure failure = model.try_save(request.out, metadata)) {
       simgr::raise(*failure);
@@ -65,16 +71,17 @@ ModelKind counted(int place, std::string name, std::string summary) {
 }
 
 const bool popularity = add_kind(counted<simgr::baselines::Popularity>(
-    0, "popularity", "the most popular items, the same for everybody"));
+    0, "popularity", "the most popular items, the same for everybody", {}));
 
-const bool item_knn = add_kind(
-    counted<simgr::baselines::ItemKnn>(1, "item-knn", "cosines of items by who took both"));
+const bool item_knn =
+    add_kind(counted<simgr::baselines::ItemKnn>(1, "item-knn", "cosines of items by who took both",
+                                                "neighbours=5|10|20|50|100|200|1000,shrink=0..32"));
 
 const bool markov_chain = add_kind(counted<simgr::baselines::MarkovChain>(
-    2, "markov-chain", "what most often followed the last item"));
+    2, "markov-chain", "what most often followed the last item", "prior=1e-3..100:log"));
 
 const bool one_hop = add_kind(counted<simgr::baselines::OneHop>(
-    3, "one-hop", "what most often followed any item of the history"));
+    3, "one-hop", "what most often followed any item of the history", "prior=1e-3..100:log"));
 
 }  // namespace
 }  // namespace simgr_cli

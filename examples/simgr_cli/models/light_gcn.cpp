@@ -17,7 +17,7 @@ ModelKind light_gcn() {
   kind.name = "lightgcn";
   kind.summary = "users and items as a graph, rows propagated along it, BPR";
   kind.type = LightGcn::type();
-  kind.keeps_state = false;
+  kind.space = light_gcn_defaults.space;
   kind.settings = [] { return simgr::list_fields(settings_of(light_gcn_defaults, {})); };
   kind.check = [](const std::vector<Setting>& settings) {
     settings_of(light_gcn_defaults, settings);
@@ -26,8 +26,11 @@ ModelKind light_gcn() {
                 const FitRequest& request, simgr::cpu::ThreadPool& pool) {
     const auto all = settings_of(light_gcn_defaults, request.settings);
     LightGcn model(std::move(catalogue), all.model, all.fit.seed);
-    const Reporting reporting(request, 0);
-    const auto result = model.fit(split, all.fit, reporting, pool);
+    const auto result =
+        train_by(simgr::train::LightGcnTrainer(model, split, all.fit), request, pool);
+    if (request.out.empty()) {
+      return Fitted{nullptr, result};
+    }
     const auto metadata = metadata_of("lightgcn", request, all.fit, result);
     if (const simgr::Failure failure = model.try_save(request.out, metadata)) {
       simgr::raise(*failure);

@@ -23,7 +23,7 @@ struct StageBefore<S3Rec> {
     simgr::train::PretrainOptions options = pretraining;
     options.seed = given.seed;
     simgr::train::pretrain(model, given.attributes, given.split, options, epochs_of("pre-training"),
-                           pool);
+                           pool, given.file);
   }
 };
 

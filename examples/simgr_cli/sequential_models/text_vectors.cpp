@@ -29,7 +29,8 @@ struct StageBefore<UniSRec> {
     }
     simgr::train::ContrastOptions options = pretraining;
     options.seed = given.seed;
-    simgr::train::pretrain(model, given.split, options, epochs_of("pre-training"), pool);
+    simgr::train::pretrain(model, given.split, options, epochs_of("pre-training"), pool,
+                           given.file);
   }
 };
 
