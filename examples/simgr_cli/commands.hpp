@@ -116,6 +116,7 @@ void embed(const EmbedOptions& options);
 
 struct CompareOptions {
   std::string data, out, report;
+  Index users = 200;  // of whom every item is scored exactly
   std::vector<std::string> models;
   IdSource ids;
   TrainingOptions training;

@@ -279,8 +279,7 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
     }
   }
   const Differences differences = compare_users(models, pool);
-  constexpr Index analysed = 200;  // users: every item is scored exactly for each
-  const auto sample = sample_of(contest.folder.split.test, analysed, 1);
+  const auto sample = sample_of(contest.folder.split.test, contest.analysed, 1);
   analyse(models, sample, catalogue.ids, pool);
   for (const Competitor& model : models) { page.add(model.shown); }
   add_comparisons(page, models, differences);
@@ -310,7 +309,8 @@ void compare(const CompareOptions& options) {
         .out = options.out,
         .models = options.models,
         .ids = options.ids,
-        .settings = options.training.settings()},
+        .settings = options.training.settings(),
+        .analysed = options.users},
        options.report.empty() ? options.out + "/report.html" : options.report, pool);
 }
 

@@ -24,6 +24,7 @@ struct Contest {
   std::vector<Setting> settings{};                             // a model takes those that it has
   std::map<std::string, std::vector<Setting>> own_settings{};  // of one model besides
   bool resume = true;
+  Index analysed = 200;  // users of whom every item is scored exactly, to hold beams against
 };
 
 /// Trains and evaluates all, prints a table on standard output, and writes the page `report`.

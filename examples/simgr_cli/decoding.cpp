@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <cstdio>
+#include <mutex>
 #include <numeric>
 
 #include <simgr_cli/decoding.hpp>
@@ -69,14 +72,42 @@ private:
   const simgr::Trie& trie_;
 };
 
+/// Says every few seconds how far it has come; nothing, where all is done before.
+class UsersDone {
+public:
+  explicit UsersDone(Index users) : users_(users) {}
+
+  void add(Index users) {
+    const std::lock_guard lock(mutex_);
+    done_ += users;
+    const auto now = Clock::now();
+    if (done_ == users_ || now - told_ < std::chrono::seconds(5)) {
+      return;
+    }
+    told_ = now;
+    const double rate =
+        static_cast<double>(done_) / std::chrono::duration<double>(now - begun_).count();
+    std::fprintf(stderr, "every item scored for %td of %td users, %.2f a second, %.0f s left\n",
+                 done_, users_, rate, static_cast<double>(users_ - done_) / rate);
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  Index users_, done_ = 0;
+  Clock::time_point begun_ = Clock::now(), told_ = begun_;
+  std::mutex mutex_;
+};
+
 /// Calls f(part) for all users, some at a time.
 template <class F>
 void each_part(const simgr::data::Evaluation& sample, simgr::cpu::ThreadPool& pool, F&& f) {
   constexpr Index at_a_time = 8;
   const auto users = static_cast<Index>(sample.targets.size());
+  UsersDone done(users);
   pool.for_each((users + at_a_time - 1) / at_a_time, [&](Index chunk) {
-    const Index first = chunk * at_a_time;
-    f(Part(sample, first, std::min(at_a_time, users - first)));
+    const Index first = chunk * at_a_time, some = std::min(at_a_time, users - first);
+    f(Part(sample, first, some));
+    done.add(some);
   });
 }
 

@@ -486,6 +486,12 @@ void add_compare(CLI::App& app, CompareOptions& options) {
       ->required();
   command->add_option("--report", options.report, "the page; default: report.html in --out")
       ->type_name("FILE");
+  number(command->add_option(
+             "--users", options.users,
+             "drawn from the test split: every item is scored exactly for them, to hold "
+             "beams against; over a language model this takes seconds a user; 0: none"),
+         Index{0}, Index{1} << 31)
+      ->capture_default_str();
   add_ids(*command, options.ids);
   add_training(*command, options.training);
   add_threads(*command, options.training.threads);

@@ -148,4 +148,20 @@ TEST_CASE("compare sets beams against exact lists, and digits apart against a re
     INFO(part);
     CHECK(page.find(part) != std::string::npos);
   }
+  CHECK(page.find(" 5 users of the test split") == std::string::npos);
+
+  const auto fewer = [&](const char* users) {
+    const auto run =
+        run_simgr(folder, with({"compare", "--data", data, "--models", "rpg,simgr,lc-rec", "--out",
+                                folder.file("models"), "--users", users},
+                               little));
+    INFO(run.err);
+    CHECK(run.code == 0);
+    return run.out + simgr_test::read_bytes(folder.file("models/report.html"));
+  };
+  CHECK(fewer("5").find(" 5 users of the test split") != std::string::npos);
+  const std::string none = fewer("0");
+  CHECK(none.find("lc-rec spells items") == std::string::npos);
+  CHECK(none.find("Beams against exact lists") == std::string::npos);
+  CHECK(none.find("Digits predicted apart") == std::string::npos);
 }
