@@ -17,7 +17,15 @@
 #define SIMGR_JOIN_(a, b, c, d, e, f) a##b##c##d##e##f
 #define SIMGR_JOIN(a, b, c, d, e, f) SIMGR_JOIN_(a, b, c, d, e, f)
 
-#if defined(__AVX512VBMI2__) && defined(__AVX512BW__)
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#define SIMGR_HAS_TILES 1
+#else
+#define SIMGR_HAS_TILES 0
+#endif
+
+#if SIMGR_HAS_TILES
+#define SIMGR_ABI_SIMD _amx
+#elif defined(__AVX512VBMI2__) && defined(__AVX512BW__)
 #define SIMGR_ABI_SIMD _avx512vbmi2
 #elif defined(__AVX512F__)
 #define SIMGR_ABI_SIMD _avx512

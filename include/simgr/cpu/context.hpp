@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <simgr/core/arena.hpp>
+#include <simgr/core/matmul.hpp>
 #include <simgr/core/view.hpp>
 
 namespace simgr::SIMGR_ABI::cpu {
@@ -23,6 +24,7 @@ struct Context {
   std::uint64_t step = 0;    // of training: masks of two steps differ
   std::uint32_t stream = 0;  // the next free stream; layers take one each by next_stream()
   const PackedMatrices* packed = nullptr;  // copies of weights that products may read instead
+  MatMul matmul = MatMul::fp32;            // of large products
 
   /// Uninitialised memory of the arena: a view, a matrix [rows, cols], a vector [count].
   template <class T, std::size_t Rank>

@@ -9,6 +9,7 @@
 #include <simgr/cpu/packed_matrices.hpp>
 #include <simgr/cpu/packet_products.hpp>
 #include <simgr/cpu/row_products.hpp>
+#include <simgr/cpu/tile_products.hpp>
 
 // Every matrix product of the library's layers, kept in one place because they compile slowly.
 
@@ -35,6 +36,12 @@ template <class T>
 void gemm_nn(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.cols() == b.rows() && y.rows() == a.rows() && y.cols() == b.cols(),
                "gemm_nn: shapes");
+  if constexpr (std::is_same_v<T, float>) {
+    if (by_tiles(ctx, a.data(), a.cols(), 1, b.data(), b.cols(), 1, y.rows(), a.cols(), y.cols(),
+                 y.data(), write)) {
+      return;
+    }
+  }
   if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
     detail::PacketProducts<T>::add_products(ctx, a.data(), a.cols(), 1, b.data(), b.cols(), 1,
                                             y.rows(), a.cols(), y.cols(), y.data(), write);
@@ -52,6 +59,12 @@ template <class T>
 void gemm_nt(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.cols() == b.cols() && y.rows() == a.rows() && y.cols() == b.rows(),
                "gemm_nt: shapes");
+  if constexpr (std::is_same_v<T, float>) {
+    if (by_tiles(ctx, a.data(), a.cols(), 1, b.data(), 1, b.cols(), y.rows(), a.cols(), y.cols(),
+                 y.data(), write)) {
+      return;
+    }
+  }
   if constexpr (std::is_same_v<T, float>) {
     if (suits_row_products(y.rows(), y.cols(), a.cols())) {
       row_products(ctx, a, b, detail::panels_of(ctx, b), y, nullptr, write);
@@ -75,7 +88,7 @@ template <class T>
 void affine_rows(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, VectorArg<T> bias,
                  Matrix<T> y) noexcept {
   if constexpr (std::is_same_v<T, float>) {
-    if (suits_row_products(y.rows(), y.cols(), a.cols())) {
+    if (ctx.matmul == MatMul::fp32 && suits_row_products(y.rows(), y.cols(), a.cols())) {
       row_products(ctx, a, b, detail::panels_of(ctx, b), y, bias.data(), Write::assign);
       return;
     }
@@ -89,6 +102,12 @@ template <class T>
 void gemm_tn(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, Matrix<T> y, Write write) noexcept {
   SIMGR_ASSERT(a.rows() == b.rows() && y.rows() == a.cols() && y.cols() == b.cols(),
                "gemm_tn: shapes");
+  if constexpr (std::is_same_v<T, float>) {
+    if (by_tiles(ctx, a.data(), 1, a.cols(), b.data(), b.cols(), 1, y.rows(), a.rows(), y.cols(),
+                 y.data(), write)) {
+      return;
+    }
+  }
   if (detail::by_packets<T>(y.rows(), y.cols(), false)) {
     detail::PacketProducts<T>::add_products(ctx, a.data(), 1, a.cols(), b.data(), b.cols(), 1,
                                             y.rows(), a.rows(), y.cols(), y.data(), write);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <simgr/core/fields.hpp>
+#include <simgr/core/matmul.hpp>
 #include <simgr/train/optimizer.hpp>
 #include <simgr/train/schedule.hpp>
 
@@ -29,6 +30,7 @@ struct FitOptions {
   double clip = 0;                         // largest norm of a gradient; 0: no limit
   double moving_average = 0;  // decay of the average of the weights that is evaluated and kept
   Precision precision = Precision::fp32;  // of trained weights
+  MatMul matmul = MatMul::fp32;           // what products of a training step are made of
   OptimizerConfig optimizer{.rate = 1e-3};
   ScheduleConfig schedule{};
 
@@ -58,6 +60,10 @@ struct FitOptions {
       c.moving_average);
     f(Field{"precision", 0, 1, "of trained weights; mixed: bfloat16, rounded from masters in fp32"},
       c.precision);
+    f(Field{"matmul", 0, 2,
+            "what products of training are made of, sums in fp32; bf16x3: as near as fp32, on AMX "
+            "faster; bf16: rounded, faster still; elsewhere fp32"},
+      c.matmul);
     fields_of("optimizer", c.optimizer, f);
     fields_of("schedule", c.schedule, f);
   }

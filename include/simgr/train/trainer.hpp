@@ -263,8 +263,12 @@ private:
   }
 
   cpu::Context context(Index shard, Arena& arena) const {
-    return {arena, true, options_.seed, static_cast<std::uint64_t>(progress_.batches),
-            static_cast<std::uint32_t>(shard) << 16};
+    return {.arena = arena,
+            .training = true,
+            .seed = options_.seed,
+            .step = static_cast<std::uint64_t>(progress_.batches),
+            .stream = static_cast<std::uint32_t>(shard) << 16,
+            .matmul = options_.matmul};
   }
 
   /// Keys of the whole catalogue where candidates are encoded items, anew every `refresh` batches.
