@@ -252,6 +252,7 @@ simgr::train::FitResult train_by(Run trainer, const FitRequest& request,
                                  simgr::cpu::ThreadPool& pool,
                                  const simgr::train::RunNotes& notes = {}) {
   const std::string state = state_of(request), stage = stage_of(request);
+  const bool has_stage = !notes.fields.empty();
   if (!begins_anew(request)) {
     if (const simgr::Failure failure =
             simgr::train::try_load_training_state(trainer, state, notes)) {
@@ -260,11 +261,13 @@ simgr::train::FitResult train_by(Run trainer, const FitRequest& request,
     }
   } else {
     std::filesystem::remove(state);  // of another run: nobody may go on from it
-    if (std::filesystem::exists(stage)) {
+    if (has_stage && std::filesystem::exists(stage)) {
       simgr::train::save_training_state(trainer, state, notes);
     }
   }
-  std::filesystem::remove(stage);
+  if (has_stage) {
+    std::filesystem::remove(stage);
+  }
   const Reporting reporting(request, trainer.epoch());
   constexpr std::chrono::seconds longest_loss(30);
   auto saved = std::chrono::steady_clock::now();
