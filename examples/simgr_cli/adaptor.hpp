@@ -16,6 +16,7 @@
 #include <simgr/io/model_file.hpp>
 #include <simgr/loss/cross_entropy.hpp>
 #include <simgr/train/log.hpp>
+#include <simgr/train/stage_file.hpp>
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
 

@@ -88,7 +88,8 @@ template <class T>
 void affine_rows(Context& ctx, MatrixArg<T> a, MatrixArg<T> b, VectorArg<T> bias,
                  Matrix<T> y) noexcept {
   if constexpr (std::is_same_v<T, float>) {
-    if (ctx.matmul == MatMul::fp32 && suits_row_products(y.rows(), y.cols(), a.cols())) {
+    const bool on_tiles = ctx.matmul != MatMul::fp32 && has_tiles();
+    if (!on_tiles && suits_row_products(y.rows(), y.cols(), a.cols())) {
       row_products(ctx, a, b, detail::panels_of(ctx, b), y, bias.data(), Write::assign);
       return;
     }

@@ -63,8 +63,8 @@ struct TileProducts {
     std::memcpy(&taken, &wide, sizeof taken);
     x -= taken;
   }
-  /// to = pairs of bfloat16, as lanes: of `low` in the lower halves, of `high` in the upper. What is lost of
-  /// each is left in its place, unless nobody asks for it.
+  /// to = pairs of bfloat16, as lanes: of `low` in the lower halves, of `high` in the upper. What is
+  /// lost of each is left in its place, unless nobody asks for it.
   template <bool last>
   static void pairs(Lanes& low, Lanes& high, Lanes& to) noexcept {
     __m512 of_low, of_high;
@@ -164,8 +164,8 @@ struct TileProducts {
       _tile_zero(1);
       _tile_zero(2);
       _tile_zero(3);
-      for (Index i = 0; i < 2 * side;
-           ++i) {  // else the stores wait for memory: up to twice as long
+      // Without it the stores wait for memory: up to twice as long.
+      for (Index i = 0; i < 2 * side; ++i) {
         __builtin_prefetch(y + i * y_row, 1);
         __builtin_prefetch(y + i * y_row + side, 1);
       }
@@ -201,11 +201,8 @@ struct TileProducts {
     const Index tall = up(std::min(rows, most_rows), 2 * side),
                 wide = up(std::min(cols, most_cols), 2 * side),
                 deep = up(std::min(inner, most_inner), depth);
-    const auto take = [&](Index count) {
-      return ctx.take<std::uint32_t>(terms * count / 2 + 32);  // an arena's blocks are aligned
-    };
-    Number* const left = reinterpret_cast<Number*>(take(tall * deep).data());
-    Number* const right = reinterpret_cast<Number*>(take(wide * deep).data());
+    Number* const left = ctx.take<Number>(terms * tall * deep).data();
+    Number* const right = ctx.take<Number>(terms * wide * deep).data();
     alignas(64) float corner[4 * side * side];
     const Setting setting = [] {
       Setting s;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -16,27 +14,9 @@
 #include <simgr/core/parameter.hpp>
 #include <simgr/io/checkpoint.hpp>
 #include <simgr/train/optimizer.hpp>
+#include <simgr/train/saved_run.hpp>
 
 namespace simgr::SIMGR_ABI::train {
-
-/// Appends what a file says otherwise of fields: "name was a, is b; …". What it does not say at all was
-/// as usual: it was written before there was such a number.
-inline void add_differences(std::string& differences, const io::Checkpoint& file,
-                            std::string_view prefix, const std::vector<FieldText>& fields,
-                            const std::vector<FieldText>& usual) {
-  for (const FieldText& field : fields) {
-    const std::string* saved = file.find_text(std::string(prefix) + field.name);
-    const auto found = std::find_if(usual.begin(), usual.end(),
-                                    [&](const FieldText& one) { return one.name == field.name; });
-    if (saved == nullptr && found != usual.end()) {
-      saved = &found->value;
-    }
-    if (saved == nullptr || *saved != field.value) {
-      differences += (differences.empty() ? "" : "; ") + field.name + " was " +
-                     (saved == nullptr ? "unknown" : *saved) + ", is " + field.value;
-    }
-  }
-}
 
 /// A stage before training as a file between two of its epochs, for a stage that is interrupted and
 /// goes on: weights, what the optimiser remembers, and how many epochs are done. Where there is no
@@ -82,7 +62,7 @@ public:
     }
     std::vector<std::pair<std::string, std::span<float>>> blocks{{"", weights}};
     for (Index i = 0; i < optimizer.moment_count(); ++i) {
-      blocks.emplace_back("moment_" + std::to_string(i), optimizer.moments(i));
+      blocks.emplace_back(detail::moment_group(i), optimizer.moments(i));
     }
     const auto covers = [](const std::string& group) {
       return group.empty() ? io::Covers::all : io::Covers::trained;
@@ -113,7 +93,7 @@ public:
     writer.add_copy("progress/integers", {2}, std::span<const std::int64_t>(numbers));
     io::add_parameters(writer, table, weights);
     for (Index i = 0; i < optimizer.moment_count(); ++i) {
-      io::add_parameters(writer, table, optimizer.moments(i), "moment_" + std::to_string(i),
+      io::add_parameters(writer, table, optimizer.moments(i), detail::moment_group(i),
                          io::Covers::trained);
     }
     return writer.try_write(path_);

@@ -14,7 +14,7 @@
 #include <simgr/core/fields.hpp>
 #include <simgr/io/checkpoint.hpp>
 #include <simgr/io/model_file.hpp>
-#include <simgr/train/stage_file.hpp>
+#include <simgr/train/saved_run.hpp>
 #include <simgr/train/trainer.hpp>
 
 // A training run between two steps, as a file. It is a model file (the weights of that moment) with
@@ -63,10 +63,6 @@ inline std::string fingerprint(const Relations& relations) {
   return print.hex();
 }
 
-inline std::string moment_group(Index i) {
-  return "moment_" + std::to_string(i);
-}
-
 /// Whether a model is a composition of stages, with a ModelFile, or one class with files of its own.
 template <class Model>
 inline constexpr bool of_stages = requires {
@@ -107,9 +103,9 @@ struct RunNotes {
 
 /// Writes the state of a run between two steps: the old file or the new one, never half.
 ///
-/// Errors  those of CheckpointWriter::try_write
-///
 /// @param trainer  a Trainer, or another TrainingRun with model()
+///
+/// Errors  those of CheckpointWriter::try_write
 template <class Run>
 Failure try_save_training_state(Run& trainer, const std::string& path, const RunNotes& notes = {}) {
   io::CheckpointWriter writer;
