@@ -54,6 +54,11 @@ int main(int argc, char** argv) {
                 way, speed, ceiling, speed / ceiling);
   };
   report("own kernels", [&] { scores.cross_entropy(ctx, targets, weight, 16 << 20); });
+  if (simgr::cpu::has_tiles()) {
+    ctx.matmul = simgr::MatMul::bf16;
+    report("tiles of bfloat16", [&] { scores.cross_entropy(ctx, targets, weight, 16 << 20); });
+    ctx.matmul = simgr::MatMul::fp32;
+  }
   report("Eigen's products, tiles of 64 rows", [&] {
     simgr::Arena::Scope scope(arena);
     const auto tile = ctx.take<float>(64, items);

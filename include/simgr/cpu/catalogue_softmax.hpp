@@ -11,6 +11,7 @@
 #include <simgr/cpu/context.hpp>
 #include <simgr/cpu/eigen.hpp>
 #include <simgr/cpu/softmax_kernels.hpp>
+#include <simgr/cpu/softmax_tiles.hpp>
 
 // The softmax over the whole catalogue, value and gradient: nearly all the work of training an
 // item-level model. It is three products with an inner extent of a few dozen, too short for the
@@ -36,11 +37,23 @@ namespace simgr::SIMGR_ABI::cpu {
 /// Gradients  dqueries is assigned, dkeys accumulates
 /// Numerics   e^(s - b) with b = |q| max |k| needs no maximum, because s lies in [-b, b]. Where 2 b
 ///            could leave the range of the scalar, the maximum of each row is found first, by one
-///            product more.
+///            product more. Where the Context asks for bfloat16 and the processor has tiles, queries,
+///            keys and probabilities are rounded to it; sums and the targets' own scores are floats.
 template <class T>
 double catalogue_cross_entropy(Context& ctx, MatrixArg<T> queries, MatrixArg<T> keys,
                                std::span<const std::int32_t> targets, T weight, Index tile_bytes,
                                Matrix<T> dqueries, Matrix<T> dkeys) noexcept {
+#if SIMGR_HAS_TILES
+  if constexpr (std::is_same_v<T, float>) {
+    constexpr Index least = 32;
+    if (ctx.matmul == MatMul::bf16 &&
+        std::min({queries.rows(), keys.rows(), keys.cols()}) >= least && weight > 0 &&
+        has_tiles()) {
+      Arena::Scope scope(ctx.arena);
+      return detail::SoftmaxTiles(ctx, keys)(queries, targets, weight, dqueries, dkeys);
+    }
+  }
+#endif
   using K = detail::SoftmaxKernels<T>;
   constexpr Index panel = K::panel, lanes = K::lanes;
   Arena::Scope scope(ctx.arena);

@@ -63,16 +63,20 @@ struct TileProducts {
     std::memcpy(&taken, &wide, sizeof taken);
     x -= taken;
   }
-  /// to = pairs of bfloat16, as lanes: of `low` in the lower halves, of `high` in the upper. What is
-  /// lost of each is left in its place, unless nobody asks for it.
-  template <bool last>
-  static void pairs(Lanes& low, Lanes& high, Lanes& to) noexcept {
+  /// to = 16 numbers of `low` and 16 of `high`, as bfloat16.
+  static void round(const Lanes& low, const Lanes& high, Numbers& to) noexcept {
     __m512 of_low, of_high;
     std::memcpy(&of_low, &low, sizeof low);
     std::memcpy(&of_high, &high, sizeof high);
     const __m512bh both = _mm512_cvtne2ps_pbh(of_high, of_low);
+    std::memcpy(&to, &both, sizeof both);
+  }
+  /// to = pairs of bfloat16, as lanes: of `low` in the lower halves, of `high` in the upper. What is
+  /// lost of each is left in its place, unless nobody asks for it.
+  template <bool last>
+  static void pairs(Lanes& low, Lanes& high, Lanes& to) noexcept {
     Numbers numbers;
-    std::memcpy(&numbers, &both, sizeof numbers);
+    round(low, high, numbers);
     if constexpr (!last) {
       subtract<0>(low, numbers);
       subtract<side>(high, numbers);
@@ -142,11 +146,18 @@ struct TileProducts {
     for (Index i = 0; i < side; ++i) { std::memcpy(to + i * depth, &block[i], sizeof block[i]); }
   }
 
-  struct alignas(64) Setting {
-    std::uint8_t palette = 1, start = 0, reserved[14] = {};
-    std::uint16_t bytes[16] = {};
-    std::uint8_t rows[16] = {};
-  };
+  /// Tiles as they are used here, from begin to end.
+  static void begin() noexcept {
+    struct alignas(64) Setting {
+      std::uint8_t palette = 1, start = 0, reserved[14] = {};
+      std::uint16_t bytes[16] = {};
+      std::uint8_t rows[16] = {};
+    } setting;
+    std::fill(setting.bytes, setting.bytes + 8, std::uint16_t{64});
+    std::fill(setting.rows, setting.rows + 8, std::uint8_t{16});
+    _tile_loadconfig(&setting);
+  }
+  static void end() noexcept { _tile_release(); }
 
   /// y, 32 by 32 numbers, = or += left · right over `steps` tiles each; tiles of a term stand together.
   template <int terms>
@@ -164,11 +175,6 @@ struct TileProducts {
       _tile_zero(1);
       _tile_zero(2);
       _tile_zero(3);
-      // Without it the stores wait for memory: up to twice as long.
-      for (Index i = 0; i < 2 * side; ++i) {
-        __builtin_prefetch(y + i * y_row, 1);
-        __builtin_prefetch(y + i * y_row + side, 1);
-      }
     }
     for (int sum = 0; sum < (terms == 1 ? 1 : 3); ++sum) {
       const Number* a = left + (sum == 1 ? left_term : 0);
@@ -204,13 +210,7 @@ struct TileProducts {
     Number* const left = ctx.take<Number>(terms * tall * deep).data();
     Number* const right = ctx.take<Number>(terms * wide * deep).data();
     alignas(64) float corner[4 * side * side];
-    const Setting setting = [] {
-      Setting s;
-      std::fill(s.bytes, s.bytes + 8, std::uint16_t{64});
-      std::fill(s.rows, s.rows + 8, std::uint8_t{16});
-      return s;
-    }();
-    _tile_loadconfig(&setting);
+    begin();
     for (Index from = 0; from < inner; from += most_inner) {
       const Index some = std::min(most_inner, inner - from), steps = up(some, depth) / depth;
       const Write how = from == 0 ? write : Write::add;
@@ -226,6 +226,13 @@ struct TileProducts {
             for (Index i = 0; i < part; i += 2 * side) {
               float* const to = y + (r + i) * cols + c + j;
               const bool whole = i + 2 * side <= part && j + 2 * side <= here;
+              if (whole && how == Write::assign) {
+                // Without it the stores wait for memory: up to twice as long.
+                for (Index l = 0; l < 2 * side; ++l) {
+                  __builtin_prefetch(to + l * cols, 1);
+                  __builtin_prefetch(to + l * cols + side, 1);
+                }
+              }
               if (!whole && how == Write::add) {
                 move_corner(to, cols, part - i, here - j, corner, true);
               }
@@ -240,10 +247,9 @@ struct TileProducts {
         }
       }
     }
-    _tile_release();
+    end();
   }
 
-private:
   /// Tiles of 32 rows more or less: those of 16 rows follow each other along the sum.
   template <int terms>
   static void pack(const float* x, Index row, Index step, Index rows, Index count, bool turned,
@@ -270,6 +276,8 @@ private:
       }
     }
   }
+
+private:
   /// What there is of a block of 32 by 32, to or from where it is whole.
   static void move_corner(float* y, Index y_row, Index rows, Index cols, float* corner,
                           bool there) noexcept {
