@@ -2,14 +2,16 @@
 """Training of sequential models on one thread in RecBole: what our epoch times are compared with.
 
     taskset -c 0 python bench/peers/train_recbole.py --data DIR [--model SASRec|GRU4Rec|Caser|HGN|BERT4Rec|FDSA|S3Rec|LightGCN]
-        [--loss CE|BPR] [--pretrain]
+        [--loss CE|BPR] [--pretrain] [--epochs N --rate RATE]
 
 RecBole's own models, data pipeline and optimiser: every prefix of a history is an example, batches of 2,048 prefixes padded to
 50 (Caser: 10), width 64. SASRec has 2 layers, 2 heads, feed-forward 256, dropout .2; GRU4Rec 128 hidden units; Caser 4 vertical and
 8 horizontal filters; HGN averages; LightGCN has 3 layers. BERT4Rec, FDSA and S3Rec are SASRec's size; FDSA's feature of an item is the
 mean of its attributes' vectors, and S3Rec knows the same attributes (items.jsonl). --pretrain is S3Rec's first stage, in batches of 256:
 a batch of 2,048 would be a table of scores of several GB. Prints one JSON line: seconds an epoch, scaled from --steps timed batches by
-their number, and the peak of resident memory. traditional.py has the same models of ours beside them.
+their number, and the peak of resident memory. traditional.py has the same models of ours beside them. With --epochs RecBole's
+own trainer runs to the end, validating every five epochs, and the line has the figures of the test part: all items ranked, those of
+the history left out.
 """
 import argparse
 import gzip
@@ -20,6 +22,7 @@ import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # RecBole's own files hold more than weights
 
 import torch
 
@@ -76,12 +79,14 @@ def main():
     arguments.add_argument("--pretrain", action="store_true", help="S3Rec's first stage; without, its second")
     arguments.add_argument("--steps", type=int, default=3)
     arguments.add_argument("--warmup", type=int, default=1)
+    arguments.add_argument("--epochs", type=int, help="train so many and evaluate, in place of timing")
+    arguments.add_argument("--rate", type=float, default=1e-3, help="with --epochs")
     options = arguments.parse_args()
     torch.set_num_threads(1)
 
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_model
+    from recbole.utils import get_model, get_trainer
     from scipy.sparse import dok_matrix
 
     if not hasattr(dok_matrix, "_update"):  # RecBole's LightGCN calls it; newer scipy has no such member
@@ -109,14 +114,25 @@ def main():
             "log_wandb": False, "show_progress": False, "checkpoint_dir": folder,
             "save_dataset": False, "save_dataloaders": False, **of_model,
         }
+        if options.epochs:
+            settings.update({"epochs": options.epochs, "learning_rate": options.rate, "eval_step": 5, "stopping_step": options.epochs,
+                             "metrics": ["Recall", "NDCG"], "topk": [5, 10], "valid_metric": "NDCG@10",
+                             "eval_batch_size": 4096})
         config = Config(model=options.model, dataset="peer", config_dict=settings)
         dataset = create_dataset(config)
-        batches, _, _ = data_preparation(config, dataset)
+        batches, validation, test = data_preparation(config, dataset)
         model = get_model(options.model)(config, batches.dataset)
         if options.model == "S3Rec" and not options.pretrain:  # its second stage begins with a file of the first
             torch.save({"state_dict": model.state_dict()}, config["pre_model_path"])
             config["train_stage"] = "finetune"
             model = get_model(options.model)(config, batches.dataset)
+        if options.epochs:
+            trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+            validated, _ = trainer.fit(batches, validation, verbose=False, show_progress=False)
+            tested = trainer.evaluate(test, load_best_model=True, show_progress=False)
+            print(json.dumps({"peer": f"recbole 1.2.1 {options.model} {options.loss}", "epochs": options.epochs, "rate": options.rate,
+                              "validation_ndcg@10": validated, **tested}))
+            return
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         timed, last = 0, 0.0
         seconds = cpu = 0.0

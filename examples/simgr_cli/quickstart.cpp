@@ -61,8 +61,8 @@ void write_folder(const simgr::data::SyntheticCatalogue& world, const std::strin
   simgr::io::write_semantic_ids(path + "/ids.tsv", world.ids);
 }
 
-/// Models that spell items, or ask for sets of vectors, are made for millions of interactions; here
-/// they are as small as the rest.
+/// Models that spell items, predict digits or ask for sets of vectors are made for millions of
+/// interactions; here they are as small as the rest.
 std::map<std::string, std::vector<Setting>> small_rivals() {
   std::map<std::string, std::vector<Setting>> own;
   own["lc-rec"] = {{"encoder.width", "64"}, {"encoder.layers", "2"}};
@@ -83,6 +83,11 @@ std::map<std::string, std::vector<Setting>> small_rivals() {
     }
   }
   own["setrec"].push_back({"batch", "256"});  // each reads the texts of all items anew
+  for (const char* const model : {"rpg", "rpg-simgr"}) {
+    own[model] = {{"encoder.width", "128"},    {"encoder.inner", "256"},
+                  {"encoder.dropout", "0.2"},  {"encoder.residual_dropout", "-1"},
+                  {"optimizer.rate", "0.003"}, {"moving_average", "0"}};
+  }
   own["lightgcn"] = {{"batch", "256"}, {"optimizer.rate", "0.01"}};
   return own;
 }

@@ -27,6 +27,7 @@ struct Run {
     config.encoder.width = 32;
     config.encoder.layers = 1;
     config.encoder.inner = 48;
+    config.encoder.dropout = config.encoder.residual_dropout = 0.2;
     Catalogue catalogue{.items = 40};
     catalogue.ids = tokenizer::random_ids(40, {.levels = 3, .codes = 20});
     baselines::Rpg model(std::move(catalogue), config, 3);
