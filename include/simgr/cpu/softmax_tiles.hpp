@@ -94,6 +94,7 @@ public:
     longest_key_ = std::sqrt(longest_key_) * 1.01f;  // factors are rounded
   }
 
+  /// As catalogue_cross_entropy.
   double operator()(MatrixArg<float> queries, std::span<const std::int32_t> targets, float weight,
                     Matrix<float> dqueries, Matrix<float> dkeys) {
     P::begin();
@@ -101,17 +102,18 @@ public:
     for (Index first = 0; first < queries.rows(); first += most_rows) {
       const Index count = std::min(most_rows, queries.rows() - first);
       loss +=
-          some(queries.slice(first, count),
-               targets.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
-               weight, dqueries.slice(first, count), dkeys);
+          of_rows(queries.slice(first, count),
+                  targets.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
+                  weight, dqueries.slice(first, count), dkeys);
     }
     P::end();
     return loss;
   }
 
 private:
-  double some(MatrixArg<float> queries, std::span<const std::int32_t> targets, float weight,
-              Matrix<float> dqueries, Matrix<float> dkeys) {
+  /// The same of at most most_rows queries.
+  double of_rows(MatrixArg<float> queries, std::span<const std::int32_t> targets, float weight,
+                 Matrix<float> dqueries, Matrix<float> dkeys) {
     Arena::Scope scope(ctx_.arena);
     constexpr double log2_e = 1.4426950408889634;
     constexpr float safe = 58;  // half the range of exponents, less a few bits
