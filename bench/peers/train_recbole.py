@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training of sequential models on one thread in RecBole: what our epoch times are compared with.
 
-    taskset -c 0 python bench/peers/train_recbole.py --data DIR [--model SASRec|GRU4Rec|Caser|HGN|BERT4Rec|FDSA|S3Rec|LightGCN]
+    taskset -c 0 python bench/peers/train_recbole.py --data DIR [--model SASRec|GRU4Rec|Caser|HGN|BERT4Rec|FDSA|S3Rec|LightGCN|ItemKNN]
         [--loss CE|BPR] [--pretrain] [--epochs N --rate RATE]
 
 RecBole's own models, data pipeline and optimiser: every prefix of a history is an example, batches of 2,048 prefixes padded to
@@ -42,6 +42,7 @@ MODELS = {
              "attn_dropout_prob": 0.5, "selected_features": ["attributes"], "pooling_mode": "mean"},
     "S3Rec": {"n_layers": 2, "n_heads": 2, "hidden_size": 64, "inner_size": 256, "hidden_dropout_prob": 0.5,
               "attn_dropout_prob": 0.5, "item_attribute": "attributes", "mask_ratio": 0.2},
+    "ItemKNN": {"k": 100, "shrink": 0.0},  # with --epochs 1 alone: it counts
     "LightGCN": {"embedding_size": 64, "n_layers": 3, "reg_weight": 1e-4},  # --loss BPR
 }
 
