@@ -36,7 +36,7 @@ using RpgBySimilarity = SimGrMean;
 
 /// Section 3.1.3 has width 448, inner width 1,024, dropout .5 of embeddings and attention and warm-up
 /// over most of the training. Smaller here, for one processor, with less dropout of attention and
-/// with averaged weights: of five configurations the best on validation.
+/// with averaged weights: the best of six on validation (bench/README.md).
 template <class Model>
 inline constexpr Defaults<Model> rpg_defaults_of{
     .model = {.encoder = {.width = 256,
