@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/cpu/softmax_tiles.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
