@@ -69,24 +69,12 @@ void for_each_attention_block(Offsets queries, Offsets keys, Index heads, F&& f)
   }
 }
 
-/// p = q k' of one head.
+/// A block of P that dropout may act on: a copy, because the backward pass needs P itself.
 template <class T>
-void scores_of_head(Context& ctx, Columns<const T> q, Columns<const T> k,
-                    const AttentionBlock& block, HeadShape shape, Matrix<T> p) {
-  using Products = HeadProducts<T>;
-  const Index kv = shape.kv(block.head);
-  if (Products::turns(block.keys, shape.width)) {  // in every step of a beam: 2 % of it
-    Arena::Scope scope(ctx.arena);
-    const Matrix<T> turned = ctx.template take<T>(shape.width, block.keys);
-    Products::turn(rows_of_head(k, block.first_key, kv, shape.width), block.keys, shape.width,
-                   turned.data());
-    Products::multiply(rows_of_head(q, block.first_query, block.head, shape.width),
-                       {turned.data(), block.keys}, {p.data(), block.keys}, block.queries,
-                       shape.width, block.keys);
-    return;
-  }
-  as_eigen(p).noalias() = panel(q, block.first_query, block.queries, block.head, shape.width) *
-                          panel(k, block.first_key, block.keys, kv, shape.width).transpose();
+Matrix<T> copy_of_block(Context& ctx, MatrixArg<T> p) noexcept {
+  const Matrix<T> copy = ctx.take<T>(p.rows(), p.cols());
+  std::copy(p.begin(), p.end(), copy.begin());
+  return copy;
 }
 
 }  // namespace detail
@@ -100,20 +88,26 @@ void scores_of_head(Context& ctx, Columns<const T> q, Columns<const T> k,
 ///         relative [heads, 2 longest - 1], whose middle column is distance 0, key minus query; or
 ///         empty; where tokens share positions, longest counts those, and every column is repeated
 ///         probabilities [Σ heads · queries · keys], keeps P before dropout
-/// Cost    O(Σ queries · keys · heads · width);  where dropout acts, one more copy of the
-///         probabilities
+/// Cost    O(Σ queries · keys · heads · width)
 template <class Mask, class T>
 void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Columns<const T> v,
                Offsets queries, Offsets keys, HeadShape shape, MatrixArg<T> relative, float rate,
                std::uint32_t stream, Vector<T> probabilities, Matrix<T> y) noexcept {
+  using Products = detail::HeadProducts<T>;
   const T temperature = detail::temperature<T>(shape);
+  const bool dropping = ctx.training && rate > 0;
+  DropoutMask<T> mask(ctx, rate, stream);
   detail::for_each_attention_block(
       queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
         SIMGR_ASSERT((!std::is_same_v<Mask, Causal> || block.queries <= block.keys),
                      "attention: a causal mask needs as many keys as queries");
         const Index before = block.keys - block.queries;  // keys that stand before all queries
+        const Index kv = shape.kv(block.head);
         const Matrix<T> p(probabilities.data() + block.at, {block.queries, block.keys});
-        detail::scores_of_head(ctx, q, k, block, shape, p);
+        Products::multiply_pairs(
+            ctx, detail::rows_of_head(q, block.first_query, block.head, shape.width),
+            detail::rows_of_head(k, block.first_key, kv, shape.width), p.data(), block.queries,
+            shape.width, block.keys);
         for (Index i = 0; i < block.queries; ++i) {
           const Index visible = std::is_same_v<Mask, Causal> ? before + i + 1 : block.keys;
           EigenRow<T> row(p.row(i).data(), visible);
@@ -129,29 +123,15 @@ void attention(Context& ctx, Mask, Columns<const T> q, Columns<const T> k, Colum
           row *= T(1) / row.sum();
           std::fill(p.row(i).data() + visible, p.row(i).data() + block.keys, T(0));
         }
-      });
-  // Dropout acts on a copy, because the backward pass needs P itself.
-  Arena::Scope scope(ctx.arena);
-  Vector<T> used = probabilities;
-  if (ctx.training && rate > 0) {
-    used = ctx.take<T>(probabilities.size());
-    std::copy(probabilities.begin(), probabilities.end(), used.begin());
-    dropout(ctx, used, rate, stream);
-  }
-  detail::for_each_attention_block(
-      queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
-        const T* const p = used.data() + block.at;
-        const Index kv = shape.kv(block.head);
-        if (detail::HeadProducts<T>::suits(shape.width)) {
-          detail::HeadProducts<T>::multiply(
-              {p, block.keys}, detail::rows_of_head(v, block.first_key, kv, shape.width),
-              detail::rows_of_head(Columns<T>{y}, block.first_query, block.head, shape.width),
-              block.queries, block.keys, shape.width);
-          return;
+        Arena::Scope scope(ctx.arena);
+        const Matrix<T> used = dropping ? detail::copy_of_block<T>(ctx, p) : p;
+        if (dropping) {
+          mask.apply(block.at, used.size(), used.data());
         }
-        detail::panel(Columns<T>{y}, block.first_query, block.queries, block.head, shape.width)
-            .noalias() = as_eigen(Matrix<const T>(p, {block.queries, block.keys})) *
-                         detail::panel(v, block.first_key, block.keys, kv, shape.width);
+        Products::multiply(
+            {used.data(), block.keys}, detail::rows_of_head(v, block.first_key, kv, shape.width),
+            detail::rows_of_head(Columns<T>{y}, block.first_query, block.head, shape.width),
+            block.queries, block.keys, shape.width);
       });
 }
 
@@ -234,28 +214,15 @@ void attention_of_all(Context& ctx, Mask, Columns<const T> q, Columns<const T> k
   }
   const Offsets offsets = packing.offsets;
   using Products = detail::HeadProducts<T>;
-  constexpr Index lanes = detail::PacketProducts<T>::lanes;
   const T temperature = detail::temperature<T>(shape);
   for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
     const Index first = offsets[s], length = offsets[s + 1] - first;
-    const Index padded = (length + lanes - 1) / lanes * lanes;
+    const Index padded = Products::padded(length);
     Arena::Scope scope(ctx.arena);
-    if (!Products::suits(shape.width)) {
-      const Offsets own = offsets.subspan(s, 2);
-      attention(ctx, Mask{}, q, k, v, own, shape, 0.0f, 0,
-                ctx.take<T>(probability_count(own, shape.heads)), y);
-      continue;
-    }
-    const Matrix<T> p = ctx.take<T>(length, padded), keys = ctx.take<T>(padded, shape.width),
-                    turned = ctx.take<T>(shape.width, padded);
-    std::fill(keys.row(0).data() + length * shape.width, keys.end(), T(0));
+    const Matrix<T> p = ctx.take<T>(length, padded), turned = ctx.take<T>(shape.width, padded);
     for (Index h = 0; h < shape.heads; ++h) {
-      as_eigen(keys.slice(0, length)) = detail::panel(k, first, length, shape.kv(h), shape.width);
-      if (Products::turns(padded, shape.width)) {
-        Products::turn({keys.data(), shape.width}, padded, shape.width, turned.data());
-      } else {
-        as_eigen(turned) = as_eigen(keys).transpose();
-      }
+      Products::turn(detail::rows_of_head(k, first, shape.kv(h), shape.width), length, shape.width,
+                     turned.data());
       Products::multiply(detail::rows_of_head(q, first, h, shape.width), {turned.data(), padded},
                          {p.data(), padded}, length, shape.width, padded);
       for (Index i = 0; i < length; ++i) {
@@ -317,7 +284,7 @@ void attention_of_last(Context& ctx, MatrixArg<T> q, Columns<const T> k, Columns
 /// dq, dk, dv from dy, all assigned; drelative accumulates where there is one. `probabilities` is
 /// what attention() kept; rate and stream are those of the forward call.
 ///
-/// Cost  twice that of attention(), and a second block of probabilities
+/// Cost  twice that of attention()
 // forward: y = D(P) v, P = softmax(S), S = r q k' + b, where D is the dropout mask, scale included.
 //
 //   dv = D(P)' dy;   dP = D(dy v');   dS = P (dP - sum(P dP));   db = dS;   dq = r dS k;
@@ -330,38 +297,36 @@ void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Co
                         std::uint32_t stream, VectorArg<T> probabilities, MatrixArg<T> dy,
                         Columns<T> dq, Columns<T> dk, Columns<T> dv, Matrix<T> drelative) noexcept {
   const T temperature = detail::temperature<T>(shape);
+  using Products = detail::HeadProducts<T>;
   const bool dropping = ctx.training && rate > 0;
-  const auto first_of_group = [&](Index h) { return h == 0 || shape.kv(h) != shape.kv(h - 1); };
-  Arena::Scope scope(ctx.arena);
-  Vector<T> used = ctx.take<T>(dropping ? probabilities.size() : 0);
-  Vector<T> gradient = ctx.take<T>(probabilities.size());
-  if (dropping) {
-    std::copy(probabilities.begin(), probabilities.end(), used.begin());
-    dropout(ctx, used, rate, stream);
-  }
+  DropoutMask<T> mask(ctx, rate, stream);
   detail::for_each_attention_block(
       queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
         const Index kv = shape.kv(block.head);
-        const Matrix<const T> kept((dropping ? used.data() : probabilities.data()) + block.at,
-                                   {block.queries, block.keys});
-        const detail::Strided<const T> out = detail::panel(Columns<const T>{dy}, block.first_query,
-                                                           block.queries, block.head, shape.width);
-        detail::Strided<T> dvalue = detail::panel(dv, block.first_key, block.keys, kv, shape.width);
-        if (first_of_group(block.head)) {
-          dvalue.setZero();
+        const bool first_of_group = block.head == 0 || kv != shape.kv(block.head - 1);
+        const Write of_keys = first_of_group ? Write::assign : Write::add;
+        const auto of_queries = [&](auto x) {
+          return detail::rows_of_head(x, block.first_query, block.head, shape.width);
+        };
+        const auto of_memory = [&](auto x) {
+          return detail::rows_of_head(x, block.first_key, kv, shape.width);
+        };
+        const detail::HeadRows<const T> out = of_queries(Columns<const T>{dy});
+        const Matrix<const T> p(probabilities.data() + block.at, {block.queries, block.keys});
+        Arena::Scope scope(ctx.arena);
+        const Matrix<T> ds = ctx.take<T>(block.queries, block.keys);
+        Products::multiply_pairs(ctx, out, of_memory(v), ds.data(), block.queries, shape.width,
+                                 block.keys);
+        Matrix<const T> used = p;
+        if (dropping) {
+          const Matrix<T> copy = detail::copy_of_block<T>(ctx, p);
+          mask.apply(block.at, copy.size(), copy.data(), ds.data());
+          used = copy;
         }
-        dvalue.noalias() += as_eigen(kept).transpose() * out;
-        as_eigen(Matrix<T>(gradient.data() + block.at, {block.queries, block.keys})).noalias() =
-            out * detail::panel(v, block.first_key, block.keys, kv, shape.width).transpose();
-      });
-  if (dropping) {
-    dropout(ctx, gradient, rate, stream);
-  }
-  detail::for_each_attention_block(
-      queries, keys, shape.heads, [&](const detail::AttentionBlock& block) {
-        const Index kv = shape.kv(block.head);
-        Matrix<T> ds(gradient.data() + block.at, {block.queries, block.keys});
-        Matrix<const T> p(probabilities.data() + block.at, {block.queries, block.keys});
+        const detail::HeadRows<const T> weights{used.data(), block.keys},
+            scores{ds.data(), block.keys};
+        Products::multiply(weights.transposed(), out, of_memory(dv), block.keys, block.queries,
+                           shape.width, of_keys);
         for (Index i = 0; i < block.queries; ++i) {
           const T inner = (as_row(p.row(i)) * as_row(ds.row(i))).sum();
           as_row(ds.row(i)) = as_row(p.row(i)) * (as_row(ds.row(i)) - inner);
@@ -371,15 +336,10 @@ void attention_backward(Context& ctx, Columns<const T> q, Columns<const T> k, Co
           }
           as_row(ds.row(i)) *= temperature;
         }
-        detail::panel(dq, block.first_query, block.queries, block.head, shape.width).noalias() =
-            as_eigen(ds) * detail::panel(k, block.first_key, block.keys, kv, shape.width);
-        detail::Strided<T> dkey = detail::panel(dk, block.first_key, block.keys, kv, shape.width);
-        if (first_of_group(block.head)) {
-          dkey.setZero();
-        }
-        dkey.noalias() +=
-            as_eigen(ds).transpose() *
-            detail::panel(q, block.first_query, block.queries, block.head, shape.width);
+        Products::multiply(scores, of_memory(k), of_queries(dq), block.queries, block.keys,
+                           shape.width);
+        Products::multiply(scores.transposed(), of_queries(q), of_memory(dk), block.keys,
+                           block.queries, shape.width, of_keys);
       });
 }
 

@@ -91,57 +91,97 @@ void add_column_sums(Context&, MatrixArg<T> x, Vector<T> sums) noexcept {
   for (Index i = 0; i < x.rows(); ++i) { as_row(sums) += as_row(x.row(i)); }
 }
 
-/// Multiplies y by 0 with probability `rate` and by 1 / (1 - rate) otherwise; leaves it alone where
-/// the context is not training.
-///
-/// The mask is a function of (seed, step, stream, element), so the backward pass calls the same
-/// function on the gradient and nothing is stored. The probability is a multiple of 2^-16.
-///
-/// Cost  one Philox block for eight elements
-template <class T, std::size_t Rank>
-void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stream) noexcept {
-  if (!ctx.training || rate <= 0) {
-    return;
+namespace detail {
+
+inline constexpr Index philox_lanes = 16;
+using PhiloxWords = std::uint32_t[4][philox_lanes];
+
+/// words[·][lane] = Philox block first + lane of a stream; the lanes are computed together.
+inline void philox_blocks(std::uint64_t seed, std::uint64_t step, std::uint32_t stream,
+                          std::uint64_t first, PhiloxWords& words) noexcept {
+  for (Index lane = 0; lane < philox_lanes; ++lane) {
+    const std::uint64_t block = first + static_cast<std::uint64_t>(lane);
+    words[0][lane] = static_cast<std::uint32_t>(block);
+    words[1][lane] = static_cast<std::uint32_t>(block >> 32);
+    words[2][lane] = stream;
+    words[3][lane] = static_cast<std::uint32_t>(step);
   }
-  const auto threshold = static_cast<std::uint32_t>(rate * 65536.0f);
-  const T keep = static_cast<T>(65536.0 / (65536.0 - static_cast<double>(threshold)));
-  T* data = y.data();
-  const Index size = y.size();
-  // The lanes of one chunk are computed together by vector instructions.
-  constexpr Index lanes = 16, per_lane = 8;
-  for (Index begin = 0; begin < size; begin += lanes * per_lane) {
-    std::uint32_t words[4][lanes];
-    for (Index lane = 0; lane < lanes; ++lane) {
-      const auto block = static_cast<std::uint64_t>(begin / per_lane + lane);
-      words[0][lane] = static_cast<std::uint32_t>(block);
-      words[1][lane] = static_cast<std::uint32_t>(block >> 32);
-      words[2][lane] = stream;
-      words[3][lane] = static_cast<std::uint32_t>(ctx.step);
+  auto key0 = static_cast<std::uint32_t>(seed);
+  auto key1 = static_cast<std::uint32_t>((seed >> 32) ^ (step >> 32));
+  for (int round = 0; round < 10; ++round) {
+    for (Index lane = 0; lane < philox_lanes; ++lane) {
+      const std::uint64_t left = std::uint64_t{0xD2511F53u} * words[0][lane];
+      const std::uint64_t right = std::uint64_t{0xCD9E8D57u} * words[2][lane];
+      words[0][lane] = static_cast<std::uint32_t>(right >> 32) ^ words[1][lane] ^ key0;
+      words[1][lane] = static_cast<std::uint32_t>(right);
+      words[2][lane] = static_cast<std::uint32_t>(left >> 32) ^ words[3][lane] ^ key1;
+      words[3][lane] = static_cast<std::uint32_t>(left);
     }
-    auto key0 = static_cast<std::uint32_t>(ctx.seed);
-    auto key1 = static_cast<std::uint32_t>((ctx.seed >> 32) ^ (ctx.step >> 32));
-    for (int round = 0; round < 10; ++round) {
-      for (Index lane = 0; lane < lanes; ++lane) {
-        const std::uint64_t left = std::uint64_t{0xD2511F53u} * words[0][lane];
-        const std::uint64_t right = std::uint64_t{0xCD9E8D57u} * words[2][lane];
-        words[0][lane] = static_cast<std::uint32_t>(right >> 32) ^ words[1][lane] ^ key0;
-        words[1][lane] = static_cast<std::uint32_t>(right);
-        words[2][lane] = static_cast<std::uint32_t>(left >> 32) ^ words[3][lane] ^ key1;
-        words[3][lane] = static_cast<std::uint32_t>(left);
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+}
+
+}  // namespace detail
+
+/// What dropout() multiplies by, as a function of (seed, step, stream, element): 0 with probability
+/// `rate`, a multiple of 2^-16, and 1 / (1 - rate) otherwise. Elements that are asked for in their
+/// order cost one Philox block for eight.
+template <class T>
+class DropoutMask {
+public:
+  DropoutMask(const Context& ctx, float rate, std::uint32_t stream) noexcept
+      : seed_(ctx.seed), step_(ctx.step), stream_(stream),
+        threshold_(static_cast<std::uint32_t>(rate * 65536.0f)),
+        keep_(static_cast<T>(65536.0 / (65536.0 - static_cast<double>(threshold_)))) {}
+
+  /// data[i] *= factor of element first + i, of each of `data`
+  template <class... Data>
+  void apply(Index first, Index size, Data*... data) noexcept {
+    for (Index done = 0; done < size;) {
+      const Index from = (first + done) % chunk, count = std::min(chunk - from, size - done);
+      if (const Index begin = first + done - from; begin != begin_) {
+        draw(begin);
       }
-      key0 += 0x9E3779B9u;
-      key1 += 0xBB67AE85u;
+      const auto multiply = [&](T* part) {
+        for (Index i = 0; i < count; ++i) { part[i] *= factor_[from + i]; }
+      };
+      (multiply(data + done), ...);
+      done += count;
     }
+  }
+
+private:
+  static constexpr Index lanes = detail::philox_lanes, per_lane = 8, chunk = lanes * per_lane;
+
+  void draw(Index begin) noexcept {
+    begin_ = begin;
+    detail::PhiloxWords words;
+    detail::philox_blocks(seed_, step_, stream_, static_cast<std::uint64_t>(begin / per_lane),
+                          words);
     // Element 16 j + lane of a chunk reads half-word j of its lane: contiguous for every j.
-    T factor[per_lane * lanes];
     for (Index word = 0; word < 4; ++word) {
       for (Index lane = 0; lane < lanes; ++lane) {
-        factor[(2 * word) * lanes + lane] = (words[word][lane] & 0xFFFFu) < threshold ? T(0) : keep;
-        factor[(2 * word + 1) * lanes + lane] = (words[word][lane] >> 16) < threshold ? T(0) : keep;
+        factor_[(2 * word) * lanes + lane] =
+            (words[word][lane] & 0xFFFFu) < threshold_ ? T(0) : keep_;
+        factor_[(2 * word + 1) * lanes + lane] =
+            (words[word][lane] >> 16) < threshold_ ? T(0) : keep_;
       }
     }
-    const Index count = std::min(lanes * per_lane, size - begin);
-    for (Index i = 0; i < count; ++i) { data[begin + i] *= factor[i]; }
+  }
+
+  std::uint64_t seed_, step_;
+  std::uint32_t stream_, threshold_;
+  T keep_, factor_[chunk];
+  Index begin_ = -1;
+};
+
+/// Multiplies y by its DropoutMask; leaves it alone where the context is not training. The backward
+/// pass calls the same function on the gradient, and nothing is stored.
+template <class T, std::size_t Rank>
+void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stream) noexcept {
+  if (ctx.training && rate > 0) {
+    DropoutMask<T>(ctx, rate, stream).apply(0, y.size(), y.data());
   }
 }
 
