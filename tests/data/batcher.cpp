@@ -2,6 +2,8 @@
 #include <simgr/data/batcher.hpp>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include <doctest/doctest.h>
 
@@ -28,7 +30,7 @@ TEST_CASE("hidden items are the targets of their history, and the rest stands as
     users.push_back(sequence);
   }
   for (const double last_alone : {0.0, 0.5, 1.0}) {
-    data::Batcher batcher(users, Examples::hidden_items, 3, 5, 0, {0.3, last_alone},
+    data::Batcher batcher(users, Examples::hidden_items, 3, 5, {}, {0.3, last_alone},
                           mask_of_batcher);
     CHECK(batcher.examples() == 57);  // n - 1 of a user of n items
     Index alone = 0, examples = 0, masks = 0, tokens = 0;
@@ -71,7 +73,7 @@ TEST_CASE("what is hidden of an example depends on the epoch and on nothing else
     users.push_back(std::vector<ItemId>{user, user + 8, user + 16, user + 24, user + 32});
   }
   const auto of_epoch = [&](Index epoch) {
-    data::Batcher batcher(users, Examples::hidden_items, 9, 5, 0, {}, mask_of_batcher);
+    data::Batcher batcher(users, Examples::hidden_items, 9, 5, {}, {}, mask_of_batcher);
     batcher.begin_epoch(epoch);
     std::vector<std::vector<ItemId>> all;
     for (data::Batch& batch : hidden(batcher)) {
@@ -83,6 +85,58 @@ TEST_CASE("what is hidden of an example depends on the epoch and on nothing else
   };
   CHECK(of_epoch(3) == of_epoch(3));
   CHECK(of_epoch(3) != of_epoch(4));
-  data::Batcher some(users, Examples::hidden_items, 9, 5, 2, {}, mask_of_batcher);
+  data::Batcher some(users, Examples::hidden_items, 9, 5, {.per_user = 2}, {}, mask_of_batcher);
   CHECK(some.examples() == 16);
+}
+
+TEST_CASE("sub-sequences: over the epochs every contiguous part is an example, evenly") {
+  Ragged<ItemId> users;
+  users.push_back(std::vector<ItemId>{0, 1, 2, 3, 4, 5});
+  for (const Examples examples : {Examples::every_prefix, Examples::every_position}) {
+    data::Batcher batcher(users, examples, 4, 5, {.sub_sequences = true});
+    std::map<std::pair<ItemId, ItemId>, Index> seen;  // first item and last of a history
+    const Index epochs = 2000;
+    for (Index epoch = 0; epoch < epochs; ++epoch) {
+      batcher.begin_epoch(epoch);
+      for (const data::Batch& batch : hidden(batcher)) {
+        const std::vector<ItemId>& read = batch.history.values;
+        REQUIRE(!read.empty());
+        REQUIRE(read.size() <= 4);
+        for (std::size_t i = 1; i < read.size(); ++i) { REQUIRE(read[i] == read[i - 1] + 1); }
+        if (examples == Examples::every_position) {
+          REQUIRE(batch.targets.size() == read.size());
+          REQUIRE(batch.targets.front() == read.front() + 1);
+        }
+        REQUIRE(batch.targets.back() == read.back() + 1);
+        ++seen[{read.front(), read.back()}];
+      }
+    }
+    // Ends 1 to 5 have 1, 2, 3, 4 and 4 beginnings; in the other case the end is 5 alone.
+    CHECK(seen.size() == (examples == Examples::every_prefix ? 14 : 4));
+    for (const auto& [ends, times] : seen) {
+      const Index beginnings = std::min<Index>(4, ends.second + 1);
+      CHECK(times > epochs / beginnings * 8 / 10);
+      CHECK(times < epochs / beginnings * 12 / 10 + 1);
+    }
+  }
+}
+
+TEST_CASE("where sub-sequences begin depends on the epoch and on nothing else") {
+  Ragged<ItemId> users;
+  for (ItemId user = 0; user < 8; ++user) {
+    users.push_back(std::vector<ItemId>{user, user + 8, user + 16, user + 24, user + 32});
+  }
+  const auto of_epoch = [&](Index epoch, Index per_user) {
+    data::Batcher batcher(users, Examples::every_prefix, 9, 5, {per_user, true});
+    batcher.begin_epoch(epoch);
+    std::map<ItemId, std::vector<ItemId>> all;  // by their target
+    for (const data::Batch& batch : hidden(batcher)) {
+      all[batch.targets.front()] = batch.history.values;
+    }
+    return all;
+  };
+  CHECK(of_epoch(3, 0) == of_epoch(3, 0));
+  CHECK(of_epoch(3, 0) != of_epoch(4, 0));
+  const auto whole = of_epoch(3, 0);
+  for (const auto& [target, read] : of_epoch(3, 2)) { CHECK(whole.at(target) == read); }
 }

@@ -25,28 +25,37 @@ struct Batch {
   }
 };
 
+/// What of the examples each epoch draws anew.
+struct Drawn {
+  Index per_user = 0;          // unless every_position: most examples of a user in an epoch; 0: all
+  bool sub_sequences = false;  // histories begin anywhere, evenly, not where they must
+};
+
 /// Cuts training sequences into examples and deals them out in an order drawn from (seed, epoch).
 ///
 ///   every_position  an example is a user: the last max_length + 1 items; position t predicts item
 ///                   t + 1
 ///   every_prefix    an example is a user and an end: the last max_length items before it predict
-///                   it. Each epoch takes all ends of a user, or draws `per_user` of them
+///                   it. Each epoch takes all ends of a user, or draws some of them
 ///   hidden_items    the same with the item at the end behind the others; which of them are hidden is
 ///                   drawn anew in every epoch
 ///
+/// With sub_sequences every contiguous part of a sequence is an example in some epoch: an item is
+/// learnt behind short histories, too, and no sequence is read twice the same way.
+///
 /// A sequence of fewer than two items has no example. The sequences must outlive the batcher.
 ///
-/// Cost  16 bytes an example; batches reuse their memory
+/// Cost    16 bytes an example; batches reuse their memory
+/// Source  sub_sequences: Ju et al., "Generative recommendation with semantic IDs" (GRID), 2025, who take
+///         all of them in every epoch
 class Batcher {
 public:
-  /// @param per_user  unless every_position: most examples of a user in an epoch; 0: all
-  /// @param hiding    of hidden_items
-  /// @param mask      of hidden_items: what stands in their places
+  /// @param hiding  of hidden_items
+  /// @param mask    of hidden_items: what stands in their places
   Batcher(RaggedView<ItemId> sequences, Examples examples, Index max_length, std::uint64_t seed,
-          Index per_user = 0, const Hiding& hiding = {}, ItemId mask = -1)
+          Drawn drawn = {}, const Hiding& hiding = {}, ItemId mask = -1)
       : sequences_(sequences), examples_(examples), max_length_(max_length), seed_(seed),
-        per_user_(examples == Examples::every_position ? 0 : per_user), hiding_(hiding),
-        mask_(mask) {
+        drawn_(drawn), hiding_(hiding), mask_(mask) {
     for (Index user = 0; user < sequences.sequences(); ++user) {
       const auto length = static_cast<Index>(sequences[user].size());
       const Index first_end = examples == Examples::every_position ? length - 1 : 1;
@@ -65,7 +74,7 @@ public:
     epoch_ = epoch;
     order_ = in_file_order_;
     Rng rng(seed_, 0x6261746368ULL + static_cast<std::uint64_t>(epoch));
-    if (per_user_ > 0) {
+    if (drawn_.per_user > 0 && examples_ != Examples::every_position) {
       keep_some_of_each(rng);
     }
     rng.shuffle(std::span<Example>(order_));
@@ -78,7 +87,7 @@ public:
       const Example example = order_[static_cast<std::size_t>(i)];
       const std::span<const ItemId> sequence = sequences_[example.user];
       const auto end = static_cast<std::size_t>(example.end);
-      const auto begin = static_cast<std::size_t>(std::max<Index>(0, example.end - max_length_));
+      const auto begin = static_cast<std::size_t>(begin_of(example));
       if (examples_ == Examples::hidden_items) {
         batch.history.push_back(sequence.subspan(begin, end - begin + 1));
         hide(example, batch);
@@ -97,23 +106,35 @@ private:
     std::int32_t user, end;  // history: items before position `end` of the user's sequence
   };
 
-  // Of the last history of the batch; the same whatever order examples come in.
+  // Of this epoch and an example, whatever order examples come in.
+  Rng draws_of(const Example& example, std::uint64_t purpose) const {
+    return Rng(seed_ ^ (purpose + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(epoch_)),
+               static_cast<std::uint64_t>(example.user) << 32 |
+                   static_cast<std::uint64_t>(example.end));
+  }
+
+  Index begin_of(const Example& example) const {
+    const Index first = std::max<Index>(0, example.end - max_length_);
+    return drawn_.sub_sequences
+               ? first + draws_of(example, 0x626567696eULL).below(example.end - first)
+               : first;
+  }
+
+  // Of the last history of the batch.
   void hide(const Example& example, Batch& batch) const {
-    Rng rng(seed_ ^ (0x68696465ULL + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(epoch_)),
-            static_cast<std::uint64_t>(example.user) << 32 |
-                static_cast<std::uint64_t>(example.end));
+    Rng rng = draws_of(example, 0x68696465ULL);
     const auto first =
         static_cast<std::size_t>(batch.history.offsets[batch.history.offsets.size() - 2]);
     hiding_.hide(rng, mask_, std::span(batch.history.values).subspan(first), batch.targets);
   }
 
-  // Leaves per_user_ examples of every user; those of one stand together.
+  // Leaves per_user examples of every user; those of one stand together.
   void keep_some_of_each(Rng& rng) {
     std::size_t kept = 0;
     for (std::size_t first = 0, next = 0; first < order_.size(); first = next) {
       while (next < order_.size() && order_[next].user == order_[first].user) { ++next; }
       rng.shuffle(std::span<Example>(order_).subspan(first, next - first));
-      const std::size_t some = std::min(next - first, static_cast<std::size_t>(per_user_));
+      const std::size_t some = std::min(next - first, static_cast<std::size_t>(drawn_.per_user));
       for (std::size_t i = 0; i < some; ++i) { order_[kept++] = order_[first + i]; }
     }
     order_.resize(kept);
@@ -123,7 +144,7 @@ private:
   Examples examples_;
   Index max_length_;
   std::uint64_t seed_;
-  Index per_user_;
+  Drawn drawn_;
   Hiding hiding_;
   ItemId mask_;
   Index epoch_ = 0;

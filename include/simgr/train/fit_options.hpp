@@ -19,8 +19,9 @@ struct FitOptions {
   Index batch = 256;  // examples a step: users, or prefixes
   Index per_user =
       0;  // of models that learn from prefixes, those of a user that an epoch draws; 0: all
-  Index accumulate = 1;  // batches whose gradients make one step
-  Index shards = 2;      // parts of a batch that may run at once; results depend on their number
+  bool sub_sequences = false;  // histories begin anywhere, drawn anew in every epoch
+  Index accumulate = 1;        // batches whose gradients make one step
+  Index shards = 2;  // parts of a batch that may run at once; results depend on their number
   Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never
   Index patience = 0;        // evaluations without a better NDCG@10 before the end; 0: all epochs
   // Weights of tasks besides the next item, where a model has them; 0: none.
@@ -42,6 +43,9 @@ struct FitOptions {
     f(Field{"per_user", 0, 1e6,
             "prefixes of a user that an epoch draws, where prefixes are examples; 0: all"},
       c.per_user);
+    f(Field{"sub_sequences", 0, 1,
+            "histories begin at places that every epoch draws anew, not all at their first item"},
+      c.sub_sequences);
     f(Field{"accumulate", 1, 1e6, "batches a step"}, c.accumulate);
     f(Field{"shards", 1, 1024, "parts of a batch that may run at once"}, c.shards);
     f(Field{"evaluate_every", 0, 1e6, "epochs between validations; 0: never"}, c.evaluate_every);

@@ -23,7 +23,8 @@ public:
   /// The model's rows are drawn anew, of the users of the split.
   ///
   /// Errors  DataError: a split of another number of items, or without a pair;
-  ///         ConfigError: impossible options, or per_user, accumulate, moving_average, precision or matmul
+  ///         ConfigError: impossible options, or per_user, sub_sequences, accumulate,
+  ///         moving_average, precision or matmul
   LightGcnTrainer(LightGcn& model, const data::Split& split, const FitOptions& options)
       : TrainingRun(split, options, begun(model, split, options)), model_(model),
         gradient_(static_cast<std::size_t>(model.table().block_size), 0.0f) {}
@@ -91,10 +92,12 @@ public:
 private:
   static Index begun(LightGcn& model, const data::Split& split, const FitOptions& options) {
     checked(options);
-    if (options.per_user != 0 || options.accumulate != 1 || options.moving_average != 0 ||
-        options.precision != Precision::fp32 || options.matmul != MatMul::fp32) {
+    if (options.per_user != 0 || options.sub_sequences || options.accumulate != 1 ||
+        options.moving_average != 0 || options.precision != Precision::fp32 ||
+        options.matmul != MatMul::fp32) {
       SIMGR_THROW(ConfigError(
-          "per_user, accumulate, moving_average, precision and matmul: LightGCN has none of them"));
+          "per_user, sub_sequences, accumulate, moving_average, precision and matmul: LightGCN has "
+          "none of them"));
     }
     model.begin(split, options.seed);
     return model.table().trained_size;

@@ -66,7 +66,7 @@ void run_pretraining(Model& model, const typename Parts::Config& config, const d
   const auto params = bind<Parts>(config, weights.data());
 
   data::Batcher batcher(split.train, Examples::every_prefix, model.config().encoder.max_length,
-                        options.seed, options.per_user);
+                        options.seed, {.per_user = options.per_user});
   if (batcher.examples() == 0) {
     SIMGR_THROW(DataError("split.train: no user has two items to learn from"));
   }

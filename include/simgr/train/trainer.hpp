@@ -38,8 +38,8 @@ public:
   Trainer(Model& model, const data::Split& split, const FitOptions& options)
       : TrainingRun(split, options, model.table().trained_size), model_(model),
         batcher_(split.train, Model::PoolerType::examples, model.config().encoder.max_length,
-                 options.seed, options.per_user, hiding(model.config().pooler),
-                 static_cast<ItemId>(model.items())) {
+                 options.seed, {options.per_user, options.sub_sequences},
+                 hiding(model.config().pooler), static_cast<ItemId>(model.items())) {
     if (split.items != model.items()) {
       SIMGR_THROW(DataError("split: expected " + std::to_string(model.items()) + " items, found " +
                             std::to_string(split.items)));
