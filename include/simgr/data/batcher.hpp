@@ -40,8 +40,8 @@ struct Drawn {
 ///   hidden_items    the same with the item at the end behind the others; which of them are hidden is
 ///                   drawn anew in every epoch
 ///
-/// With sub_sequences every contiguous part of a sequence is an example in some epoch: an item is
-/// learnt behind short histories, too, and no sequence is read twice the same way.
+/// With sub_sequences every contiguous part of a sequence is an example sooner or later: an item is
+/// learnt behind short histories, too, and a long sequence is seldom read the same way twice.
 ///
 /// A sequence of fewer than two items has no example. The sequences must outlive the batcher.
 ///
