@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a TIGER of simgr's in PyTorch, on a GPU where there is one, and writes it as a model file that simgr reads.
+
+    simgr fit tiger --data DIR --ids FILE --epochs 1 --out start.simgr
+    python bench/peers/train_tiger.py start.simgr DIR/sequences.tsv.gz --out tiger.simgr [--set encoder.width=128 …]
+    simgr evaluate tiger.simgr --data DIR
+
+Shapes and semantic ids are start.simgr's, but for what --set names; first weights are drawn anew. The same mathematics as
+`simgr fit tiger`: every prefix of a user is an example, AdamW with decay on matrices, a cosine behind a warm-up, the
+weights kept that validation likes best. Differs in two ways: products in bf16 (where there is a GPU), and each batch
+has the same share of short and of long histories, which are padded to two lengths. One JSON line an epoch.
+"""
+import argparse
+import gzip
+import json
+import math
+import struct
+import time
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+BEAM, EPSILON, BUCKETS, FARTHEST = 20, 1e-6, 32, 128
+
+
+def bucket(distance, both):
+    count = BUCKETS // 2 if both else BUCKETS
+    base = (distance > 0).long() * count if both else 0
+    gap = distance.abs() if both else (-distance).clamp(min=0)
+    near = count // 2
+    far = near + (torch.log(gap.float().clamp(min=1) / near) / math.log(FARTHEST / near) * (count - near)).long()
+    return base + torch.where(gap < near, gap, far.clamp(max=count - 1))
+
+
+class Tiger(torch.nn.Module):
+    """Parameters have simgr's names, with '/' for '.'; tokens are rows of the table, and `rows` of padding read nothing."""
+
+    def __init__(self, config, codes_per_digit):
+        super().__init__()
+        get = lambda name: int(config["encoder." + name])
+        self.width, self.heads, self.head = get("width"), get("heads"), get("head_width")
+        self.layers = {"encoder": get("layers"), "decoder": get("decoder_layers")}
+        self.dropout = float(config["encoder.dropout"])
+        self.first = [0, *numpy.cumsum(codes_per_digit).tolist()]
+        inner, width = self.heads * self.head, self.width
+        draw = lambda name, shape, variance: self.register_parameter(
+            name.replace(".", "/"), torch.nn.Parameter(torch.randn(shape) * variance**-0.5))
+        ones = lambda name: self.register_parameter(name.replace(".", "/"), torch.nn.Parameter(torch.ones(width)))
+        draw("embedding.digits", (self.first[-1], width), 1)
+        draw("start", (width,), 1)
+        for stack, layers in self.layers.items():
+            draw(stack + ".position.table", (BUCKETS, self.heads), width)
+            for i in range(layers):
+                block = f"{stack}.blocks.{i}."
+                for part in ("self", "memory") if stack == "decoder" else ("self",):
+                    ones(block + part + "_norm.weight")
+                    draw(block + part + ".query.weight", (inner, width), width * self.head)
+                    draw(block + part + ".key_value.weight", (2 * inner, width), width)
+                    draw(block + part + ".out.weight", (width, inner), inner)
+                ones(block + "net_norm.weight")
+                draw(block + "net.up.weight", (get("inner"), width), width)
+                draw(block + "net.down.weight", (width, get("inner")), get("inner"))
+            ones(stack + ".final_norm.weight")
+
+    def w(self, name):
+        return getattr(self, name.replace(".", "/"))
+
+    def drop(self, x):
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+    def norm(self, x, name):
+        x = x.float()
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON) * self.w(name + "_norm.weight")
+
+    def map(self, x, name):
+        return F.linear(x, self.w(name + ".weight"))
+
+    def attend(self, n, memory, name, mask):
+        heads = lambda x: x.view(*x.shape[:-1], self.heads, self.head).transpose(-3, -2)
+        q = heads(self.map(n, name + ".query"))
+        k, v = (heads(part) for part in self.map(memory, name + ".key_value").chunk(2, -1))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), scale=1.0,
+                                           dropout_p=self.dropout if self.training else 0.0)
+        return self.map(y.transpose(-3, -2).flatten(-2), name + ".out")
+
+    def stack(self, stack, x, self_mask, memory=None, memory_mask=None):
+        x = self.drop(x)
+        for i in range(self.layers[stack]):
+            block = f"{stack}.blocks.{i}."
+            n = self.norm(x, block + "self")
+            x = x + self.drop(self.attend(n, n, block + "self", self_mask))
+            if memory is not None:
+                x = x + self.drop(self.attend(self.norm(x, block + "memory"), memory, block + "memory", memory_mask))
+            up = F.relu(self.map(self.norm(x, block + "net"), block + "net.up"))
+            x = x + self.drop(self.map(self.drop(up), block + "net.down"))
+        return self.drop(self.norm(x, stack + ".final"))
+
+    def read(self, tokens):
+        """tokens [batch, length], -1 behind the end -> states, and the mask of those that are there"""
+        there = tokens >= 0
+        hidden = torch.zeros(there.shape, device=tokens.device).masked_fill(~there, -1e4)[:, None, None, :]
+        span = torch.arange(tokens.shape[1], device=tokens.device)
+        bias = self.w("encoder.position.table")[bucket(span[None] - span[:, None], True)].permute(2, 0, 1)[None]
+        x = F.embedding(tokens.clamp(min=0), self.w("embedding.digits"))
+        return self.stack("encoder", x, bias + hidden), hidden
+
+    def spell(self, spelt, memory, hidden):
+        """spelt [batch, known digits] -> states [batch, known + 1, width]"""
+        start = self.w("start").expand(len(spelt), 1, -1)
+        x = torch.cat([start, F.embedding(spelt, self.w("embedding.digits"))], 1)
+        steps = torch.arange(x.shape[1], device=spelt.device)
+        bias = self.w("decoder.position.table")[bucket(steps[None] - steps[:, None], False)].permute(2, 0, 1)[None]
+        later = torch.zeros(len(steps), len(steps), device=spelt.device).masked_fill(steps[None] > steps[:, None], -1e4)
+        return self.stack("decoder", x, bias + later, memory, hidden) * self.width**-0.5
+
+    def forward(self, tokens, target):
+        """-> the sum over targets of the mean cross-entropy of their digits, over the whole table"""
+        states = self.spell(target[:, :-1], *self.read(tokens))
+        logits = F.linear(states, self.w("embedding.digits"))
+        return F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="sum") / target.shape[1]
+
+
+class Trie:
+    def __init__(self, codes, first, device):
+        self.next, nodes = [], numpy.zeros(len(codes), dtype=numpy.int64)
+        for l in range(codes.shape[1]):
+            count = first[l + 1] - first[l]
+            found, below = numpy.unique(nodes * count + codes[:, l], return_inverse=True)
+            table = numpy.full((nodes.max() + 1) * count, -1, dtype=numpy.int64)
+            table[found] = numpy.arange(len(found))
+            self.next.append(torch.from_numpy(table.reshape(-1, count)).to(device))
+            nodes = below
+        self.item = torch.zeros(int(nodes.max()) + 1, dtype=torch.int64, device=device)
+        self.item[torch.from_numpy(nodes).to(device)] = torch.arange(len(codes), device=device)
+
+
+@torch.no_grad()
+def rank(model, trie, tokens, target):
+    """The place of each target in a list of 20 by a beam along the trie, 0 the first; 20 where it is not in it."""
+    memory, hidden = model.read(tokens)
+    users, beams = len(tokens), 1
+    spelt = torch.zeros(users, 1, 0, dtype=torch.int64, device=tokens.device)
+    nodes = torch.zeros(users, 1, dtype=torch.int64, device=tokens.device)
+    scores = torch.zeros(users, 1, device=tokens.device)
+    for l, below in enumerate(trie.next):
+        # Beams read the memory of their user: they are further queries of it.
+        wide = memory.repeat_interleave(beams, 0), hidden.repeat_interleave(beams, 0)
+        state = model.spell(spelt.flatten(0, 1), *wide)[:, -1]
+        log_p = F.linear(state, model.w("embedding.digits")).float().log_softmax(-1)
+        log_p = log_p[:, model.first[l] : model.first[l + 1]].view(users, beams, -1)
+        chosen = below[nodes.clamp(min=0)].masked_fill(nodes[..., None] < 0, -1)
+        every = (scores[..., None] + log_p).masked_fill(chosen < 0, -torch.inf).flatten(1)
+        scores, place = every.topk(min(BEAM, every.shape[1]))
+        parent, code = place // log_p.shape[-1], place % log_p.shape[-1]
+        nodes = chosen.flatten(1).gather(1, place)
+        spelt = torch.cat([spelt.gather(1, parent[..., None].expand(-1, -1, l)), code[..., None] + model.first[l]], 2)
+        beams = nodes.shape[1]
+    items = trie.item[nodes.clamp(min=0)].masked_fill(nodes < 0, -1)
+    hit = items == target[:, None]
+    return torch.where(hit.any(1), hit.float().argmax(1), BEAM)
+
+
+def measure(model, trie, rows, histories, targets, device, batch):
+    model.eval()
+    ranks = []
+    with cast(device):
+        for i in range(0, len(histories), batch):
+            tokens = pad([rows[h].flatten() for h in histories[i : i + batch]], model.longest)
+            ranks.append(rank(model, trie, tokens.to(device), torch.from_numpy(targets[i : i + batch]).to(device)))
+    model.train()
+    ranks = torch.cat(ranks).double().cpu()
+    gain = 1 / torch.log2(ranks + 2)
+    result = {}
+    for k in (5, 10):
+        result[f"hr@{k}"] = round((ranks < k).double().mean().item(), 5)
+        result[f"ndcg@{k}"] = round((gain * (ranks < k)).mean().item(), 5)
+    return result
+
+
+def cast(device):
+    return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
+
+
+def pad(lists, length):
+    out = torch.full((len(lists), length), -1, dtype=torch.int64)
+    for i, tokens in enumerate(lists):
+        out[i, : len(tokens)] = torch.from_numpy(tokens)
+    return out
+
+
+def read_simgr(path):
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        data = file.read()
+    texts = header.pop("__metadata__")
+    kinds = {"F32": numpy.float32, "I64": numpy.int64, "I32": numpy.int32, "U8": numpy.uint8}
+    tensors = {name: numpy.frombuffer(data[slice(*entry["data_offsets"])], kinds[entry["dtype"]]).reshape(entry["shape"])
+               for name, entry in header.items()}
+    return texts, tensors
+
+
+def crc32c(data, table=[]):
+    if not table:
+        for n in range(256):
+            for _ in range(8):
+                n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
+            table.append(n)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+def write_simgr(path, texts, tensors):
+    kinds = {"float32": "F32", "int64": "I64", "int32": "I32", "uint8": "U8"}
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    header, at, blobs = {"__metadata__": texts}, 0, []
+    for name in order:
+        blobs.append(numpy.ascontiguousarray(tensors[name]).tobytes())
+        header[name] = {"dtype": kinds[str(tensors[name].dtype)], "shape": list(tensors[name].shape),
+                        "data_offsets": [at, at + len(blobs[-1])]}
+        at += len(blobs[-1])
+    texts["simgr.crc32c"] = "".join(f"{crc32c(blob):08x}" for blob in blobs)
+    texts["simgr.header_crc32c"] = "00000000"
+    text = json.dumps(header, separators=(",", ":"))
+    text += " " * (-len(text) % 8)
+    packed = struct.pack("<Q", len(text)) + text.encode()
+    mark = '"simgr.header_crc32c":"'
+    packed = packed.replace((mark + "00000000").encode(), f"{mark}{crc32c(packed):08x}".encode())
+    with open(path, "wb") as file:
+        file.write(packed + b"".join(blobs))
+
+
+class Examples:
+    """Every prefix, on the device, in groups by length; a batch has its share of each."""
+
+    def __init__(self, users, rows, groups, batch, device):
+        digits = rows.shape[1]
+        lists = [[] for _ in groups]
+        for items in users:
+            for t in range(1, len(items) - 2):
+                history = items[max(0, t - groups[-1]) : t]
+                lists[next(g for g, most in enumerate(groups) if len(history) <= most)].append((history, items[t]))
+        self.groups = [(pad([rows[h].flatten() for h, _ in group], most * digits).to(device),
+                        torch.from_numpy(rows[[t for _, t in group]]).to(device)) for group, most in zip(lists, groups)]
+        total = sum(map(len, lists))
+        self.counts = [max(1, round(batch * len(group) / total)) for group in lists]
+        self.counts[-1] = batch - sum(self.counts[:-1])
+        self.steps = min(len(group) // count for group, count in zip(lists, self.counts))
+
+    def epoch(self):
+        """One list of indices a group: [steps, count]."""
+        return [torch.randperm(len(tokens), device=tokens.device)[: self.steps * count].view(self.steps, count)
+                for (tokens, _), count in zip(self.groups, self.counts)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("start")
+    parser.add_argument("sequences")
+    parser.add_argument("--out")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--decay", type=float, default=0.035)
+    parser.add_argument("--warmup", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every", type=int, default=10, help="epochs between validations")
+    parser.add_argument("--groups", type=int, nargs="+", default=[6, 20], help="longest history of each group, in items")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop behind the epoch that ends later")
+    parser.add_argument("--users", type=int, default=0, help="the first users alone")
+    parser.add_argument("--eager", action="store_true", help="without torch.compile")
+    arguments = parser.parse_args()
+    begun = time.perf_counter()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(arguments.seed)
+    torch.set_float32_matmul_precision("high")
+    texts, tensors = read_simgr(arguments.start)
+    config = {name.removeprefix("simgr.config."): value for name, value in texts.items() if name.startswith("simgr.config.")}
+    config.update(entry.split("=", 1) for entry in arguments.set)
+    codes, per_digit = tensors["catalogue/codes"].astype(numpy.int64), tensors["catalogue/codes_per_digit"].tolist()
+    model = Tiger(config, per_digit).to(device)
+    rows = codes + numpy.array(model.first[:-1])
+    with gzip.open(arguments.sequences, "rt") as file:
+        users = [numpy.array(line.split("\t")[1].split(), dtype=numpy.int64) for line in list(file)[1:]]
+    users = users[: arguments.users or None]
+    longest = arguments.groups[-1]
+    model.longest = longest * rows.shape[1]
+    trie = Trie(codes, model.first, device)
+    examples = Examples(users, rows, arguments.groups, arguments.batch, device)
+    held_out = {"validation": ([u[:-2][-longest:] for u in users], numpy.array([u[-2] for u in users])),
+                "test": ([u[:-1][-longest:] for u in users], numpy.array([u[-1] for u in users]))}
+
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    on_gpu = device.type == "cuda"
+    rate = torch.zeros((), device=device) if on_gpu else 0.0
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": arguments.decay},
+                                   {"params": vectors, "weight_decay": 0.0}],
+                                  lr=rate, fused=on_gpu, capturable=on_gpu)
+    steps = arguments.epochs * examples.steps
+    warm = max(1, round(arguments.warmup * steps))
+    schedule = lambda step: arguments.rate * (
+        (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))))
+    loss_of = model if arguments.eager or not on_gpu else torch.compile(model, dynamic=False)
+    places = [torch.zeros(count, dtype=torch.int64, device=device) for count in examples.counts]
+    total = torch.zeros((), device=device)
+
+    def step():
+        optimizer.zero_grad(set_to_none=False)
+        for (tokens, targets), at in zip(examples.groups, places):
+            with cast(device):
+                loss = loss_of(tokens[at], targets[at]) / arguments.batch
+            loss.backward()
+            total.add_(loss.detach())
+        optimizer.step()
+
+    graph = None
+    if on_gpu:
+        for p in model.parameters():
+            p.grad = torch.zeros_like(p)
+        kept = {name: p.detach().clone() for name, p in model.named_parameters()}
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                step()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step()
+        with torch.no_grad():  # as if nothing had happened
+            for name, p in model.named_parameters():
+                p.copy_(kept[name])
+            for state in optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
+    print(json.dumps({"set": arguments.set, "epochs": arguments.epochs, "batch": arguments.batch, "rate": arguments.rate,
+                      "decay": arguments.decay, "seed": arguments.seed, "steps": examples.steps, "groups": examples.counts,
+                      "parameters": sum(p.numel() for p in model.parameters()),
+                      "ready_s": round(time.perf_counter() - begun, 1)}), flush=True)
+
+    best, done = {"ndcg@10": -1.0}, 0
+    for epoch in range(1, arguments.epochs + 1):
+        since = time.perf_counter()
+        order = examples.epoch()
+        total.zero_()
+        for i in range(examples.steps):
+            for at, indices in zip(places, order):
+                at.copy_(indices[i])
+            for group in optimizer.param_groups:
+                if on_gpu:
+                    group["lr"].fill_(schedule(done))
+                else:
+                    group["lr"] = schedule(done)
+            graph.replay() if graph else step()
+            done += 1
+        line = {"epoch": epoch, "loss": round(total.item() / examples.steps, 4), "seconds": round(time.perf_counter() - since, 2)}
+        over = time.perf_counter() - begun > arguments.seconds
+        if epoch % arguments.every == 0 or epoch == arguments.epochs or over:
+            found = measure(model, trie, rows, *held_out["validation"], device, 512)
+            line["validation"] = found
+            if found["ndcg@10"] > best["ndcg@10"]:
+                best = {**found, "epoch": epoch, "weights": {n: p.detach().clone() for n, p in model.named_parameters()}}
+        print(json.dumps(line), flush=True)
+        if over:
+            break
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(best["weights"][name])
+    found = measure(model, trie, rows, *held_out["test"], device, 512)
+    print(json.dumps({"set": arguments.set, "epochs": epoch, "best_epoch": best["epoch"], "validation_ndcg@10": best["ndcg@10"],
+                      "test": found, "seconds": round(time.perf_counter() - begun, 1)}), flush=True)
+    if arguments.out:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("catalogue/")}
+        tensors.update(("encoder." + name.replace("/", "."), p.detach().float().cpu().numpy()) for name, p in model.named_parameters())
+        texts.update({"simgr.config." + name: str(value) for name, value in config.items()})
+        texts = {name: text for name, text in texts.items() if not name.startswith("fit.")}
+        texts.update({"epochs": str(epoch), "best_epoch": str(best["epoch"]), "validation_ndcg@10": str(best["ndcg@10"]),
+                      "trained_by": "bench/peers/train_tiger.py"})
+        write_simgr(arguments.out, texts, tensors)
+
+
+if __name__ == "__main__":
+    main()
