@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a TIGER of simgr's in PyTorch, on a GPU where there is one, and writes it as a model file that simgr reads.
+"""Trains a TIGER (or a LETTER) of simgr's in PyTorch, on a GPU where there is one, and writes it as a model file that simgr reads.
 
     simgr fit tiger --data DIR --ids FILE --epochs 1 --out start.simgr
     python bench/peers/train_tiger.py start.simgr DIR/sequences.tsv.gz --out tiger.simgr [--set encoder.width=128 …]
@@ -41,7 +41,7 @@ class Tiger(torch.nn.Module):
         get = lambda name: int(config["encoder." + name])
         self.width, self.heads, self.head = get("width"), get("heads"), get("head_width")
         self.layers = {"encoder": get("layers"), "decoder": get("decoder_layers")}
-        self.dropout = float(config["encoder.dropout"])
+        self.dropout, self.temperature = float(config["encoder.dropout"]), float(config["loss.temperature"])
         self.first = [0, *numpy.cumsum(codes_per_digit).tolist()]
         inner, width = self.heads * self.head, self.width
         draw = lambda name, shape, variance: self.register_parameter(
@@ -118,7 +118,8 @@ class Tiger(torch.nn.Module):
         """-> the sum over targets of the mean cross-entropy of their digits, over the whole table"""
         states = self.spell(target[:, :-1], *self.read(tokens))
         logits = F.linear(states, self.w("embedding.digits"))
-        return F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="sum") / target.shape[1]
+        logits = logits.flatten(0, 1).float() / self.temperature
+        return F.cross_entropy(logits, target.flatten(), reduction="sum") / target.shape[1]
 
 
 class Trie:
