@@ -27,19 +27,11 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREAD
 import numpy
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 
-HEADS, HEAD, BEAM, EPSILON, BUCKETS, FARTHEST = 6, 64, 20, 1e-6, 32, 128
+from tiger_parts import BEAM, EPSILON, bucket, read_simgr, trie_tables
+
+HEADS, HEAD = 6, 64
 INNER = HEADS * HEAD
-
-
-def bucket(distance, both):
-    count = BUCKETS // 2 if both else BUCKETS
-    base = (distance > 0).long() * count if both else 0
-    gap = distance.abs() if both else (-distance).clamp(min=0)
-    near = count // 2
-    far = near + (torch.log(gap.float().clamp(min=1) / near) / numpy.log(FARTHEST / near) * (count - near)).long()
-    return base + torch.where(gap < near, gap, far.clamp(max=count - 1))
 
 
 def norm(x, gain):
@@ -84,14 +76,7 @@ class Compiled:
 
     def make_trie(self):
         """next[l][node, code]: the node of depth l + 1, or -1; leaves are tuples in order."""
-        self.next, nodes = [], numpy.zeros(len(self.codes), dtype=numpy.int64)
-        for l in range(self.digits):
-            keys = nodes * (self.first[l + 1] - self.first[l]) + self.codes[:, l]
-            found, below = numpy.unique(keys, return_inverse=True)
-            table = numpy.full((nodes.max() + 1) * (self.first[l + 1] - self.first[l]), -1, dtype=numpy.int64)
-            table[found] = numpy.arange(len(found))
-            self.next.append(torch.from_numpy(table.reshape(nodes.max() + 1, -1)))
-            nodes = below
+        self.next, nodes = trie_tables(self.codes, self.first)
         self.leaf_tuples = numpy.zeros((nodes.max() + 1, self.digits), dtype=numpy.int64)
         self.leaf_tuples[nodes] = self.codes
 
@@ -207,10 +192,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with safe_open(os.path.join(arguments.folder, "model.simgr"), "pt") as file:
-        stored = {name: file.get_tensor(name) for name in file.keys()}
-    weights = {name.removeprefix("model/"): tensor for name, tensor in stored.items()}
-    codes = stored["catalogue/codes"].numpy().astype(numpy.int64)
+    _, stored = read_simgr(os.path.join(arguments.folder, "model.simgr"))
+    weights = {name.removeprefix("model/"): torch.from_numpy(tensor) for name, tensor in stored.items()}
+    codes = stored["catalogue/codes"].astype(numpy.int64)
     per_digit = stored["catalogue/codes_per_digit"].tolist()
     read = lambda name: numpy.loadtxt(os.path.join(arguments.folder, name), dtype=numpy.int64)
     histories, lists = read("histories.txt"), read("lists.txt")

@@ -21,16 +21,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 
-BEAM, EPSILON, BUCKETS, FARTHEST = 20, 1e-6, 32, 128
-
-
-def bucket(distance, both):
-    count = BUCKETS // 2 if both else BUCKETS
-    base = (distance > 0).long() * count if both else 0
-    gap = distance.abs() if both else (-distance).clamp(min=0)
-    near = count // 2
-    far = near + (torch.log(gap.float().clamp(min=1) / near) / math.log(FARTHEST / near) * (count - near)).long()
-    return base + torch.where(gap < near, gap, far.clamp(max=count - 1))
+from tiger_parts import BEAM, BUCKETS, EPSILON, FARTHEST, bucket, read_simgr, trie_tables
 
 
 class Tiger(torch.nn.Module):
@@ -124,14 +115,8 @@ class Tiger(torch.nn.Module):
 
 class Trie:
     def __init__(self, codes, first, device):
-        self.next, nodes = [], numpy.zeros(len(codes), dtype=numpy.int64)
-        for l in range(codes.shape[1]):
-            count = first[l + 1] - first[l]
-            found, below = numpy.unique(nodes * count + codes[:, l], return_inverse=True)
-            table = numpy.full((nodes.max() + 1) * count, -1, dtype=numpy.int64)
-            table[found] = numpy.arange(len(found))
-            self.next.append(torch.from_numpy(table.reshape(-1, count)).to(device))
-            nodes = below
+        tables, nodes = trie_tables(codes, first)
+        self.next = [table.to(device) for table in tables]
         self.item = torch.zeros(int(nodes.max()) + 1, dtype=torch.int64, device=device)
         self.item[torch.from_numpy(nodes).to(device)] = torch.arange(len(codes), device=device)
 
@@ -188,17 +173,6 @@ def pad(lists, length):
     for i, tokens in enumerate(lists):
         out[i, : len(tokens)] = torch.from_numpy(tokens)
     return out
-
-
-def read_simgr(path):
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        data = file.read()
-    texts = header.pop("__metadata__")
-    kinds = {"F32": numpy.float32, "I64": numpy.int64, "I32": numpy.int32, "U8": numpy.uint8}
-    tensors = {name: numpy.frombuffer(data[slice(*entry["data_offsets"])], kinds[entry["dtype"]]).reshape(entry["shape"])
-               for name, entry in header.items()}
-    return texts, tensors
 
 
 def crc32c(data, table=[]):
@@ -281,6 +255,10 @@ def main():
     texts, tensors = read_simgr(arguments.start)
     config = {name.removeprefix("simgr.config."): value for name, value in texts.items() if name.startswith("simgr.config.")}
     config.update(entry.split("=", 1) for entry in arguments.set)
+    for name, only in {"encoder.buckets": BUCKETS, "encoder.farthest": FARTHEST, "encoder.epsilon": EPSILON, "encoder.scaled_states": "true",
+                       "encoder.max_length": arguments.groups[-1], "candidates.support": "whole", "ranker.width": BEAM}.items():
+        if config[name] != str(only):
+            parser.error(f"{name}: expected {only}, which is all that this script knows, found {config[name]}")
     codes, per_digit = tensors["catalogue/codes"].astype(numpy.int64), tensors["catalogue/codes_per_digit"].tolist()
     model = Tiger(config, per_digit).to(device)
     rows = codes + numpy.array(model.first[:-1])
