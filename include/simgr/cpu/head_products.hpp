@@ -11,7 +11,8 @@
 #include <simgr/cpu/product_tiles.hpp>
 
 // The products of a head of attention, of some dozens of rows, keys and numbers each. Their rows stand
-// apart, as heads share rows; a general product would copy both sides first.
+// apart, as heads share rows; a general product would copy both sides first. On tiles (AMX) they take as
+// long at 32 and 80 rows of 64 and 1.5 times as long at 16 and 24: what they wait for is memory.
 
 namespace simgr::SIMGR_ABI::cpu::detail {
 
