@@ -19,6 +19,7 @@
 #include <simgr/train/stage_file.hpp>
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
+#include <simgr/train/warm_start.hpp>
 
 // From a type to a row of the table. Included by the files of models/, and by nothing else. Most of
 // what is instantiated here does not depend on the model, hence one file for several models that have
@@ -222,6 +223,13 @@ std::vector<simgr::FieldText> noted(const Before& before) {
   return fields;
 }
 
+// What files call the model file that a run began with: its name; where it lies is of this machine.
+inline constexpr const char* warm_start_key = "warm_start";
+std::string warm_start_of(const FitRequest& request);
+/// Notes for a state which weights a run began with, and tells people.
+void note_warm_start(simgr::train::RunNotes& notes, const FitRequest& request);
+void tell_warm_start(const FitRequest& request, const std::string& differences);
+
 /// Runs what comes before training, or what is left of it.
 template <class Model>
 void run_stage_before(const AllSettings<Model>& all, Model& model, const simgr::data::Split& split,
@@ -240,6 +248,9 @@ void run_stage_before(const AllSettings<Model>& all, Model& model, const simgr::
   add("seed", std::to_string(all.fit.seed));
   add("data", request.data_fingerprint);
   add("backbone", request.backbone_name);
+  if (!request.warm_start.empty()) {
+    add(warm_start_key, warm_start_of(request));
+  }
   const simgr::train::StageFile file(path, std::move(stage));
   all.before.run(model, {split, attributes, all.fit.seed, file}, pool);
 }
@@ -308,18 +319,26 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     }
   }();
   const auto attributes = std::exchange(catalogue.attributes, {});
-  const simgr::train::RunNotes notes{noted(all.before), noted(StageBefore<Model>{})};
-  const auto begin = [&](Model& model) {
-    if (all.before.wanted() && begins_anew(request)) {
-      run_stage_before(all, model, split, attributes.view(), request, pool);
+  simgr::train::RunNotes notes{noted(all.before), noted(StageBefore<Model>{})};
+  const auto stage = notes.fields;
+  note_warm_start(notes, request);
+  const auto begin = [&](auto& model) {
+    if (!begins_anew(request)) {
+      return;
+    }
+    if (!request.warm_start.empty()) {
+      tell_warm_start(request, simgr::train::warm_start(model, request.warm_start));
+    }
+    if constexpr (std::is_same_v<decltype(model), Model&>) {
+      if (all.before.wanted()) {
+        run_stage_before(all, model, split, attributes.view(), request, pool);
+      }
     }
   };
   const auto finished = [&](Model model, const simgr::train::FitResult& result) {
     auto metadata = metadata_of(name, request, all.fit, result);
     if (all.before.wanted()) {
-      for (const simgr::FieldText& field : notes.fields) {
-        metadata.push_back({field.name, field.value});
-      }
+      for (const simgr::FieldText& field : stage) { metadata.push_back({field.name, field.value}); }
     }
     simgr::io::ModelFile<Model>::save(model, request.out, metadata);
     return Fitted{std::make_unique<Served<Model>>(std::move(model)), result};
@@ -342,6 +361,7 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
       config.ranker = c.ranker;
     }
     Trained model(std::move(catalogue), config, all.fit.seed);
+    begin(model);
     const auto result = train_model(model, split, all.fit, request, pool, notes);
     return request.out.empty()
                ? Fitted{nullptr, result}
@@ -364,6 +384,7 @@ ModelKind kind_of(int place, std::string name, std::string summary,
                 Model::Parts::reads_item_vectors};
   kind.type = File::type();
   kind.loss = File::loss();
+  kind.warm_starts = true;
   kind.ranker = File::ranker();
   if constexpr (Trained::learns_neighbours) {
     kind.learns_neighbours = true;

@@ -44,6 +44,7 @@ struct FitOptions {
   BackboneOptions backbone;
   TaskOptions tasks;
   TrainingOptions training;
+  std::string warm_start;  // a model file; empty: weights are drawn
   bool resume = false;
 };
 void fit(const FitOptions& options);

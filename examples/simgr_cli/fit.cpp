@@ -94,7 +94,11 @@ BegunFit begin_fit(const FitOptions& options) {
   const ModelKind& kind = request.backbone
                               ? kind_over(options.model, options.backbone, *request.backbone)
                               : kind_named(options.model);
+  if (!options.warm_start.empty() && !kind.warm_starts) {
+    throw UsageError("--warm-start: " + kind.name + " does not begin with given weights");
+  }
   request.out = options.out;
+  request.warm_start = options.warm_start;
   require_adapters(options.backbone, kind);
   if (!options.backbone.lora.empty()) {
     request.settings = settings_of_lora(options.backbone.lora, kind);

@@ -47,6 +47,7 @@ struct Setting {
 struct FitRequest {
   std::string out;                                      // the model file; empty: none is written
   std::string state;                                    // of the run; empty: beside the model file
+  std::string warm_start;                               // a model file; empty: weights are drawn
   std::vector<Setting> settings;                        // of the model's Config or of FitOptions
   std::string log;                                      // JSON lines; empty: none
   bool resume = false;                                  // go on from the state, where there is one
@@ -112,6 +113,7 @@ struct ModelKind {
   Needs needs{};
   std::string over;                // the word it answers to with --backbone; empty: it has none
   bool learns_neighbours = false;  // can be trained to, by --tasks
+  bool warm_starts = false;        // can begin with the weights of a model file
   bool narrow = false;             // keeps that language model in bfloat16
   /// Whether it reads this language model; null: it reads none.
   std::function<bool(const simgr::io::Backbone&)> reads_backbone;

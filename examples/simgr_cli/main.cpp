@@ -237,6 +237,11 @@ void add_fit(CLI::App& app, FitOptions& options) {
   add_training(*command, options.training);
   add_threads(*command, options.training.threads);
   command->add_option("--log", options.log, "one JSON line an epoch")->type_name("FILE");
+  command
+      ->add_option("--warm-start", options.warm_start,
+                   "a model file of this kind and these semantic ids, whose weights training "
+                   "begins with")
+      ->type_name("FILE");
   command->add_flag("--resume", options.resume,
                     "go on from the state beside the model file, where there is one");
   command->callback([&] { fit(options); });

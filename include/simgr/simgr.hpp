@@ -201,4 +201,5 @@
 #include <simgr/train/tasks.hpp>
 #include <simgr/train/trainer.hpp>
 #include <simgr/train/training_state.hpp>
+#include <simgr/train/warm_start.hpp>
 #include <simgr/version.hpp>
