@@ -86,7 +86,11 @@
                                        const GradientTerms<T>&, std::type_identity_t<T>,           \
                                        std::type_identity_t<T>) noexcept;                          \
   declared template void dropout(const Context&, Vector<T>, float, std::uint32_t) noexcept;        \
-  declared template void dropout(const Context&, Matrix<T>, float, std::uint32_t) noexcept;
+  declared template void dropout(const Context&, Matrix<T>, float, std::uint32_t) noexcept;        \
+  declared template void relu_dropout(const Context&, Matrix<T>, float, std::uint32_t,             \
+                                      Index) noexcept;                                             \
+  declared template void relu_dropout_backward(const Context&, MatrixArg<T>, float,                \
+                                               Matrix<T>) noexcept;
 
 #if defined(SIMGR_DEFINE_KERNELS)
 #define SIMGR_DECLARED

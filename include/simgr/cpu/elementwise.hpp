@@ -96,15 +96,17 @@ namespace detail {
 inline constexpr Index philox_lanes = 16;
 using PhiloxWords = std::uint32_t[4][philox_lanes];
 
-// g++ halves the widest vectors unless it is told not to: where no kernels are compiled beside (see
-// cpu/compiled.hpp), dropout takes 3.8 times as long.
+// g++ halves the widest vectors unless it is told not to, and of a function inside another it forgets that: where no
+// kernels are compiled beside (see cpu/compiled.hpp), dropout takes 3.8 times as long.
 #if defined(__AVX512F__) && !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC target("prefer-vector-width=512")
+#pragma GCC optimize("O3")
 #endif
 /// words[·][lane] = Philox block first + lane of a stream; the lanes are computed together.
-inline void philox_blocks(std::uint64_t seed, std::uint64_t step, std::uint32_t stream,
-                          std::uint64_t first, PhiloxWords& words) noexcept {
+[[gnu::noinline]] inline void philox_blocks(std::uint64_t seed, std::uint64_t step,
+                                            std::uint32_t stream, std::uint64_t first,
+                                            PhiloxWords& words) noexcept {
   for (Index lane = 0; lane < philox_lanes; ++lane) {
     const std::uint64_t block = first + static_cast<std::uint64_t>(lane);
     words[0][lane] = static_cast<std::uint32_t>(block);
@@ -147,18 +149,28 @@ public:
   /// data[i] *= factor of element first + i, of each of `data`
   template <class... Data>
   void apply(Index first, Index size, Data*... data) noexcept {
+    visit(first, size, [&](Index done, Index count, const T* factor) {
+      const auto multiply = [&](T* part) {
+        for (Index i = 0; i < count; ++i) { part[i] *= factor[i]; }
+      };
+      (multiply(data + done), ...);
+    });
+  }
+  /// f(done, count, factors) for `size` elements from `first` on, some at a time, of which `done` were
+  /// before.
+  template <class F>
+  void visit(Index first, Index size, F&& f) noexcept {
     for (Index done = 0; done < size;) {
       const Index from = (first + done) % chunk, count = std::min(chunk - from, size - done);
       if (const Index begin = first + done - from; begin != begin_) {
         draw(begin);
       }
-      const auto multiply = [&](T* part) {
-        for (Index i = 0; i < count; ++i) { part[i] *= factor_[from + i]; }
-      };
-      (multiply(data + done), ...);
+      f(done, count, factor_ + from);
       done += count;
     }
   }
+  /// What elements are multiplied by that are not dropped.
+  T keep() const noexcept { return keep_; }
 
 private:
   static constexpr Index lanes = detail::philox_lanes, per_lane = 8, chunk = lanes * per_lane;
@@ -192,6 +204,32 @@ void dropout(const Context& ctx, View<T, Rank> y, float rate, std::uint32_t stre
   if (ctx.training && rate > 0) {
     DropoutMask<T>(ctx, rate, stream).apply(0, y.size(), y.data());
   }
+}
+
+/// y = dropout(max(y, 0)) in one pass; the first element is the mask's element `first`.
+template <class T>
+void relu_dropout(const Context& ctx, Matrix<T> y, float rate, std::uint32_t stream,
+                  Index first) noexcept {
+  T* const data = y.data();
+  if (ctx.training && rate > 0) {
+    DropoutMask<T>(ctx, rate, stream)
+        .visit(first, y.size(), [&](Index done, Index count, const T* factor) {
+          for (Index i = 0; i < count; ++i) {
+            data[done + i] = std::max(data[done + i], T(0)) * factor[i];
+          }
+        });
+  } else {
+    for (Index i = 0; i < y.size(); ++i) { data[i] = std::max(data[i], T(0)); }
+  }
+}
+/// dy, that of relu_dropout's y, becomes that of what it was given. Where y is positive, neither the
+/// unit nor dropout has stopped it: no mask is drawn again.
+template <class T>
+void relu_dropout_backward(const Context& ctx, MatrixArg<T> y, float rate, Matrix<T> dy) noexcept {
+  const T keep = ctx.training && rate > 0 ? DropoutMask<T>(ctx, rate, 0).keep() : T(1);
+  const T* const value = y.data();
+  T* const gradient = dy.data();
+  for (Index i = 0; i < y.size(); ++i) { gradient[i] = value[i] > 0 ? gradient[i] * keep : T(0); }
 }
 
 }  // namespace simgr::SIMGR_ABI::cpu
