@@ -79,6 +79,7 @@ void export_adapters(const ExportOptions& options);
 
 struct EvaluateOptions {
   std::string file, data, split = "test", seen = "keep", rank = "served";
+  std::string as;                // a model that makes lists otherwise; empty: what the file says
   std::vector<std::string> set;  // name=value, of what lists are made with
   Index threads = 0;
   bool json = false;

@@ -41,7 +41,7 @@ void evaluate(const EvaluateOptions& options) {
                                          .half_ties = options.rank == "half-tie",
                                          .shards = 4 * threads_or_all(options.threads)};
   const auto [kind, model, fitted_on, making] =
-      open_model(options.file, settings_of_texts(options.set));
+      open_model(options.file, settings_of_texts(options.set), options.as);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
   const DataFolder folder = read_folder(options.data, model->catalogue().items);
   require_same_data(folder, model->catalogue().items, fitted_on, options.file);

@@ -161,9 +161,12 @@ struct OpenedModel {
   std::string data_fingerprint;  // of what it was fitted on; empty: the file does not say
   Making making;
 };
+/// @param as  a kind that has the file's types but for what makes lists; empty: what the file says
+///
 /// Errors  simgr::Error: unreadable, damaged, or of types that no kind has; UsageError: a setting
-///         that training has settled, or none of the model
-OpenedModel open_model(const std::string& path, const std::vector<Setting>& settings = {});
+///         that training has settled, or none of the model; a kind of other types
+OpenedModel open_model(const std::string& path, const std::vector<Setting>& settings = {},
+                       const std::string& as = {});
 
 // In the metadata of a model file: the kind's name, and the fingerprint of the data.
 inline constexpr const char* kind_key = "model";

@@ -69,29 +69,50 @@ double number_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
 }
 }  // namespace
 
+namespace {
+/// Whether the weights of a file are those of a kind, whatever makes its lists.
+bool holds(const simgr::io::Checkpoint& checkpoint, const ModelKind& kind) {
+  const std::string type = text_of(checkpoint, simgr::io::type_key);
+  return type.empty() ? kind.name == text_of(checkpoint, kind_key)
+                      : kind.type == type && kind.loss == text_of(checkpoint, simgr::io::loss_key);
+}
+}  // namespace
+
 const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint) {
   // A program's model.save() notes the types alone, and several kinds may be of one type: then the
   // one of the file's name is meant, else the first that makes lists in its way, else the first.
-  const std::string type = text_of(checkpoint, simgr::io::type_key),
-                    loss = text_of(checkpoint, simgr::io::loss_key),
-                    ranker = text_of(checkpoint, simgr::io::ranker_key),
+  const std::string ranker = text_of(checkpoint, simgr::io::ranker_key),
                     name = text_of(checkpoint, kind_key);
   const auto closeness = [&](const ModelKind& kind) {
     return (kind.name == name ? 2 : 0) + (kind.ranker == ranker ? 1 : 0);
   };
   const ModelKind* found = nullptr;
   for (const ModelKind* kind : all_kinds()) {
-    const bool fits = type.empty() ? kind->name == name : kind->type == type && kind->loss == loss;
-    if (fits && (found == nullptr || closeness(*kind) > closeness(*found))) {
+    if (holds(checkpoint, *kind) && (found == nullptr || closeness(*kind) > closeness(*found))) {
       found = kind;
     }
   }
   return found;
 }
 
-OpenedModel open_model(const std::string& path, const std::vector<Setting>& settings) {
+OpenedModel open_model(const std::string& path, const std::vector<Setting>& settings,
+                       const std::string& as) {
   const auto checkpoint = simgr::io::Checkpoint::read(path);
   const ModelKind* kind = kind_of_file(checkpoint);
+  if (kind != nullptr && !as.empty()) {
+    std::string names;
+    const ModelKind* other = nullptr;
+    for (const ModelKind* each : all_kinds()) {
+      if (holds(checkpoint, *each)) {
+        names += " " + each->name;
+        other = each->name == as ? each : other;
+      }
+    }
+    if (other == nullptr) {
+      throw UsageError("--as " + as + ": the weights of " + path + " serve as" + names);
+    }
+    kind = other;
+  }
   if (kind == nullptr) {
     const std::string type = text_of(checkpoint, simgr::io::type_key),
                       loss = text_of(checkpoint, simgr::io::loss_key),

@@ -326,6 +326,12 @@ void add_evaluate(CLI::App& app, EvaluateOptions& options) {
                              "ties"),
          {"served", "half-tie"});
   command
+      ->add_option(
+          "--as", options.as,
+          "another model of the same weights, whose lists are made otherwise: rpg-graph of "
+          "what was fitted as rpg, liger-dense of liger")
+      ->type_name("MODEL");
+  command
       ->add_option("--set", options.set,
                    "what lists are made with, other than the file says: names that begin with "
                    "ranker. or candidates., for instance ranker.width=50; choose by --split "
