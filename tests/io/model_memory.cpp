@@ -15,7 +15,7 @@ namespace {
 
 using namespace simgr;
 
-constexpr Index measured_texts = 2, measured_length = 32, measured_layers = 6;
+constexpr Index measured_texts = 2, measured_length = 32, measured_layers = 64;
 
 /// What a layer takes from the arena for forward and backward, in numbers a token.
 template <class Layer, class Forward, class Backward>

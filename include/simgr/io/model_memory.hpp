@@ -17,8 +17,9 @@ inline double numbers_in_training(const LanguageModelFacts& facts, Index length)
   case LanguageFamily::bert:
     return static_cast<double>(facts.layers * (18 * width + 3 * inner + products));
   case LanguageFamily::t5: {
-    const Index attention = 4 * width + 8 * heads + products;  // with its norm
-    const Index net = facts.gated ? 6 * inner + 7 * width : 3 * inner + 6 * width;
+    // With its norm. What gradients are made of is for some rows at a time, here and in the plain net.
+    const Index attention = 4 * width + 4 * heads + products;
+    const Index net = facts.gated ? 6 * inner + 7 * width : inner + 6 * width;
     return static_cast<double>(facts.layers * (attention + net) +
                                facts.decoder_layers * (2 * attention + width + net));
   }

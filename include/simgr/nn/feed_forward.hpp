@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include <simgr/core/arena.hpp>
 #include <simgr/core/op_tags.hpp>
 #include <simgr/core/parameter.hpp>
 #include <simgr/nn/linear.hpp>
@@ -122,6 +123,7 @@ struct FeedForward {
       return dx;
     } else {
       const Matrix<T, S> dx = ctx.template take<T>(dy.rows(), c.width);
+      Arena::Scope scope(ctx.arena);
       const Matrix<T, S> space =
           ctx.template take<T>(std::min(dy.rows(), rows_at_a_time<T>(c.inner)), c.inner);
       some_at_a_time<T>(dy.rows(), c.inner, [&](Index first, Index count) {
