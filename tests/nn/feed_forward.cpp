@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/nn/feed_forward.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
 #include <support/gradient_check.hpp>
+#include <support/parts_of_a_pass.hpp>
 
 using namespace simgr;
+using simgr_test::PassOutcome;
 
 TEST_CASE_TEMPLATE("feed-forward nets give the gradients of their forward pass, dropout included",
                    Net, FeedForward<Relu>, FeedForward<GeluTanh, Gated>, SwiGlu<>) {
@@ -27,11 +27,8 @@ TEST_CASE("a plain net gives the same for rows that go through it some at a time
   std::vector<double> x = simgr_test::random_values(rows * c.width, 4),
                       dy = simgr_test::random_values(rows * c.width, 5);
 
-  struct Outcome {
-    std::vector<double> y, dx, gradient;
-  };
   const auto run = [&](Index first, Index count, bool training) {
-    Outcome outcome;
+    PassOutcome outcome;
     Arena arena;
     cpu::Context ctx{arena, training, 9};
     outcome.gradient.resize(static_cast<std::size_t>(table.block_size));
@@ -47,29 +44,14 @@ TEST_CASE("a plain net gives the same for rows that go through it some at a time
     return outcome;
   };
 
-  const Outcome whole = run(0, rows, false);
-  Outcome parts{{}, {}, std::vector<double>(whole.gradient.size())};
-  for (Index row = 0; row < rows; ++row) {
-    const Outcome one = run(row, 1, false);
-    parts.y.insert(parts.y.end(), one.y.begin(), one.y.end());
-    parts.dx.insert(parts.dx.end(), one.dx.begin(), one.dx.end());
-    for (std::size_t i = 0; i < one.gradient.size(); ++i) { parts.gradient[i] += one.gradient[i]; }
-  }
-  const auto close = [](const std::vector<double>& a, const std::vector<double>& b) {
-    REQUIRE(a.size() == b.size());
-    double largest = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      largest = std::max(largest, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
-    }
-    return largest < 1e-10;
-  };
-  CHECK(close(whole.y, parts.y));
-  CHECK(close(whole.dx, parts.dx));
-  CHECK(close(whole.gradient, parts.gradient));
+  const PassOutcome whole = run(0, rows, false);
+  PassOutcome parts;
+  for (Index row = 0; row < rows; ++row) { parts.append(run(row, 1, false)); }
+  simgr_test::check_alike(whole, parts);
 
   // y is homogeneous in x and in each of the two matrices: backward saw the mask of forward.
-  const Outcome dropped = run(0, rows, true);
-  CHECK_FALSE(close(dropped.y, whole.y));
+  const PassOutcome dropped = run(0, rows, true);
+  CHECK_FALSE(simgr_test::alike(dropped.y, whole.y));
   const auto product = [](const double* a, const double* b, std::size_t count) {
     return std::inner_product(a, a + count, b, 0.0);
   };

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/nn/unscaled_attention.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
 #include <support/gradient_check.hpp>
+#include <support/parts_of_a_pass.hpp>
 
 #include <simgr/nn/relative_position.hpp>
 
 using namespace simgr;
+using simgr_test::PassOutcome;
 
 namespace {
 
@@ -110,11 +110,8 @@ TEST_CASE_TEMPLATE("unscaled attention gives the same for sequences that go thro
                       dy = simgr_test::random_values(rows * c.width, 5),
                       memory = simgr_test::random_values(others.back() * c.width, 6);
 
-  struct Outcome {
-    std::vector<double> y, dx, dmemory, gradient;
-  };
   const auto run = [&](std::size_t sequence, std::size_t count, bool training) {
-    Outcome outcome;
+    PassOutcome outcome;
     Arena arena;
     cpu::Context ctx{arena, training, 9};
     outcome.gradient.resize(static_cast<std::size_t>(table.block_size));
@@ -148,32 +145,15 @@ TEST_CASE_TEMPLATE("unscaled attention gives the same for sequences that go thro
     return outcome;
   };
 
-  const Outcome whole = run(0, 6, false);
-  Outcome parts{{}, {}, {}, std::vector<double>(whole.gradient.size())};
-  for (std::size_t s = 0; s < 6; ++s) {
-    const Outcome one = run(s, 1, false);
-    parts.y.insert(parts.y.end(), one.y.begin(), one.y.end());
-    parts.dx.insert(parts.dx.end(), one.dx.begin(), one.dx.end());
-    parts.dmemory.insert(parts.dmemory.end(), one.dmemory.begin(), one.dmemory.end());
-    for (std::size_t i = 0; i < one.gradient.size(); ++i) { parts.gradient[i] += one.gradient[i]; }
-  }
-  const auto close = [](const std::vector<double>& a, const std::vector<double>& b) {
-    REQUIRE(a.size() == b.size());
-    double largest = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      largest = std::max(largest, std::abs(a[i] - b[i]) / (1 + std::abs(b[i])));
-    }
-    return largest < 1e-10;
-  };
-  CHECK(close(whole.y, parts.y));
-  CHECK(close(whole.dx, parts.dx));
-  CHECK(close(whole.dmemory, parts.dmemory));
-  CHECK(close(whole.gradient, parts.gradient));
+  const PassOutcome whole = run(0, 6, false);
+  PassOutcome parts;
+  for (std::size_t s = 0; s < 6; ++s) { parts.append(run(s, 1, false)); }
+  simgr_test::check_alike(whole, parts);
 
   // y is linear in the output map and in the values' half of the other: backward saw the masks of
   // forward.
-  const Outcome dropped = run(0, 6, true);
-  CHECK_FALSE(close(dropped.y, whole.y));
+  const PassOutcome dropped = run(0, 6, true);
+  CHECK_FALSE(simgr_test::alike(dropped.y, whole.y));
   const auto product = [](const double* a, const double* b, Index count) {
     return std::inner_product(a, a + count, b, 0.0);
   };
