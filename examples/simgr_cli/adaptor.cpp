@@ -2,6 +2,7 @@
 #include <simgr_cli/adaptor.hpp>
 
 namespace simgr_cli {
+
 std::vector<simgr::io::MetadataEntry> metadata_of(const std::string& name,
                                                   const FitRequest& request,
                                                   const simgr::train::FitOptions& options,

@@ -258,13 +258,13 @@ void run_stage_before(const AllSettings<Model>& all, Model& model, const simgr::
 /// Trains, keeping a state beside the model file; goes on from it where the request says so.
 ///
 /// @param trainer  fresh from its constructor
-/// @param notes    of what came before
+/// @param notes    of a stage before; empty: there is none
 template <class Run>
 simgr::train::FitResult train_by(Run trainer, const FitRequest& request,
-                                 simgr::cpu::ThreadPool& pool,
-                                 const simgr::train::RunNotes& notes = {}) {
+                                 simgr::cpu::ThreadPool& pool, simgr::train::RunNotes notes = {}) {
   const std::string state = state_of(request), stage = stage_of(request);
   const bool has_stage = !notes.fields.empty();
+  note_warm_start(notes, request);
   if (!begins_anew(request)) {
     if (const simgr::Failure failure =
             simgr::train::try_load_training_state(trainer, state, notes)) {
@@ -319,9 +319,7 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
     }
   }();
   const auto attributes = std::exchange(catalogue.attributes, {});
-  simgr::train::RunNotes notes{noted(all.before), noted(StageBefore<Model>{})};
-  const auto stage = notes.fields;
-  note_warm_start(notes, request);
+  const simgr::train::RunNotes notes{noted(all.before), noted(StageBefore<Model>{})};
   const auto begin = [&](auto& model) {
     if (!begins_anew(request)) {
       return;
@@ -338,7 +336,9 @@ Fitted fit_recommender(const std::string& name, const simgr::baselines::Defaults
   const auto finished = [&](Model model, const simgr::train::FitResult& result) {
     auto metadata = metadata_of(name, request, all.fit, result);
     if (all.before.wanted()) {
-      for (const simgr::FieldText& field : stage) { metadata.push_back({field.name, field.value}); }
+      for (const simgr::FieldText& field : notes.fields) {
+        metadata.push_back({field.name, field.value});
+      }
     }
     simgr::io::ModelFile<Model>::save(model, request.out, metadata);
     return Fitted{std::make_unique<Served<Model>>(std::move(model)), result};

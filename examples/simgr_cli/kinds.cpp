@@ -57,9 +57,7 @@ std::string text_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
   const std::string* found = checkpoint.find_text(key);
   return found == nullptr ? std::string() : *found;
 }
-}  // namespace
 
-namespace {
 double number_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
   const std::string text = text_of(checkpoint, key);
   Index number = 0;
@@ -67,9 +65,7 @@ double number_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
   const bool good = end.ec == std::errc{} && end.ptr == text.data() + text.size() && number >= 0;
   return good ? static_cast<double>(number) : simgr::eval::absent;
 }
-}  // namespace
 
-namespace {
 /// Whether the weights of a file are those of a kind, whatever makes its lists.
 bool holds(const simgr::io::Checkpoint& checkpoint, const ModelKind& kind) {
   const std::string type = text_of(checkpoint, simgr::io::type_key);
