@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a TIGER (or a LETTER) of simgr's in PyTorch, on a GPU where there is one, and writes it as a model file that simgr reads.
+"""Trains a TIGER, LETTER or LIGER of simgr's in PyTorch, on a GPU where there is one, and writes it as a model file that simgr reads.
 
-    simgr fit tiger --data DIR --ids FILE --epochs 1 --out start.simgr
-    python bench/peers/train_tiger.py start.simgr DIR/sequences.tsv.gz --out tiger.simgr [--set encoder.width=128 …]
-    simgr evaluate tiger.simgr --data DIR
+    simgr fit tiger|letter|liger --data DIR --ids FILE --epochs 1 --out start.simgr
+    python bench/peers/train_tiger.py start.simgr DIR/sequences.tsv.gz --out trained.simgr [--set encoder.width=128 …]
+    simgr evaluate trained.simgr --data DIR
 
-Shapes and semantic ids are start.simgr's, but for what --set names; first weights are drawn anew. The same mathematics as
-`simgr fit tiger`: every prefix of a user is an example, AdamW with decay on matrices, a cosine behind a warm-up, the
+Kind, shapes and semantic ids are start.simgr's, but for what --set names; first weights are drawn anew. The same mathematics as
+`simgr fit`: every prefix of a user is an example, AdamW with decay on matrices, a cosine behind a warm-up, the
 weights kept that validation likes best. Differs in two ways: products in bf16 (where there is a GPU), and each batch
 has the same share of short and of long histories, which are padded to two lengths. One JSON line an epoch.
 """
@@ -24,20 +24,44 @@ import torch.nn.functional as F
 from tiger_parts import BEAM, BUCKETS, EPSILON, FARTHEST, bucket, read_simgr, trie_tables
 
 
-class Tiger(torch.nn.Module):
-    """Parameters have simgr's names, with '/' for '.'; tokens are rows of the table, and `rows` of padding read nothing."""
+def rms_norm(x, gain):
+    x = x.float()
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON) * gain
 
-    def __init__(self, config, codes_per_digit):
+
+def block_of_t5(x, w, heads, dropout, self_mask, memory=None, memory_mask=None):
+    """w: the block's weights by name. A function of tensors alone, so that all blocks of a stack are compiled once."""
+    drop = lambda x: F.dropout(x, dropout) if dropout else x
+    by_head = lambda x: x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+    def attend(n, memory, name, mask):
+        q = by_head(F.linear(n, w[name + ".query.weight"]))
+        k, v = (by_head(part) for part in F.linear(memory, w[name + ".key_value.weight"]).chunk(2, -1))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), scale=1.0, dropout_p=dropout)
+        return F.linear(y.transpose(-3, -2).flatten(-2), w[name + ".out.weight"])
+
+    n = rms_norm(x, w["self_norm.weight"])
+    x = x + drop(attend(n, n, "self", self_mask))
+    if memory is not None:
+        x = x + drop(attend(rms_norm(x, w["memory_norm.weight"]), memory, "memory", memory_mask))
+    up = F.relu(F.linear(rms_norm(x, w["net_norm.weight"]), w["net.up.weight"]))
+    return x + drop(F.linear(drop(up), w["net.down.weight"]))
+
+
+class Tiger(torch.nn.Module):
+    """Parameters have simgr's names, with '/' for '.'; histories are items, -1 behind the end, and padding is read by nobody."""
+
+    def __init__(self, config, codes, codes_per_digit):
         super().__init__()
         get = lambda name: int(config["encoder." + name])
-        self.width, self.heads, self.head = get("width"), get("heads"), get("head_width")
+        self.width, self.heads, head, self.block = get("width"), get("heads"), get("head_width"), block_of_t5
         self.layers = {"encoder": get("layers"), "decoder": get("decoder_layers")}
         self.dropout, self.temperature = float(config["encoder.dropout"]), float(config["loss.temperature"])
         self.first = [0, *numpy.cumsum(codes_per_digit).tolist()]
-        inner, width = self.heads * self.head, self.width
-        draw = lambda name, shape, variance: self.register_parameter(
-            name.replace(".", "/"), torch.nn.Parameter(torch.randn(shape) * variance**-0.5))
-        ones = lambda name: self.register_parameter(name.replace(".", "/"), torch.nn.Parameter(torch.ones(width)))
+        self.register_buffer("rows", torch.from_numpy(codes + numpy.array(self.first[:-1])))  # of the table, of each item
+        inner, width = self.heads * head, self.width
+        draw = self.draw
+        ones = lambda name: self.add(name, torch.ones(width))
         draw("embedding.digits", (self.first[-1], width), 1)
         draw("start", (width,), 1)
         for stack, layers in self.layers.items():
@@ -46,7 +70,7 @@ class Tiger(torch.nn.Module):
                 block = f"{stack}.blocks.{i}."
                 for part in ("self", "memory") if stack == "decoder" else ("self",):
                     ones(block + part + "_norm.weight")
-                    draw(block + part + ".query.weight", (inner, width), width * self.head)
+                    draw(block + part + ".query.weight", (inner, width), width * head)
                     draw(block + part + ".key_value.weight", (2 * inner, width), width)
                     draw(block + part + ".out.weight", (width, inner), inner)
                 ones(block + "net_norm.weight")
@@ -54,46 +78,35 @@ class Tiger(torch.nn.Module):
                 draw(block + "net.down.weight", (width, get("inner")), get("inner"))
             ones(stack + ".final_norm.weight")
 
+    def add(self, name, values):
+        self.register_parameter(name.replace(".", "/"), torch.nn.Parameter(values))
+
+    def draw(self, name, shape, inverse_variance):
+        self.add(name, torch.randn(shape) * inverse_variance**-0.5)
+
     def w(self, name):
-        return getattr(self, name.replace(".", "/"))
-
-    def drop(self, x):
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
-
-    def norm(self, x, name):
-        x = x.float()
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON) * self.w(name + "_norm.weight")
-
-    def map(self, x, name):
-        return F.linear(x, self.w(name + ".weight"))
-
-    def attend(self, n, memory, name, mask):
-        heads = lambda x: x.view(*x.shape[:-1], self.heads, self.head).transpose(-3, -2)
-        q = heads(self.map(n, name + ".query"))
-        k, v = (heads(part) for part in self.map(memory, name + ".key_value").chunk(2, -1))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), scale=1.0,
-                                           dropout_p=self.dropout if self.training else 0.0)
-        return self.map(y.transpose(-3, -2).flatten(-2), name + ".out")
+        return self._parameters[name.replace(".", "/")]
 
     def stack(self, stack, x, self_mask, memory=None, memory_mask=None):
-        x = self.drop(x)
+        block = self.block if self.training else block_of_t5  # what is measured comes in more shapes than are worth compiling
+        x = F.dropout(x, self.dropout, self.training)
         for i in range(self.layers[stack]):
-            block = f"{stack}.blocks.{i}."
-            n = self.norm(x, block + "self")
-            x = x + self.drop(self.attend(n, n, block + "self", self_mask))
-            if memory is not None:
-                x = x + self.drop(self.attend(self.norm(x, block + "memory"), memory, block + "memory", memory_mask))
-            up = F.relu(self.map(self.norm(x, block + "net"), block + "net.up"))
-            x = x + self.drop(self.map(self.drop(up), block + "net.down"))
-        return self.drop(self.norm(x, stack + ".final"))
+            prefix = f"{stack}/blocks/{i}/"
+            weights = {name.removeprefix(prefix).replace("/", "."): p for name, p in self._parameters.items() if name.startswith(prefix)}
+            x = block(x, weights, self.heads, self.dropout if self.training else 0.0, self_mask, memory, memory_mask)
+        return F.dropout(rms_norm(x, self.w(stack + ".final_norm.weight")), self.dropout, self.training)
 
-    def read(self, tokens):
-        """tokens [batch, length], -1 behind the end -> states, and the mask of those that are there"""
-        there = tokens >= 0
-        hidden = torch.zeros(there.shape, device=tokens.device).masked_fill(~there, -1e4)[:, None, None, :]
-        span = torch.arange(tokens.shape[1], device=tokens.device)
+    def embed(self, items):
+        """items [batch, length] -> tokens [batch, length, digits, width]"""
+        return F.embedding(self.rows[items], self.w("embedding.digits"))
+
+    def read(self, history):
+        """history [batch, length] -> states of all its digits, and the mask of those that are there"""
+        x = self.embed(history.clamp(min=0)).flatten(1, 2)
+        there = (history >= 0).repeat_interleave(self.rows.shape[1], 1)
+        hidden = torch.zeros(there.shape, device=x.device).masked_fill(~there, -1e4)[:, None, None, :]
+        span = torch.arange(x.shape[1], device=x.device)
         bias = self.w("encoder.position.table")[bucket(span[None] - span[:, None], True)].permute(2, 0, 1)[None]
-        x = F.embedding(tokens.clamp(min=0), self.w("embedding.digits"))
         return self.stack("encoder", x, bias + hidden), hidden
 
     def spell(self, spelt, memory, hidden):
@@ -105,12 +118,69 @@ class Tiger(torch.nn.Module):
         later = torch.zeros(len(steps), len(steps), device=spelt.device).masked_fill(steps[None] > steps[:, None], -1e4)
         return self.stack("decoder", x, bias + later, memory, hidden) * self.width**-0.5
 
-    def forward(self, tokens, target):
-        """-> the sum over targets of the mean cross-entropy of their digits, over the whole table"""
-        states = self.spell(target[:, :-1], *self.read(tokens))
-        logits = F.linear(states, self.w("embedding.digits"))
+    def spelling_loss(self, target, memory, hidden):
+        target = self.rows[target]
+        logits = F.linear(self.spell(target[:, :-1], memory, hidden), self.w("embedding.digits"))
         logits = logits.flatten(0, 1).float() / self.temperature
         return F.cross_entropy(logits, target.flatten(), reduction="sum") / target.shape[1]
+
+    def forward(self, history, target):
+        """-> the sum over targets of the mean cross-entropy of their digits, over the whole table"""
+        return self.spelling_loss(target, *self.read(history))
+
+    def place(self, history, memory, spelt, target):
+        """spelt [batch, beam], best first -> where the target stands in the list, 0 the first; BEAM where it does not"""
+        hit = spelt == target[:, None]
+        return torch.where(hit.any(1), hit.float().argmax(1), BEAM)
+
+
+class Liger(Tiger):
+    """Also reads texts, and compares what a history ends with to those of all items that training has."""
+
+    def __init__(self, config, codes, codes_per_digit, texts, seen):
+        super().__init__({**config, "loss.temperature": 1}, codes, codes_per_digit)  # its digits have none
+        self.item_temperature = float(config["similarity.temperature"])
+        self.token_dropout = float(config["encoder.embedding.dropout"])
+        self.item_weight = float(config["loss.item_weight"])
+        width, digits, inputs = self.width, codes.shape[1], texts.shape[1]
+        deviation = float(config["encoder.embedding.deviation"])
+        self.draw("embedding.text.weight", (width, inputs), (width + inputs) / 2)
+        self.add("embedding.text.bias", torch.zeros(width))
+        self.draw("embedding.places", (int(config["encoder.max_length"]), width), deviation**-2)
+        self.draw("embedding.levels", (digits, width), deviation**-2)
+        self.add("embedding.norm.weight", torch.ones(width))
+        self.add("embedding.norm.bias", torch.zeros(width))
+        place = numpy.cumsum(seen) - 1
+        for name, array in {"texts": texts, "seen": seen, "seen_texts": texts[seen], "place_among_seen": place}.items():
+            self.register_buffer(name, torch.from_numpy(array))
+
+    def text(self, vectors):
+        return F.linear(vectors, self.w("embedding.text.weight"), self.w("embedding.text.bias"))
+
+    def embed(self, items):
+        x = super().embed(items) + self.text(self.texts[items])[:, :, None]
+        x = x + self.w("embedding.places")[: items.shape[1], None] + self.w("embedding.levels")
+        x = F.layer_norm(x.float(), x.shape[-1:], self.w("embedding.norm.weight"), self.w("embedding.norm.bias"))
+        return F.dropout(x, self.token_dropout, self.training)
+
+    def cosines(self, history, memory, texts):
+        last = (history >= 0).sum(1) * self.rows.shape[1] - 1
+        ends = memory.gather(1, last[:, None, None].expand(-1, -1, memory.shape[2]))[:, 0]
+        with torch.autocast(ends.device.type, enabled=False):
+            return F.normalize(ends.float(), dim=-1) @ F.normalize(self.text(texts), dim=-1).T / self.item_temperature
+
+    def forward(self, history, target):
+        memory, hidden = self.read(history)
+        cosines = self.cosines(history, memory, self.seen_texts)
+        of_items = F.cross_entropy(cosines, self.place_among_seen[target], reduction="sum")
+        return self.spelling_loss(target, memory, hidden) + self.item_weight * of_items
+
+    def place(self, history, memory, spelt, target):
+        scores = self.cosines(history, memory, self.texts)
+        listed = (~self.seen).repeat(len(spelt), 1).scatter(1, torch.where(spelt < 0, spelt[:, :1], spelt), True)
+        own = scores.gather(1, target[:, None])
+        ahead = (listed & (scores > own)).sum(1)
+        return torch.where(listed.gather(1, target[:, None])[:, 0], ahead.clamp(max=BEAM), BEAM)
 
 
 class Trie:
@@ -122,13 +192,13 @@ class Trie:
 
 
 @torch.no_grad()
-def rank(model, trie, tokens, target):
-    """The place of each target in a list of 20 by a beam along the trie, 0 the first; 20 where it is not in it."""
-    memory, hidden = model.read(tokens)
-    users, beams = len(tokens), 1
-    spelt = torch.zeros(users, 1, 0, dtype=torch.int64, device=tokens.device)
-    nodes = torch.zeros(users, 1, dtype=torch.int64, device=tokens.device)
-    scores = torch.zeros(users, 1, device=tokens.device)
+def rank(model, trie, history, target):
+    """The place of each target in the list that a beam of 20 along the trie leads to, 0 the first; 20 where it is not in it."""
+    memory, hidden = model.read(history)
+    users, beams, device = len(history), 1, history.device
+    spelt = torch.zeros(users, 1, 0, dtype=torch.int64, device=device)
+    nodes = torch.zeros(users, 1, dtype=torch.int64, device=device)
+    scores = torch.zeros(users, 1, device=device)
     for l, below in enumerate(trie.next):
         # Beams read the memory of their user: they are further queries of it.
         wide = memory.repeat_interleave(beams, 0), hidden.repeat_interleave(beams, 0)
@@ -142,18 +212,16 @@ def rank(model, trie, tokens, target):
         nodes = chosen.flatten(1).gather(1, place)
         spelt = torch.cat([spelt.gather(1, parent[..., None].expand(-1, -1, l)), code[..., None] + model.first[l]], 2)
         beams = nodes.shape[1]
-    items = trie.item[nodes.clamp(min=0)].masked_fill(nodes < 0, -1)
-    hit = items == target[:, None]
-    return torch.where(hit.any(1), hit.float().argmax(1), BEAM)
+    return model.place(history, memory, trie.item[nodes.clamp(min=0)].masked_fill(nodes < 0, -1), target)
 
 
-def measure(model, trie, rows, histories, targets, device, batch):
+def measure(model, trie, histories, targets, longest, device, batch):
     model.eval()
     ranks = []
     with cast(device):
         for i in range(0, len(histories), batch):
-            tokens = pad([rows[h].flatten() for h in histories[i : i + batch]], model.longest)
-            ranks.append(rank(model, trie, tokens.to(device), torch.from_numpy(targets[i : i + batch]).to(device)))
+            history = pad(histories[i : i + batch], longest)
+            ranks.append(rank(model, trie, history.to(device), torch.from_numpy(targets[i : i + batch]).to(device)))
     model.train()
     ranks = torch.cat(ranks).double().cpu()
     gain = 1 / torch.log2(ranks + 2)
@@ -170,8 +238,8 @@ def cast(device):
 
 def pad(lists, length):
     out = torch.full((len(lists), length), -1, dtype=torch.int64)
-    for i, tokens in enumerate(lists):
-        out[i, : len(tokens)] = torch.from_numpy(tokens)
+    for i, items in enumerate(lists):
+        out[i, : len(items)] = torch.from_numpy(items)
     return out
 
 
@@ -210,15 +278,14 @@ def write_simgr(path, texts, tensors):
 class Examples:
     """Every prefix, on the device, in groups by length; a batch has its share of each."""
 
-    def __init__(self, users, rows, groups, batch, device):
-        digits = rows.shape[1]
+    def __init__(self, users, groups, batch, device):
         lists = [[] for _ in groups]
         for items in users:
             for t in range(1, len(items) - 2):
                 history = items[max(0, t - groups[-1]) : t]
                 lists[next(g for g, most in enumerate(groups) if len(history) <= most)].append((history, items[t]))
-        self.groups = [(pad([rows[h].flatten() for h, _ in group], most * digits).to(device),
-                        torch.from_numpy(rows[[t for _, t in group]]).to(device)) for group, most in zip(lists, groups)]
+        self.groups = [(pad([h for h, _ in group], most).to(device), torch.tensor([t for _, t in group], device=device))
+                       for group, most in zip(lists, groups)]
         total = sum(map(len, lists))
         self.counts = [max(1, round(batch * len(group) / total)) for group in lists]
         self.counts[-1] = batch - sum(self.counts[:-1])
@@ -226,8 +293,8 @@ class Examples:
 
     def epoch(self):
         """One list of indices a group: [steps, count]."""
-        return [torch.randperm(len(tokens), device=tokens.device)[: self.steps * count].view(self.steps, count)
-                for (tokens, _), count in zip(self.groups, self.counts)]
+        return [torch.randperm(len(targets), device=targets.device)[: self.steps * count].view(self.steps, count)
+                for (_, targets), count in zip(self.groups, self.counts)]
 
 
 def main():
@@ -244,7 +311,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=10, help="epochs between validations")
     parser.add_argument("--groups", type=int, nargs="+", default=[6, 20], help="longest history of each group, in items")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="stop behind the epoch that ends later")
+    parser.add_argument("--seconds", type=float, default=0, 
+                        help="as many epochs as end in this time, by steps that are timed before")
+    parser.add_argument("--warm-start", metavar="FILE", help="a model file whose weights training begins with")
     parser.add_argument("--users", type=int, default=0, help="the first users alone")
     parser.add_argument("--eager", action="store_true", help="without torch.compile")
     arguments = parser.parse_args()
@@ -255,20 +324,28 @@ def main():
     texts, tensors = read_simgr(arguments.start)
     config = {name.removeprefix("simgr.config."): value for name, value in texts.items() if name.startswith("simgr.config.")}
     config.update(entry.split("=", 1) for entry in arguments.set)
-    for name, only in {"encoder.buckets": BUCKETS, "encoder.farthest": FARTHEST, "encoder.epsilon": EPSILON, "encoder.scaled_states": "true",
-                       "encoder.max_length": arguments.groups[-1], "candidates.support": "whole", "ranker.width": BEAM}.items():
+    reads_texts = "catalogue/text_vectors" in tensors
+    for name, only in {"encoder.buckets": BUCKETS, "encoder.farthest": FARTHEST, "encoder.epsilon": EPSILON,
+                       "encoder.scaled_states": "true", "encoder.max_length": arguments.groups[-1], "ranker.width": BEAM,
+                       ("similarity" if reads_texts else "candidates") + ".support": "whole"}.items():
         if config[name] != str(only):
             parser.error(f"{name}: expected {only}, which is all that this script knows, found {config[name]}")
     codes, per_digit = tensors["catalogue/codes"].astype(numpy.int64), tensors["catalogue/codes_per_digit"].tolist()
-    model = Tiger(config, per_digit).to(device)
-    rows = codes + numpy.array(model.first[:-1])
     with gzip.open(arguments.sequences, "rt") as file:
         users = [numpy.array(line.split("\t")[1].split(), dtype=numpy.int64) for line in list(file)[1:]]
+    if reads_texts:
+        seen = tensors["catalogue/popularity"] > 0
+        model = Liger(config, codes, per_digit, tensors["catalogue/text_vectors"], seen).to(device)
+    else:
+        model = Tiger(config, codes, per_digit).to(device)
+    if arguments.warm_start:
+        first = {name.removeprefix("encoder.").replace(".", "/"): torch.from_numpy(tensor)
+                 for name, tensor in read_simgr(arguments.warm_start)[1].items() if name.startswith("encoder.")}
+        model.load_state_dict({**dict(model.named_buffers()), **first})
     users = users[: arguments.users or None]
     longest = arguments.groups[-1]
-    model.longest = longest * rows.shape[1]
     trie = Trie(codes, model.first, device)
-    examples = Examples(users, rows, arguments.groups, arguments.batch, device)
+    examples = Examples(users, arguments.groups, arguments.batch, device)
     held_out = {"validation": ([u[:-2][-longest:] for u in users], numpy.array([u[-2] for u in users])),
                 "test": ([u[:-1][-longest:] for u in users], numpy.array([u[-1] for u in users]))}
 
@@ -279,19 +356,18 @@ def main():
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": arguments.decay},
                                    {"params": vectors, "weight_decay": 0.0}],
                                   lr=rate, fused=on_gpu, capturable=on_gpu)
-    steps = arguments.epochs * examples.steps
-    warm = max(1, round(arguments.warmup * steps))
     schedule = lambda step: arguments.rate * (
         (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))))
-    loss_of = model if arguments.eager or not on_gpu else torch.compile(model, dynamic=False)
+    if on_gpu and not arguments.eager:
+        model.block = torch.compile(block_of_t5, dynamic=False)
     places = [torch.zeros(count, dtype=torch.int64, device=device) for count in examples.counts]
     total = torch.zeros((), device=device)
 
     def step():
         optimizer.zero_grad(set_to_none=False)
-        for (tokens, targets), at in zip(examples.groups, places):
+        for (histories, targets), at in zip(examples.groups, places):
             with cast(device):
-                loss = loss_of(tokens[at], targets[at]) / arguments.batch
+                loss = model(histories[at], targets[at]) / arguments.batch
             loss.backward()
             total.add_(loss.detach())
         optimizer.step()
@@ -300,7 +376,6 @@ def main():
     if on_gpu:
         for p in model.parameters():
             p.grad = torch.zeros_like(p)
-        kept = {name: p.detach().clone() for name, p in model.named_parameters()}
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -310,19 +385,29 @@ def main():
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             step()
-        with torch.no_grad():  # as if nothing had happened
-            for name, p in model.named_parameters():
-                p.copy_(kept[name])
-            for state in optimizer.state.values():
-                for value in state.values():
-                    value.zero_()
-    print(json.dumps({"set": arguments.set, "epochs": arguments.epochs, "batch": arguments.batch, "rate": arguments.rate,
+    advance = graph.replay if graph else step
+    epochs = arguments.epochs
+    if arguments.seconds:
+        since, timed = time.perf_counter(), 0
+        while time.perf_counter() - since < 0.03 * arguments.seconds:
+            for _ in range(20):
+                advance()
+            timed += 20
+            total.item()  # waits
+        an_epoch = (time.perf_counter() - since) / timed * examples.steps
+        epochs = max(1, int((begun + arguments.seconds - time.perf_counter()) / (1.15 * an_epoch)))
+    for state in optimizer.state.values():  # as if nothing had happened: the rate was 0 so far
+        for value in state.values():
+            value.zero_()
+    steps = epochs * examples.steps
+    warm = max(1, round(arguments.warmup * steps))
+    print(json.dumps({"set": arguments.set, "epochs": epochs, "batch": arguments.batch, "rate": arguments.rate,
                       "decay": arguments.decay, "seed": arguments.seed, "steps": examples.steps, "groups": examples.counts,
                       "parameters": sum(p.numel() for p in model.parameters()),
                       "ready_s": round(time.perf_counter() - begun, 1)}), flush=True)
 
     best, done = {"ndcg@10": -1.0}, 0
-    for epoch in range(1, arguments.epochs + 1):
+    for epoch in range(1, epochs + 1):
         since = time.perf_counter()
         order = examples.epoch()
         total.zero_()
@@ -334,30 +419,27 @@ def main():
                     group["lr"].fill_(schedule(done))
                 else:
                     group["lr"] = schedule(done)
-            graph.replay() if graph else step()
+            advance()
             done += 1
         line = {"epoch": epoch, "loss": round(total.item() / examples.steps, 4), "seconds": round(time.perf_counter() - since, 2)}
-        over = time.perf_counter() - begun > arguments.seconds
-        if epoch % arguments.every == 0 or epoch == arguments.epochs or over:
-            found = measure(model, trie, rows, *held_out["validation"], device, 512)
+        if epoch % arguments.every == 0 or epoch == epochs:
+            found = measure(model, trie, *held_out["validation"], longest, device, 512)
             line["validation"] = found
             if found["ndcg@10"] > best["ndcg@10"]:
                 best = {**found, "epoch": epoch, "weights": {n: p.detach().clone() for n, p in model.named_parameters()}}
         print(json.dumps(line), flush=True)
-        if over:
-            break
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(best["weights"][name])
-    found = measure(model, trie, rows, *held_out["test"], device, 512)
-    print(json.dumps({"set": arguments.set, "epochs": epoch, "best_epoch": best["epoch"], "validation_ndcg@10": best["ndcg@10"],
+    found = measure(model, trie, *held_out["test"], longest, device, 512)
+    print(json.dumps({"set": arguments.set, "epochs": epochs, "best_epoch": best["epoch"], "validation_ndcg@10": best["ndcg@10"],
                       "test": found, "seconds": round(time.perf_counter() - begun, 1)}), flush=True)
     if arguments.out:
         tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("catalogue/")}
         tensors.update(("encoder." + name.replace("/", "."), p.detach().float().cpu().numpy()) for name, p in model.named_parameters())
         texts.update({"simgr.config." + name: str(value) for name, value in config.items()})
         texts = {name: text for name, text in texts.items() if not name.startswith("fit.")}
-        texts.update({"epochs": str(epoch), "best_epoch": str(best["epoch"]), "validation_ndcg@10": str(best["ndcg@10"]),
+        texts.update({"epochs": str(epochs), "best_epoch": str(best["epoch"]), "validation_ndcg@10": str(best["ndcg@10"]),
                       "trained_by": "bench/peers/train_tiger.py"})
         write_simgr(arguments.out, texts, tensors)
 
