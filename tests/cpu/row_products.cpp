@@ -23,7 +23,7 @@ TEST_CASE("Products of rows are the plain sums, and no row depends on the others
   };
   for (const Index rows : {4, 5, 6, 7, 8, 9, 10, 11, 20, 31, 239, 240, 241, 485, 1100}) {
     for (const auto& [cols, inner] :
-         {std::pair<Index, Index>{32, 16}, {96, 48}, {32, 128}, {32, 1024}}) {
+         {std::pair<Index, Index>{32, 16}, {96, 48}, {32, 128}, {32, 1024}, {257, 32}, {274, 16}}) {
       REQUIRE(cpu::suits_row_products(rows, cols, inner));
       const Matrix<float> x = normal(rows, inner), w = normal(cols, inner),
                           start = normal(rows, cols);
@@ -61,7 +61,7 @@ TEST_CASE("Products of rows are the plain sums, and no row depends on the others
     }
   }
   CHECK(!cpu::suits_row_products(3, 32, 16));
-  CHECK(!cpu::suits_row_products(4, 33, 16));
+  CHECK(!cpu::suits_row_products(4, 33, 16));  // the second panel would be almost empty
   CHECK(!cpu::suits_row_products(4, 32, 15));
 }
 

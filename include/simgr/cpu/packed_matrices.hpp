@@ -26,9 +26,12 @@ public:
     if (!suits_row_products(4, w.rows(), w.cols())) {
       return;
     }
-    float* const panels = memory_.take_elements<float>(w.size());
-    for (Index row = 0; row < w.rows(); row += detail::panel_items) {
-      detail::pack_rows(w.row(row).data(), w.cols(), panels + row * w.cols());
+    using detail::panel_items;
+    const Index padded = (w.rows() + panel_items - 1) / panel_items * panel_items;
+    float* const panels = memory_.take_elements<float>(padded * w.cols());
+    for (Index row = 0; row < w.rows(); row += panel_items) {
+      detail::pack_rows(w.row(row).data(), std::min(panel_items, w.rows() - row), w.cols(),
+                        panels + row * w.cols());
     }
     copies_.insert(after(w.data()), {w.data(), panels});
   }

@@ -20,16 +20,26 @@ namespace detail {
 #pragma clang attribute push(__attribute__((min_vector_width(512))), apply_to = function)
 #endif
 
-/// panel[j · panel_items + i] = w[i][j] for panel_items rows of w, `inner` numbers each, float or
-/// BFloat16.
+/// panel[j · panel_items + i] = w[i][j] for `count` rows of w, panel_items at most, `inner` numbers
+/// each, float or BFloat16; zero for the rows that lack.
 template <class W>
-void pack_rows(const W* w, Index inner, float* panel) noexcept {
+void pack_rows(const W* w, Index count, Index inner, float* panel) noexcept {
   for (Index part = 0; part < 2; ++part) {
+    const Index here = count - part * lane_count;
     for (Index j = 0; j < inner; j += lane_count) {
       const W* from = w + part * lane_count * inner + j;
       float* to = panel + j * panel_items + part * lane_count;
       Lanes block[lane_count];
-      unrolled<lane_count>([&](auto i) { load(block[i], from + i * inner); });
+      if (here >= lane_count) {
+        unrolled<lane_count>([&](auto i) { load(block[i], from + i * inner); });
+      } else {
+        unrolled<lane_count>([&](auto i) {
+          block[i] = Lanes{};
+          if (i < here) {
+            load(block[i], from + i * inner);
+          }
+        });
+      }
       transpose(block);
       unrolled<lane_count>(
           [&](auto i) { std::memcpy(to + i * panel_items, &block[i], sizeof(Lanes)); });
@@ -38,10 +48,12 @@ void pack_rows(const W* w, Index inner, float* panel) noexcept {
 }
 
 /// out[r][i] = or += Σ_j x[r][j] panel[j][i] for `rows` rows, of which the first `count` are written,
-/// and bias[i] on top unless it is null. The sums run in the order of j, whatever `rows` is.
+/// each in its first `columns` columns, and bias[i] on top unless it is null. The sums run in the
+/// order of j, whatever `rows` is.
 template <Index rows>
 void multiply_rows(const float* x, Index x_stride, const float* panel, Index inner, float* out,
-                   Index out_stride, Index count, const float* bias, Write write) noexcept {
+                   Index out_stride, Index count, Index columns, const float* bias,
+                   Write write) noexcept {
   Lanes first[rows] = {}, second[rows] = {};
   for (Index j = 0; j < inner; ++j) {
     Lanes a, b;
@@ -52,6 +64,19 @@ void multiply_rows(const float* x, Index x_stride, const float* panel, Index inn
       first[r] += value * a;
       second[r] += value * b;
     });
+  }
+  if (columns < panel_items) {
+    unrolled<rows>([&](auto r) {
+      float sums[panel_items];
+      std::memcpy(sums, &first[r], sizeof(Lanes));
+      std::memcpy(sums + lane_count, &second[r], sizeof(Lanes));
+      float* to = out + r * out_stride;
+      for (Index i = 0; r < count && i < columns; ++i) {
+        const float sum = write == Write::add ? sums[i] + to[i] : sums[i];
+        to[i] = bias == nullptr ? sum : sum + bias[i];
+      }
+    });
+    return;
   }
   Lanes first_bias = {}, second_bias = {};
   if (bias != nullptr) {
@@ -117,7 +142,8 @@ void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const
                                   : begin + i < whole ? x.row(begin + i).data()
                                                       : copied;
         multiply_rows<rows>(from, stride, panel, inner, y.row(begin + i).data() + column, y.cols(),
-                            count - i, bias == nullptr ? nullptr : bias + column, write);
+                            count - i, std::min(panel_items, y.cols() - column),
+                            bias == nullptr ? nullptr : bias + column, write);
       }
     }
   }
@@ -125,10 +151,16 @@ void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const
 template <class PanelOf>
 void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const float* bias,
                         Write write, PanelOf&& panel_of) {
+  const auto padded = [&](Index rows) { return (x.rows() + rows - 1) / rows * rows; };
   if constexpr (lane_count < 16) {  // sixteen registers
-    multiply_in_panels<6>(ctx, x, y, bias, write, panel_of);
+    if (padded(6) <= std::min(padded(5), padded(4))) {
+      multiply_in_panels<6>(ctx, x, y, bias, write, panel_of);
+    } else if (padded(5) <= padded(4)) {
+      multiply_in_panels<5>(ctx, x, y, bias, write, panel_of);
+    } else {
+      multiply_in_panels<4>(ctx, x, y, bias, write, panel_of);
+    }
   } else {
-    const auto padded = [&](Index rows) { return (x.rows() + rows - 1) / rows * rows; };
     if (x.cols() % 1024 == 0 && padded(8) <= padded(10)) {
       multiply_in_panels<8>(ctx, x, y, bias, write, panel_of);
     } else if (padded(10) <= std::min(padded(8), padded(6))) {
@@ -143,9 +175,12 @@ void multiply_in_panels(Context& ctx, MatrixArg<float> x, Matrix<float> y, const
 
 }  // namespace detail
 
-/// Whether row_products() may be called, and is worth it.
+/// Whether row_products() may be called, and is worth it: a last panel that is not full costs as much
+/// as a full one.
 inline bool suits_row_products(Index rows, Index cols, Index inner) noexcept {
-  return rows >= 4 && cols % detail::panel_items == 0 && inner % detail::lane_count == 0;
+  using detail::panel_items;
+  return rows >= 4 && inner % detail::lane_count == 0 &&
+         (cols % panel_items == 0 || cols >= 8 * panel_items);
 }
 
 /// y = x w', or y += x w'.   x [rows, inner], w [cols, inner], y [rows, cols]
@@ -170,7 +205,8 @@ void row_products(Context& ctx, MatrixArg<float> x, Matrix<const W> w, const flo
   Arena::Scope scope(ctx.arena);
   float* const panel = ctx.take<float>(w.cols() * detail::panel_items).data();
   detail::multiply_in_panels(ctx, x, y, bias, write, [&](Index column) -> const float* {
-    detail::pack_rows(w.row(column).data(), w.cols(), panel);
+    detail::pack_rows(w.row(column).data(), std::min(detail::panel_items, w.rows() - column),
+                      w.cols(), panel);
     return panel;
   });
 }
