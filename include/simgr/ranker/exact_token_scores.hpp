@@ -32,7 +32,7 @@ struct ExactTokenScores {
 
   struct Config {
     Support support = Support::trained;  // of the softmax
-    Index tile = 512;                    // nodes that go through the decoder together
+    Index tile = 160;                    // nodes that go through the decoder together
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
