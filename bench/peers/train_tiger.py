@@ -7,13 +7,15 @@
 
 Kind, shapes and semantic ids are start.simgr's, but for what --set names; first weights are drawn anew. The same mathematics as
 `simgr fit`: every prefix of a user is an example, AdamW with decay on matrices, a cosine behind a warm-up, the
-weights kept that validation likes best. Differs in two ways: products in bf16 (where there is a GPU), and each batch
+weights kept that validation likes best, in --out as soon as there are better ones. Differs in two ways: products in bf16 (where there is a GPU), and each batch
 has the same share of short and of long histories, which are padded to two lengths. One JSON line an epoch.
 """
 import argparse
 import gzip
 import json
 import math
+import multiprocessing
+import os
 import struct
 import time
 
@@ -88,11 +90,12 @@ class Tiger(torch.nn.Module):
         return self._parameters[name.replace(".", "/")]
 
     def stack(self, stack, x, self_mask, memory=None, memory_mask=None):
-        block = self.block if self.training else block_of_t5  # what is measured comes in more shapes than are worth compiling
+        block = self.block if self.training else block_of_t5  # measuring has more shapes than are worth compiling
         x = F.dropout(x, self.dropout, self.training)
         for i in range(self.layers[stack]):
             prefix = f"{stack}/blocks/{i}/"
-            weights = {name.removeprefix(prefix).replace("/", "."): p for name, p in self._parameters.items() if name.startswith(prefix)}
+            weights = {name.removeprefix(prefix).replace("/", "."): p
+                       for name, p in self._parameters.items() if name.startswith(prefix)}
             x = block(x, weights, self.heads, self.dropout if self.training else 0.0, self_mask, memory, memory_mask)
         return F.dropout(rms_norm(x, self.w(stack + ".final_norm.weight")), self.dropout, self.training)
 
@@ -271,8 +274,9 @@ def write_simgr(path, texts, tensors):
     packed = struct.pack("<Q", len(text)) + text.encode()
     mark = '"simgr.header_crc32c":"'
     packed = packed.replace((mark + "00000000").encode(), f"{mark}{crc32c(packed):08x}".encode())
-    with open(path, "wb") as file:
+    with open(path + ".tmp", "wb") as file:
         file.write(packed + b"".join(blobs))
+    os.replace(path + ".tmp", path)
 
 
 class Examples:
@@ -311,7 +315,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=10, help="epochs between validations")
     parser.add_argument("--groups", type=int, nargs="+", default=[6, 20], help="longest history of each group, in items")
-    parser.add_argument("--seconds", type=float, default=0, 
+    parser.add_argument("--seconds", type=float, default=0,
                         help="as many epochs as end in this time, by steps that are timed before")
     parser.add_argument("--warm-start", metavar="FILE", help="a model file whose weights training begins with")
     parser.add_argument("--users", type=int, default=0, help="the first users alone")
@@ -406,6 +410,21 @@ def main():
                       "parameters": sum(p.numel() for p in model.parameters()),
                       "ready_s": round(time.perf_counter() - begun, 1)}), flush=True)
 
+    writers = []
+
+    def save(epoch, found, weights):
+        """The best so far, by a process beside this one: checksums take a second or two."""
+        kept = {name: tensor for name, tensor in tensors.items() if name.startswith("catalogue/")}
+        kept.update(("encoder." + name.replace("/", "."), p.float().cpu().numpy()) for name, p in weights.items())
+        notes = {name: text for name, text in texts.items() if not name.startswith("fit.")}
+        notes.update({"simgr.config." + name: str(value) for name, value in config.items()})
+        notes.update({"epochs": str(epochs), "best_epoch": str(epoch), "validation_ndcg@10": str(found["ndcg@10"]),
+                      "trained_by": "bench/peers/train_tiger.py"})
+        for writer in writers:
+            writer.join()
+        writers[:] = [multiprocessing.get_context("fork").Process(target=write_simgr, args=(arguments.out, notes, kept))]
+        writers[0].start()
+
     best, done = {"ndcg@10": -1.0}, 0
     for epoch in range(1, epochs + 1):
         since = time.perf_counter()
@@ -427,6 +446,8 @@ def main():
             line["validation"] = found
             if found["ndcg@10"] > best["ndcg@10"]:
                 best = {**found, "epoch": epoch, "weights": {n: p.detach().clone() for n, p in model.named_parameters()}}
+                if arguments.out:
+                    save(epoch, found, best["weights"])
         print(json.dumps(line), flush=True)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -434,14 +455,8 @@ def main():
     found = measure(model, trie, *held_out["test"], longest, device, 512)
     print(json.dumps({"set": arguments.set, "epochs": epochs, "best_epoch": best["epoch"], "validation_ndcg@10": best["ndcg@10"],
                       "test": found, "seconds": round(time.perf_counter() - begun, 1)}), flush=True)
-    if arguments.out:
-        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("catalogue/")}
-        tensors.update(("encoder." + name.replace("/", "."), p.detach().float().cpu().numpy()) for name, p in model.named_parameters())
-        texts.update({"simgr.config." + name: str(value) for name, value in config.items()})
-        texts = {name: text for name, text in texts.items() if not name.startswith("fit.")}
-        texts.update({"epochs": str(epochs), "best_epoch": str(best["epoch"]), "validation_ndcg@10": str(best["ndcg@10"]),
-                      "trained_by": "bench/peers/train_tiger.py"})
-        write_simgr(arguments.out, texts, tensors)
+    for writer in writers:
+        writer.join()
 
 
 if __name__ == "__main__":
