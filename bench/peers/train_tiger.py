@@ -6,9 +6,9 @@
     simgr evaluate trained.simgr --data DIR
 
 Kind, shapes and semantic ids are start.simgr's, but for what --set names; first weights are drawn anew. The same mathematics as
-`simgr fit`: every prefix of a user is an example, AdamW with decay on matrices, a cosine behind a warm-up, the
-weights kept that validation likes best, in --out as soon as there are better ones. Differs in two ways: products in bf16 (where there is a GPU), and each batch
-has the same share of short and of long histories, which are padded to two lengths. One JSON line an epoch.
+`simgr fit`: every prefix of a user is an example, AdamW with decay on matrices, a cosine behind a warm-up, and the weights kept that
+validation likes best, in --out as soon as there are better ones. Differs in two ways: products in bf16 (where there is a GPU), and
+each batch has the same share of short and of long histories, which are padded to two lengths. One JSON line an epoch.
 """
 import argparse
 import gzip
