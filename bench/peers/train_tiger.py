@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import struct
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy
 import torch
@@ -410,7 +411,7 @@ def main():
                       "parameters": sum(p.numel() for p in model.parameters()),
                       "ready_s": round(time.perf_counter() - begun, 1)}), flush=True)
 
-    writers = []
+    writer, saved = ProcessPoolExecutor(1, multiprocessing.get_context("fork")), None
 
     def save(epoch, found, weights):
         """The best so far, by a process beside this one: checksums take a second or two."""
@@ -420,10 +421,7 @@ def main():
         notes.update({"simgr.config." + name: str(value) for name, value in config.items()})
         notes.update({"epochs": str(epochs), "best_epoch": str(epoch), "validation_ndcg@10": str(found["ndcg@10"]),
                       "trained_by": "bench/peers/train_tiger.py"})
-        for writer in writers:
-            writer.join()
-        writers[:] = [multiprocessing.get_context("fork").Process(target=write_simgr, args=(arguments.out, notes, kept))]
-        writers[0].start()
+        return writer.submit(write_simgr, arguments.out, notes, kept)
 
     best, done = {"ndcg@10": -1.0}, 0
     for epoch in range(1, epochs + 1):
@@ -447,7 +445,7 @@ def main():
             if found["ndcg@10"] > best["ndcg@10"]:
                 best = {**found, "epoch": epoch, "weights": {n: p.detach().clone() for n, p in model.named_parameters()}}
                 if arguments.out:
-                    save(epoch, found, best["weights"])
+                    saved = save(epoch, found, best["weights"])
         print(json.dumps(line), flush=True)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -455,8 +453,8 @@ def main():
     found = measure(model, trie, *held_out["test"], longest, device, 512)
     print(json.dumps({"set": arguments.set, "epochs": epochs, "best_epoch": best["epoch"], "validation_ndcg@10": best["ndcg@10"],
                       "test": found, "seconds": round(time.perf_counter() - begun, 1)}), flush=True)
-    for writer in writers:
-        writer.join()
+    if saved:
+        saved.result()  # or its error
 
 
 if __name__ == "__main__":
