@@ -32,7 +32,9 @@ struct ExactTokenScores {
 
   struct Config {
     Support support = Support::trained;  // of the softmax
-    Index tile = 160;                    // nodes that go through the decoder together
+    // Nodes that go through the decoder together; 512 outgrow a cache of 512 KiB, and take a tenth
+    // longer.
+    Index tile = 160;
 
     template <class F, class C>
     static void for_each_field(C& c, F&& f) {
