@@ -38,7 +38,7 @@ using OverBert =
 const io::PromptOptions wording{.pattern = "green{history}red", .between = "tea"};
 const std::vector<std::string> titles{"red cup", "cups", "green tea"};
 
-Catalogue small_catalogue() {
+Catalogue titled_catalogue() {
   Catalogue catalogue{.items = 3};
   catalogue.ids.codes.values = {0, 1, 1, 0, 1, 1};
   catalogue.ids.codes.rows = 3;
@@ -47,7 +47,7 @@ Catalogue small_catalogue() {
   return catalogue;
 }
 OverBert small_model(const io::Backbone& backbone, bool texts) {
-  Catalogue catalogue = small_catalogue();
+  Catalogue catalogue = titled_catalogue();
   io::PromptOptions how = wording;
   how.texts = texts;
   how.ids = !texts;
@@ -193,7 +193,7 @@ TEST_CASE("digits that are terms begin as the mean of their words, in fp32 and i
   REQUIRE(words.sequences() == 4);
   CHECK(std::ssize(words[0]) == 3);  // red, cup, ##s
   const auto begin = [&](const Ragged<std::int32_t>& said) {
-    Catalogue catalogue = small_catalogue();
+    Catalogue catalogue = titled_catalogue();
     catalogue.prompt = of_bert.prompt(wording);
     OverBert::Config config;
     of_bert.configure<Reader>(config.encoder);
@@ -231,7 +231,7 @@ TEST_CASE("digits that are terms begin as the mean of their words, in fp32 and i
       Recommender<NarrowReader, LastPosition, ScaledCosine<PooledDigits<Mean>>, ItemCrossEntropy<>>;
   const simgr_test::PublishedQwen qwen;
   const auto of_qwen = io::Backbone::open(qwen.path().string());
-  Catalogue catalogue = small_catalogue();
+  Catalogue catalogue = titled_catalogue();
   catalogue.prompt = of_qwen.prompt(wording);
   OverNarrow::Config config;
   of_qwen.configure<NarrowReader>(config.encoder);
@@ -255,7 +255,7 @@ TEST_CASE("over a BERT with adapters a model begins where they are") {
   const std::string path = bert.folder.path(), adapter = bert.folder.file("adapter");
   const auto backbone = io::Backbone::open(path);
   const auto begin = [&](const io::Backbone& from) {
-    Catalogue catalogue = small_catalogue();
+    Catalogue catalogue = titled_catalogue();
     io::PromptOptions how = wording;
     how.texts = true;
     how.ids = false;
@@ -318,7 +318,7 @@ using Decoder = CausalLm<PromptEmbedding, Lora<Linear>>;
 template <class Model>
 Model over_qwen(const io::Backbone& backbone, const Adapters& adapters,
                 const Ragged<std::int32_t>& words_of_digits = {}) {
-  Catalogue catalogue = small_catalogue();
+  Catalogue catalogue = titled_catalogue();
   catalogue.prompt = backbone.prompt(wording, titles);
   typename Model::Config config;
   config.encoder.adapters = adapters;
@@ -433,8 +433,8 @@ TEST_CASE("a model over prompts refuses a catalogue without one, and one of othe
   const auto backbone = io::Backbone::open(bert.folder.path());
   OverBert::Config config;
   backbone.configure<Reader>(config.encoder);
-  CHECK_THROWS_AS(OverBert(small_catalogue(), config), ConfigError);
-  Catalogue catalogue = small_catalogue();
+  CHECK_THROWS_AS(OverBert(titled_catalogue(), config), ConfigError);
+  Catalogue catalogue = titled_catalogue();
   catalogue.prompt = backbone.prompt(wording);
   catalogue.prompt.wording.between = {9};
   CHECK_THROWS_WITH_AS(OverBert(std::move(catalogue), config),

@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -12,6 +11,7 @@
 #include <simgr/train/stage_file.hpp>
 
 #include <support/temporary_folder.hpp>
+#include <support/weights_of.hpp>
 
 namespace simgr_test {
 
@@ -25,9 +25,6 @@ void check_interrupted_stage(simgr::Index epochs, Begin&& begin, Run&& run) {
   using simgr::train::StageFile;
   struct Interruption : std::runtime_error {
     using std::runtime_error::runtime_error;
-  };
-  const auto weights_of = [](const auto& model) {
-    return std::vector<float>(model.weights().begin(), model.weights().end());
   };
   auto whole = begin();
   run(

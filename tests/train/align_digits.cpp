@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <support/interrupted_stage.hpp>
+#include <support/weights_of.hpp>
 
 #include <simgr/baselines/over_language_models.hpp>
 #include <simgr/cpu/thread_pool.hpp>
@@ -51,11 +52,7 @@ Model model_to_align(bool frozen = false, Index rank = 0) {
   return Model(spoken_catalogue(), config, 3);
 }
 
-template <class Model>
-std::vector<float> weights_of(const Model& model) {
-  return {model.weights().begin(), model.weights().end()};
-}
-
+using simgr_test::weights_of;
 using Speller = baselines::LcRecOver<baselines::DecoderLm>;
 
 /// Aligns, and tells the losses; checks that the rows of digits moved and nothing else did.

@@ -22,10 +22,11 @@ using namespace simgr;
 
 namespace {
 
-using Speller = Recommender<CausalLm<PromptEmbedding, Lora<Linear>>, EveryDigitOfLast,
-                            InnerProduct<DigitCodebooks>, DigitCrossEntropy, ranker::TrieBeam>;
+using AdaptedSpeller =
+    Recommender<CausalLm<PromptEmbedding, Lora<Linear>>, EveryDigitOfLast,
+                InnerProduct<DigitCodebooks>, DigitCrossEntropy, ranker::TrieBeam>;
 using Aligned =
-    with_tasks<Speller, NextItem, ItemToIndex, IndexToItem, HistoryToText, TextsToIndex>;
+    with_tasks<AdaptedSpeller, NextItem, ItemToIndex, IndexToItem, HistoryToText, TextsToIndex>;
 using Words = std::vector<std::int32_t>;
 
 /// Eight words; item i has the words i and 7, item 3 none, and the digits i / 2 and i % 2.
@@ -152,7 +153,7 @@ TEST_CASE("a prefix of a user asks for the next item by the other kind of tokens
 }
 
 TEST_CASE("an item's id asks for the ids of its neighbours, one after another") {
-  using Related = with_tasks<Speller, NextItem, CollaborativeNeighbours>;
+  using Related = with_tasks<AdaptedSpeller, NextItem, CollaborativeNeighbours>;
   Catalogue catalogue = worded_catalogue();
   catalogue.prompt.texts = {};  // nothing reads them
   catalogue.prompt.tasks = {
@@ -185,7 +186,7 @@ TEST_CASE("what else a model is taught is no part of its type in files") {
   const simgr_test::TemporaryFolder folder;
   const std::string path = folder.file("model.simgr");
   model.save(path);
-  using Related = with_tasks<Speller, NextItem, ItemToIndex, IndexToItem, HistoryToText,
+  using Related = with_tasks<AdaptedSpeller, NextItem, ItemToIndex, IndexToItem, HistoryToText,
                              TextsToIndex, CollaborativeNeighbours, SemanticNeighbours>;
   const Related again = Related::load(path);
   CHECK(std::ranges::equal(again.weights(), model.weights()));
@@ -224,7 +225,7 @@ TEST_CASE("alignment teaches what an item's text and its id have to do with each
     return loss;
   };
   // The next item follows from the last one; texts and ids are one to one, but the word 7.
-  const double alone = loss_of_last_epoch(speller<Speller>(), 1),
+  const double alone = loss_of_last_epoch(speller<AdaptedSpeller>(), 1),
                without = loss_of_last_epoch(speller<Aligned>(), 0),
                with = loss_of_last_epoch(speller<Aligned>(), 1);
   CHECK(alone < 0.2);
@@ -257,7 +258,7 @@ TEST_CASE("words and digits that are predicted have gradients, by what is read o
                  grads = bind<Parts>(config, gradient.data());
       const auto loss = [&](const Parts::Params<double>& into) {
         Arena::Scope scope(arena);
-        Speller::EncoderType::Cache<double> cache;
+        AdaptedSpeller::EncoderType::Cache<double> cache;
         return Tasks::losses<double>(config, params, into, params.encoder.embedding.table,
                                      into.encoder.embedding.table, batch, 0.5, cache, ctx);
       };

@@ -12,12 +12,14 @@
 #include <simgr/train/trainer.hpp>
 
 #include <support/temporary_folder.hpp>
+#include <support/weights_of.hpp>
 
 namespace {
 
 using namespace simgr;
 using baselines::SasRec;
 using baselines::SimGrMean;
+using simgr_test::weights_of;
 
 Catalogue spelt_items(Index items) {
   Catalogue catalogue{.items = items};
@@ -39,10 +41,6 @@ Model begun(Catalogue catalogue, double dropout = 0.1, Index width = 8) {
   config.encoder.max_length = 6;
   config.encoder.dropout = dropout;
   return Model(std::move(catalogue), config, static_cast<std::uint64_t>(width));
-}
-template <class Model>
-std::vector<float> weights_of(const Model& model) {
-  return {model.weights().begin(), model.weights().end()};
 }
 template <class Model>
 std::vector<ItemId> list_of(const Model& model) {
