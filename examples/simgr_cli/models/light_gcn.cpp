@@ -48,7 +48,7 @@ ModelKind light_gcn() {
   return kind;
 }
 
-const bool graph = add_kind(light_gcn());
+const bool graph_convolution = add_kind(light_gcn());
 
 }  // namespace
 }  // namespace simgr_cli
