@@ -11,7 +11,7 @@ using namespace simgr::baselines;
 const bool simgr_decoder = add_kind(kind_over_backbone<SimGrOver<DecoderLm>>(
     100, "simgr-decoder", "simgr", "SimGR on a Qwen or a Llama"));
 
-const bool encoded_over = add_kind(kind_over_backbone<SimGrEncodedOver<DecoderLm>>(
+const bool simgr_encoded_decoder = add_kind(kind_over_backbone<SimGrEncodedOver<DecoderLm>>(
     103, "simgr-encoded-decoder", "simgr-encoded",
     "SimGR on a Qwen or a Llama, which reads items too"));
 
