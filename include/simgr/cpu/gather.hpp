@@ -49,10 +49,10 @@ void scatter_add_columns(Context&, MatrixArg<T> y, std::span<const std::int32_t>
 
 namespace detail {
 
-/// wide(first column) over a row in blocks of sum_packets packets, then narrow(column) over the rest.
+/// wide(first column) over a row in blocks of row_packets packets, then narrow(column) over the rest.
 template <class T, class Wide, class Narrow>
 EIGEN_ALWAYS_INLINE void over_columns(Index width, Wide&& wide, Narrow&& narrow) {
-  constexpr Index block = PacketProducts<T>::sum_packets * PacketProducts<T>::lanes;
+  constexpr Index block = PacketProducts<T>::row_packets * PacketProducts<T>::lanes;
   Index c = 0;
   for (; c + block <= width; c += block) { wide(c); }
   for (; c < width; ++c) { narrow(c); }
@@ -75,9 +75,9 @@ void sum_gathered_rows(Context&, MatrixArg<T> table, Matrix<const std::int32_t> 
     detail::over_columns<T>(
         width,
         [&](Index c) {
-          Packet sum[K::sum_packets];
+          Packet sum[K::row_packets];
           const auto over = [&](auto&& f) __attribute__((always_inline)) {
-            detail::unrolled<K::sum_packets>(f);
+            detail::unrolled<K::row_packets>(f);
           };
           over([&](Index p)
                    __attribute__((always_inline)) { sum[p] = K::load(row(0) + c + p * K::lanes); });
@@ -126,9 +126,9 @@ void scatter_add_to_digits(Context&, MatrixArg<T> dy, Matrix<const std::int32_t>
     detail::over_columns<T>(
         width,
         [&](Index c) {
-          Packet value[K::sum_packets];
+          Packet value[K::row_packets];
           const auto over = [&](auto&& f) __attribute__((always_inline)) {
-            detail::unrolled<K::sum_packets>(f);
+            detail::unrolled<K::row_packets>(f);
           };
           over([&](Index p) __attribute__((always_inline)) {
             value[p] = detail::packet::pmul(K::load(from + c + p * K::lanes), K::splat(factor));

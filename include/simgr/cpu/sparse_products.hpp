@@ -59,7 +59,7 @@ void multiply(E& executor, const SparseRows& a, MatrixArg<T> b, Matrix<T> y, Mat
                    (x.size() == 0 || x.shape() == y.shape()),
                "sparse product: shapes");
   using K = detail::PacketProducts<T>;
-  constexpr Index wide = K::sum_packets * K::lanes;
+  constexpr Index wide = K::row_packets * K::lanes;
   const Index shards = std::min<Index>(a.rows(), 64), width = b.cols();
   executor.for_each(shards, [&](Index shard) {
     for (Index row = a.rows() * shard / shards; row < a.rows() * (shard + 1) / shards; ++row) {
@@ -70,7 +70,7 @@ void multiply(E& executor, const SparseRows& a, MatrixArg<T> b, Matrix<T> y, Mat
       const auto at = [&](Index c) { return begin == nullptr ? nullptr : begin + c; };
       Index c = 0;
       for (; c + wide <= width; c += wide) {
-        detail::add_sparse_row<K::sum_packets>(columns, values, b.data() + c, width, at(c), factor,
+        detail::add_sparse_row<K::row_packets>(columns, values, b.data() + c, width, at(c), factor,
                                                to + c, write);
       }
       for (; c + K::lanes <= width; c += K::lanes) {
