@@ -42,9 +42,10 @@ Ragged<std::int32_t> attributes_of(Index items) {
 
 TEST_CASE("S3-Rec's fine-tuning gives the gradient of every weight, dropout included") {
   using E = TransformerEncoder<MaskedItemEmbedding, Causal, PostNorm, GeluErf>;
+  S3Rec::Config config{.encoder = simgr_test::tiny<E>()};
+  config.encoder.left_padded = true;
   simgr_test::check_whole_model<E, EveryPosition, InnerProduct<TiedItems>,
-                                BinaryCrossEntropy<UniformNegatives<1>>>(
-      {.encoder = simgr_test::tiny<E>()});
+                                BinaryCrossEntropy<UniformNegatives<1>>>(config);
 }
 
 TEST_CASE("S3-Rec's pre-training gives the gradient of every weight, dropout included") {
@@ -52,6 +53,7 @@ TEST_CASE("S3-Rec's pre-training gives the gradient of every weight, dropout inc
   using Parts = train::SelfSupervision<Stack>;
   Parts::Config config{simgr_test::tiny<Stack>(), 5, {.associated_attributes = 0.7}};
   config.encoder.catalogue.items = 7;
+  config.encoder.left_padded = true;
   const Ragged<std::int32_t> attributes = attributes_of(7);
   const std::vector<ItemId> stranger{2, 0, 6, 6, 1};
   Rng rng(3);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/encoder/transformer.hpp>
 
+#include <algorithm>
+
 #include <support/gradient_check.hpp>
 
 #include <simgr/encoder/item_embedding.hpp>
@@ -109,6 +111,37 @@ TEST_CASE("the same item at another place is another state") {
   const Encoding<TransformerEncoder<ItemEmbedding, Causal>> encoding;
   const std::vector<double> states = encoding.states(ragged({{5, 5}}));
   CHECK(worst({states.begin(), states.begin() + 6}, {states.begin() + 6, states.end()}) > 1e-3);
+}
+
+TEST_CASE_TEMPLATE("padding on the left moves a history to the last positions", E,
+                   TransformerEncoder<ItemEmbedding, Causal>,
+                   TransformerEncoder<ItemEmbedding, Bidirectional, PostNorm>) {
+  Encoding<E> encoding;
+  const Index places = encoding.config.positions(), width = encoding.config.width;
+  for (const auto& history : {first, second, third, {0, 1, 2, 3, 4, 5}}) {
+    encoding.config.left_padded = true;
+    const std::vector<double> padded = encoding.states(ragged({history, second}));
+    // The table turned, so that the positions that history then had come first.
+    Encoding<E> turned;
+    const auto unused = places - static_cast<Index>(history.size());
+    double* const position = turned.params.position.data();
+    std::rotate(position, position + unused * width, position + places * width);
+    const std::vector<double> expected = turned.states(ragged({history}));
+    CHECK(worst({padded.begin(), padded.end() - width}, expected) == 0);
+    encoding.config.left_padded = false;
+    const double gap = worst(encoding.states(ragged({history})), expected);
+    CHECK((unused == 0 ? gap == 0 : gap > 1e-3));
+  }
+}
+
+TEST_CASE("items of several tokens are not padded on the left") {
+  Encoding<TransformerEncoder<SemanticEmbedding, Causal>> encoding;
+  CHECK(encoding.config.first_position(3, 2) == 3);
+  encoding.config.left_padded = true;
+  CHECK(
+      TransformerEncoder<SemanticEmbedding, Causal>::check(encoding.config) ==
+      "encoder.left_padded: expected 0 for items of several tokens, which are decoded one by one, "
+      "found 1");
 }
 
 TEST_CASE_TEMPLATE("what blocks add may be dropped otherwise than embeddings are", E,

@@ -22,7 +22,8 @@ namespace simgr::SIMGR_ABI::baselines {
 ///   model.fit(split, s3rec_defaults.fit);
 ///
 /// Variant: the authors' published code, whose scores pass two sigmoids; segments of others come from
-/// training sequences alone. Fine-tuning is theirs: every position against one uniformly drawn item.
+/// training sequences alone. Fine-tuning is theirs: every position against one uniformly drawn item,
+/// positions counted as where histories are padded on the left.
 ///
 /// Source  Zhou et al., "S3-Rec", 2020, section 4
 using S3Rec =
@@ -37,6 +38,7 @@ inline constexpr Defaults<S3Rec> s3rec_defaults{
                           .layers = 2,
                           .heads = 2,
                           .max_length = 50,
+                          .left_padded = true,
                           .dropout = 0.5,
                           .attention_dropout = 0.5,
                           .epsilon = 1e-12}},

@@ -65,6 +65,7 @@ struct PointwiseForm {
     LayerNorm::Config norm() const { return {width, epsilon}; }
     static constexpr bool frozen() { return false; }  // no adapters, all is trained
     Index positions() const { return tokens_of_items<Embedding>(max_length, embedding_shape()); }
+    static constexpr Index first_position(Index before, Index) { return before; }
   };
   /// The first broken rule, or empty.
   template <class Embedding>

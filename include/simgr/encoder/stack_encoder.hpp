@@ -26,10 +26,10 @@ namespace simgr::SIMGR_ABI {
 /// @tparam Form        what the stack is made of:
 ///                       Block, Norm           of nn/, with the calls that are made here
 ///                       causal                whether tokens see the past alone
-///                       places                whether there is a table of positions; otherwise the
-///                                             blocks know where a token stands
+///                       places                whether there is a table of positions, or blocks know
 ///                       adapted               whether blocks may have adapters
-///                       Config<Embedding>     fields, block(), norm(), embedding_shape(), positions()
+///                       Config<Embedding>     fields, block(), norm(), embedding_shape(), positions(),
+///                                             first_position(tokens before, length) where places
 ///                       check(config)         the first broken rule, or empty
 ///
 /// Where an item is several tokens and the form is causal, the same stack spells the next item after
@@ -41,10 +41,9 @@ namespace simgr::SIMGR_ABI {
 /// Parameters  embedding, position [(max_length + 1) · tokens_per_item - 1, width] where there are
 ///             places, blocks.i, norms
 /// Cache       that of the parts; where config.recompute, of the blocks what each read alone
-/// Positions   count from the first item of the history that is passed, from 0; there are as many as
-///             a history and all tokens but the last of its next item need
-/// Errors      those of the form; a history longer than max_length is a broken precondition: the
-///             batcher cuts it to its last max_length items
+/// Positions   count from the first item of the history that is passed, from 0, or end with its last;
+///             there are as many as a history and all tokens but the last of its next item need
+/// Errors      those of the form;  precondition: histories of at most max_length items, as batches are
 template <class Embedding, class Form>
 struct StackEncoder {
   using In = flow::History;
@@ -327,8 +326,9 @@ struct StackEncoder {
     if constexpr (Form::places) {
       const Packing& packing = cache.packing;
       for (std::size_t s = 0; s < packing.sequences() && !c.frozen(); ++s) {
-        copy(ctx, dinput.slice(packing.offsets[s], packing.length(s)),
-             grad.position.slice(packing.before(s), packing.length(s)), Write::add);
+        const Index length = packing.length(s), first = c.first_position(packing.before(s), length);
+        copy(ctx, dinput.slice(packing.offsets[s], length), grad.position.slice(first, length),
+             Write::add);
       }
     }
     Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput,
@@ -423,8 +423,8 @@ private:
       const Index before = cache.packing.before(s), length = cache.packing.length(s);
       SIMGR_ASSERT(before + length <= c.positions(), "history longer than max_length");
       if constexpr (Form::places) {
-        copy(ctx, p.position.slice(before, length), x.slice(cache.packing.offsets[s], length),
-             Write::add);
+        copy(ctx, p.position.slice(c.first_position(before, length), length),
+             x.slice(cache.packing.offsets[s], length), Write::add);
       }
     }
     if (c.embedding_norm) {

@@ -30,7 +30,8 @@ struct PlacedForm {
     Index width = 64, layers = 2, heads = 2;
     Index inner = 0;  // of the feed-forward nets; 0: 4 width
     Index max_length = 50;
-    Index places = 0;  // rows of the table of positions; 0: as many as max_length needs
+    Index places = 0;          // rows of the table of positions; 0: as many as max_length needs
+    bool left_padded = false;  // the last item of any history stands at the last position
     double dropout = 0.2, attention_dropout = 0.2;
     double residual_dropout = -1;  // of what a block adds; -1: as dropout
     double epsilon = 1e-5;
@@ -56,6 +57,8 @@ struct PlacedForm {
         c.max_length);
       f(Field{"places", 0, 1 << 20, "positions there are; 0: as many as max_length needs"},
         c.places);
+      f(Field{"left_padded", 0, 1, "positions count so that the last item stands at the last one"},
+        c.left_padded);
       f(Field{"dropout", 0, 0.99, "of embeddings and of what a block adds"}, c.dropout);
       f(Field{"residual_dropout", -1, 0.99, "of what a block adds; -1: as dropout"},
         c.residual_dropout);
@@ -103,6 +106,10 @@ struct PlacedForm {
     Index positions() const {
       return places > 0 ? places : tokens_of_items<Embedding>(max_length, embedding_shape());
     }
+    /// Of a sequence of `length` tokens behind `before` others.
+    Index first_position(Index before, Index length) const {
+      return left_padded ? positions() - length : before;
+    }
   };
   /// The first broken rule, or empty.
   template <class Embedding>
@@ -111,6 +118,11 @@ struct PlacedForm {
     if (c.catalogue.items > 0 && c.positions() < needed) {
       return "encoder.places: expected at least " + std::to_string(needed) +
              ", the tokens of the longest history, found " + std::to_string(c.places);
+    }
+    if (c.left_padded && !Embedding::row_per_item) {
+      return "encoder.left_padded: expected 0 for items of several tokens, which are decoded one "
+             "by "
+             "one, found 1";
     }
     if (!Block::filters && c.width % c.heads != 0) {
       return "encoder.heads: expected a divisor of encoder.width " + std::to_string(c.width) +
