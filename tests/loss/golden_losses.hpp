@@ -264,6 +264,7 @@ void check_cosine(GoldenCase& golden) {
 /// S3-Rec's: pairs behind sigmoids, or all labels of each row.
 template <class T>
 void check_self_supervised(GoldenCase& golden) {
+  Bench bench;
   double loss = 0;
   if (golden.has("input.labels")) {
     const OwnedMatrix<T> scores = golden.matrix<T>("input.scores");
@@ -276,7 +277,7 @@ void check_self_supervised(GoldenCase& golden) {
           of_row.push_back(static_cast<std::int32_t>(j));
         }
       }
-      loss += binary_of_labels(gradient.view().row(r), of_row);
+      loss += binary_of_labels(bench.ctx, gradient.view().row(r), of_row);
     }
     meets(golden, "grad.scores", gradient.values);
   } else {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include <simgr/core/arena.hpp>
+#include <simgr/core/op_tags.hpp>
 #include <simgr/core/view.hpp>
 #include <simgr/loss/pairwise.hpp>
 
@@ -28,19 +30,22 @@ double squashed_pair(T& right, T& wrong, double weight = 1) {
 
 /// Σ_j of the binary cross-entropies of σ(s_j), where those in `labels` are to be 1 and all others 0.
 /// A label that is named twice counts once where labels ascend.
-template <class T>
-double binary_of_labels(Vector<T> scores, std::span<const std::int32_t> labels, double weight = 1) {
+template <class T, class Ctx>
+double binary_of_labels(Ctx& ctx, Vector<T> scores, std::span<const std::int32_t> labels,
+                        double weight = 1) {
   double value = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (i == 0 || labels[i] != labels[i - 1]) {
       value -= static_cast<double>(scores[labels[i]]);
     }
   }
-  for (T& score : scores) {
-    const detail::Softplus1 one = detail::softplus(static_cast<double>(score));
-    value += one.value;
-    score = static_cast<T>(weight * one.slope);
-  }
+  Arena::Scope scope(ctx.arena);
+  const Matrix<T> row(scores.data(), {1, scores.size()}),
+      each = ctx.template take<T>(1, scores.size());
+  activate(ctx, Softplus{}, row, each);
+  for (const T one : each) { value += static_cast<double>(one); }
+  fill(ctx, each, static_cast<T>(weight));
+  activate_backward(ctx, Softplus{}, row, each, row);
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (i == 0 || labels[i] != labels[i - 1]) {
       scores[labels[i]] -= static_cast<T>(weight);

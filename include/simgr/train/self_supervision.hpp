@@ -215,8 +215,8 @@ private:
     gemm_nt(ctx, mapped, p.attributes, scores, Write::assign);
     double loss = 0;
     for (Index r = 0; r < count; ++r) {
-      loss += binary_of_labels(scores.row(r), attributes[of_items[static_cast<std::size_t>(r)]],
-                               weight);
+      loss += binary_of_labels(ctx, scores.row(r),
+                               attributes[of_items[static_cast<std::size_t>(r)]], weight);
     }
     gemm_nn(ctx, scores, p.attributes, dmapped, Write::assign);
     gemm_tn(ctx, scores, mapped, grad.attributes, Write::add);
