@@ -20,6 +20,13 @@ simgr::ranker::Seen seen_named(const std::string& name) {
   throw UsageError("--seen: expected keep, zero or remove, found " + name);
 }
 
+std::string seen_text(simgr::ranker::Seen seen) {
+  using simgr::ranker::Seen;
+  return seen == Seen::keep   ? "seen items kept"
+         : seen == Seen::zero ? "scores of seen items set to 0"
+                              : "seen items removed";
+}
+
 void require_same_data(const DataFolder& folder, Index items, const std::string& fitted_on,
                        const std::string& file) {
   if (folder.items() != items) {

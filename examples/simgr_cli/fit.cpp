@@ -162,8 +162,8 @@ void fit(const FitOptions& options) {
             << (result.epochs == 1 ? " epoch, " : " epochs, ");
   if (result.best_validation_ndcg10) {
     std::cout << "best " << result.best_epoch << " with validation NDCG@10 "
-              << simgr::train::detail::fixed(*result.best_validation_ndcg10, 4)
-              << " (seen items kept)";
+              << simgr::train::detail::fixed(*result.best_validation_ndcg10, 4) << " ("
+              << seen_text(result.seen) << ")";
   } else {
     std::cout << "none evaluated";
   }

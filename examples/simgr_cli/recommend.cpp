@@ -115,10 +115,7 @@ void recommend(const RecommendCommand& options) {
     std::cout << line.text() << "\n";
     return;
   }
-  const std::string seen = options.seen == "keep"   ? "seen items kept"
-                           : options.seen == "zero" ? "scores of seen items set to 0"
-                                                    : "seen items removed";
-  std::cout << opened.kind->name << ", " << seen
+  std::cout << opened.kind->name << ", " << seen_text(seen_named(options.seen))
             << (history.empty() ? "; no history: the most popular items" : "") << "\n";
   if (list.empty()) {
     std::cout << "there is no item left to list\n";

@@ -455,9 +455,10 @@ void search(const SearchOptions& options) {
               kind.name.c_str(), std::ssize(halving.trials()), halving.epochs(),
               clock_text(halving.spent()).c_str());
   print_table(halving);
-  std::printf("\nthe best is trial %td, validation NDCG@10 %s at epoch %td (seen items kept)%s; "
+  std::printf("\nthe best is trial %td, validation NDCG@10 %s at epoch %td (%s)%s; "
               "saved %s\n",
               *best + 1, fixed(*winner.best(), 4).c_str(), fitted.result.best_epoch,
+              seen_text(fitted.result.seen).c_str(),
               winner.ended ? "" : ", a floor: the budget ended before its training did",
               options.fit.out.c_str());
 }

@@ -147,10 +147,13 @@ TEST_CASE("LightGCN learns who likes what; a training history stands for its use
   LightGcn model({.items = split.items}, {.width = 8, .layers = 2});
   const auto before = eval::evaluate_model(model, split.test, {.seen = ranker::Seen::remove});
   std::vector<double> losses;
-  const auto result =
-      model.fit(split, {.epochs = 60, .batch = 32, .optimizer = {.rate = 0.02}},
-                [&](const train::EpochReport& epoch) { losses.push_back(epoch.loss); });
+  const auto result = model.fit(
+      split, {.epochs = 60, .batch = 32, .seen = ranker::Seen::remove, .optimizer = {.rate = 0.02}},
+      [&](const train::EpochReport& epoch) { losses.push_back(epoch.loss); });
   CHECK(result.epochs == 60);
+  const auto best =
+      eval::evaluate_model(model, split.validation, {.seen = ranker::Seen::remove}).at(10).all;
+  CHECK(result.best_validation_ndcg10.value() == doctest::Approx(best.ndcg).epsilon(1e-12));
   CHECK(losses.back() < losses.front() / 2);
   const auto after = eval::evaluate_model(model, split.test, {.seen = ranker::Seen::remove});
   CHECK(after.at(10).all.hr > 0.95);  // seven of twelve items of a taste are left, or less

@@ -52,6 +52,11 @@ TEST_CASE("popularity reports its one epoch with the validation figure that eval
   CHECK(reported == doctest::Approx((1 / std::log2(4) + 1 / std::log2(3)) / 2));
   CHECK(result.best_validation_ndcg10 == reported);
   CHECK(result.best_epoch == 1);
+  CHECK(result.seen == simgr::ranker::Seen::keep);
+  // Without the items of their histories both stand first.
+  const auto removed = model.fit(split, {.seen = simgr::ranker::Seen::remove});
+  CHECK(removed.best_validation_ndcg10 == 1);
+  CHECK(removed.seen == simgr::ranker::Seen::remove);
   auto unevaluated = split;
   unevaluated.validation = {};
   const auto plain = model.fit(unevaluated);

@@ -10,6 +10,7 @@
 
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/cpu/thread_pool.hpp>
+#include <simgr/eval/model.hpp>
 
 #include <support/copied_checkpoint.hpp>
 #include <support/temporary_folder.hpp>
@@ -173,6 +174,27 @@ TEST_CASE("without an evaluation there is no best, and the average is served how
     CHECK(result.best_epoch == 0);
     CHECK_FALSE(result.best_validation_ndcg10);
     CHECK(std::equal(expected.begin(), expected.end(), model.weights().begin()));
+  }
+}
+
+TEST_CASE("what becomes of a history's items in validations is an option, and the result says it") {
+  using simgr::ranker::Seen;
+  const auto split = cyclic_users();
+  simgr::Serial serial;
+  for (const Seen seen : {Seen::keep, Seen::zero, Seen::remove}) {
+    auto options = all_of_it();
+    options.seen = seen;
+    Model model = fresh_model();
+    Trainer trainer(model, split, options);
+    const auto result = finished(model, trainer, {}, serial).result;
+    CHECK(result.seen == seen);
+    const auto ndcg = [&](Seen other) {
+      return simgr::eval::evaluate_model(model, split.validation, {.seen = other, .cutoffs = {10}})
+          .at(10)
+          .all.ndcg;
+    };
+    CHECK(result.best_validation_ndcg10.value() == doctest::Approx(ndcg(seen)).epsilon(1e-12));
+    CHECK(ndcg(Seen::keep) < ndcg(Seen::remove) - 0.01);
   }
 }
 

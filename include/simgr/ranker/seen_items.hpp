@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <span>
+#include <string_view>
 
 #include <simgr/core/ragged.hpp>
 
@@ -16,8 +18,11 @@ enum class Seen {
   remove  // they are never listed: default of recommend
 };
 
-constexpr const char* name_of(Seen seen) noexcept {
-  return seen == Seen::keep ? "keep" : seen == Seen::zero ? "zero" : "remove";
+constexpr std::array<std::string_view, 3> names_of(Seen) noexcept {
+  return {"keep", "zero", "remove"};
+}
+constexpr std::string_view name_of(Seen seen) noexcept {
+  return names_of(seen)[static_cast<std::size_t>(seen)];
 }
 
 /// Which items a row may list. Lists hold ids in any order, repeated or not; ids outside the

@@ -70,7 +70,7 @@ public:
   ///
   /// Errors  DataError: a split of another number of items
   template <class Observer = Silent, class X = const Serial>
-  FitResult fit(const data::Split& split, const FitOptions& = {}, Observer&& observer = {},
+  FitResult fit(const data::Split& split, const FitOptions& options = {}, Observer&& observer = {},
                 X&& executor = {}) {
     const auto start = std::chrono::steady_clock::now();
     if (split.items != items()) {
@@ -90,12 +90,14 @@ public:
         static_cast<double>(split.train.tokens()) / std::max(seconds.count(), 1e-9);
     if (!split.validation.targets.empty()) {
       report.validation_ndcg10 =
-          eval::evaluate_model(*this, split.validation, {.cutoffs = {10}}, executor)
+          eval::evaluate_model(*this, split.validation, {.seen = options.seen, .cutoffs = {10}},
+                               executor)
               .at(10)
               .all.ndcg;
     }
     observe(observer, report);
-    return {1, report.validation_ndcg10 ? 1 : 0, report.validation_ndcg10, seconds.count()};
+    return {1, report.validation_ndcg10 ? 1 : 0, report.validation_ndcg10, seconds.count(),
+            options.seen};
   }
 
   /// Scores of every item; items of the histories are trusted.   out [histories, items]

@@ -7,6 +7,7 @@
 
 #include <simgr/core/fields.hpp>
 #include <simgr/core/matmul.hpp>
+#include <simgr/ranker/seen_items.hpp>
 #include <simgr/train/optimizer.hpp>
 #include <simgr/train/schedule.hpp>
 
@@ -24,6 +25,7 @@ struct FitOptions {
   Index shards = 2;  // parts of a batch that may run at once; results depend on their number
   Index evaluate_every = 1;  // epochs between evaluations on split.validation; 0: never
   Index patience = 0;        // evaluations without a better NDCG@10 before the end; 0: all epochs
+  ranker::Seen seen = ranker::Seen::keep;  // of those, what becomes of items of the history
   // Weights of tasks besides the next item, where a model has them; 0: none.
   double alignment = 1;                    // of those that tie ids to texts
   double collaborative = 1, semantic = 1;  // of an item's neighbours
@@ -51,6 +53,7 @@ struct FitOptions {
     f(Field{"evaluate_every", 0, 1e6, "epochs between validations; 0: never"}, c.evaluate_every);
     f(Field{"patience", 0, 1e6, "validations without improvement before the end; 0: all epochs"},
       c.patience);
+    f(Field{"seen", 0, 2, "what becomes of a history's items in those validations"}, c.seen);
     f(Field{"alignment", 0, 1e6, "weight of tasks that tie ids to texts, where a model has them"},
       c.alignment);
     f(Field{"collaborative", 0, 1e6,
@@ -90,7 +93,8 @@ struct FitResult {
   Index epochs = 0;      // that were trained
   Index best_epoch = 0;  // 0 where nothing was evaluated
   std::optional<double> best_validation_ndcg10 = std::nullopt;
-  double seconds = 0;  // of training alone
+  double seconds = 0;                      // of training alone
+  ranker::Seen seen = ranker::Seen::keep;  // in what was evaluated
 };
 
 }  // namespace simgr::SIMGR_ABI::train

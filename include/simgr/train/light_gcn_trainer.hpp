@@ -72,7 +72,8 @@ public:
     return count_step(observer, steps_per_epoch(), start, rate, norm, [&](EpochReport& report) {
       if (due()) {
         model_.refresh();
-        const eval::EvaluateOptions how{.cutoffs = {10}, .shards = options_.shards};
+        const eval::EvaluateOptions how{
+            .seen = options_.seen, .cutoffs = {10}, .shards = options_.shards};
         validated(report,
                   eval::evaluate_model(model_, split_.validation, how, executor).at(10).all.ndcg,
                   std::as_const(model_).weights());

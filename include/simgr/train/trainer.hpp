@@ -299,7 +299,8 @@ private:
                                   std::to_string(progress_.epoch) + ": a weight is not finite"));
     }
     model_.refresh_scores();
-    const double ndcg = validate({.cutoffs = {10}, .shards = options_.shards}, executor);
+    const double ndcg =
+        validate({.seen = options_.seen, .cutoffs = {10}, .shards = options_.shards}, executor);
     validated(report, ndcg, trained_weights());
     if (average_) {
       average_->exchange(trained_weights());

@@ -125,7 +125,7 @@ protected:
     const EarlyStoppingState& state = stopping_.state();
     return {progress_.epoch, state.best_epoch,
             state.best_epoch > 0 ? std::optional<double>(state.best) : std::nullopt,
-            progress_.all_seconds};
+            progress_.all_seconds, options_.seen};
   }
 
   const data::Split& split_;
