@@ -24,8 +24,8 @@ using SasRec = Recommender<TransformerEncoder<ItemEmbedding, Causal>,  // histor
                            ItemCrossEntropy<>>;
 
 /// SASRec as its authors have it: their block, which normalises only the query, rectified linear
-/// units, embeddings scaled by sqrt(width), and binary cross-entropy against one uniformly drawn
-/// item.
+/// units, embeddings scaled by sqrt(width), histories padded on the left, and binary cross-entropy
+/// against one uniformly drawn item.
 ///
 /// Source  Kang & McAuley 2018, sections III-B to III-E, and their published code
 using SasRecBce =
@@ -52,6 +52,7 @@ inline constexpr Defaults<SasRecBce> sasrec_bce_defaults{
                           .heads = 1,
                           .inner = 128,
                           .max_length = 50,
+                          .left_padded = true,
                           .dropout = 0.5,
                           .attention_dropout = 0.5,
                           .scale_embedding = true,
