@@ -169,6 +169,7 @@ void list_settings(const std::string& model);
 
 /// Errors  UsageError: none of keep, zero and remove
 simgr::ranker::Seen seen_named(const std::string& name);
+/// "seen items kept" and its like.
 std::string seen_text(simgr::ranker::Seen seen);
 /// Whether a model fits the data: refuses another number of items, and warns of data that the model
 /// was not fitted on.

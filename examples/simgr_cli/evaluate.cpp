@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -11,13 +12,12 @@
 namespace simgr_cli {
 
 simgr::ranker::Seen seen_named(const std::string& name) {
-  for (const auto seen :
-       {simgr::ranker::Seen::keep, simgr::ranker::Seen::zero, simgr::ranker::Seen::remove}) {
-    if (name == simgr::ranker::name_of(seen)) {
-      return seen;
-    }
+  const auto names = names_of(simgr::ranker::Seen{});
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    throw UsageError("--seen: expected keep, zero or remove, found " + name);
   }
-  throw UsageError("--seen: expected keep, zero or remove, found " + name);
+  return static_cast<simgr::ranker::Seen>(found - names.begin());
 }
 
 std::string seen_text(simgr::ranker::Seen seen) {

@@ -138,10 +138,8 @@ TEST_CASE("items of several tokens are not padded on the left") {
   Encoding<TransformerEncoder<SemanticEmbedding, Causal>> encoding;
   CHECK(encoding.config.first_position(3, 2) == 3);
   encoding.config.left_padded = true;
-  CHECK(
-      TransformerEncoder<SemanticEmbedding, Causal>::check(encoding.config) ==
-      "encoder.left_padded: expected 0 for items of several tokens, which are decoded one by one, "
-      "found 1");
+  CHECK(TransformerEncoder<SemanticEmbedding, Causal>::check(encoding.config) ==
+        "encoder.left_padded: expected 0 where an item is several tokens, found 1");
 }
 
 TEST_CASE_TEMPLATE("what blocks add may be dropped otherwise than embeddings are", E,

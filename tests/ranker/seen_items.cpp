@@ -52,7 +52,9 @@ TEST_CASE("Zeroed items are those met, allowed and not denied") {
 }
 
 TEST_CASE("The ways to treat seen items have names") {
-  CHECK(name_of(simgr::ranker::Seen::keep) == std::string_view("keep"));
-  CHECK(name_of(simgr::ranker::Seen::zero) == std::string_view("zero"));
-  CHECK(name_of(simgr::ranker::Seen::remove) == std::string_view("remove"));
+  using simgr::ranker::Seen;
+  const auto names = names_of(Seen{});
+  CHECK(names[static_cast<std::size_t>(Seen::keep)] == "keep");
+  CHECK(names[static_cast<std::size_t>(Seen::zero)] == "zero");
+  CHECK(names[static_cast<std::size_t>(Seen::remove)] == "remove");
 }

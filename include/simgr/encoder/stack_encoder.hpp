@@ -26,7 +26,7 @@ namespace simgr::SIMGR_ABI {
 /// @tparam Form        what the stack is made of:
 ///                       Block, Norm           of nn/, with the calls that are made here
 ///                       causal                whether tokens see the past alone
-///                       places                whether there is a table of positions, or blocks know
+///                       places                whether positions have a table; or blocks know them
 ///                       adapted               whether blocks may have adapters
 ///                       Config<Embedding>     fields, block(), norm(), embedding_shape(), positions(),
 ///                                             first_position(tokens before, length) where places

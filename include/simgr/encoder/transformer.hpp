@@ -120,9 +120,7 @@ struct PlacedForm {
              ", the tokens of the longest history, found " + std::to_string(c.places);
     }
     if (c.left_padded && !Embedding::row_per_item) {
-      return "encoder.left_padded: expected 0 for items of several tokens, which are decoded one "
-             "by "
-             "one, found 1";
+      return "encoder.left_padded: expected 0 where an item is several tokens, found 1";
     }
     if (!Block::filters && c.width % c.heads != 0) {
       return "encoder.heads: expected a divisor of encoder.width " + std::to_string(c.width) +

@@ -21,9 +21,6 @@ enum class Seen {
 constexpr std::array<std::string_view, 3> names_of(Seen) noexcept {
   return {"keep", "zero", "remove"};
 }
-constexpr std::string_view name_of(Seen seen) noexcept {
-  return names_of(seen)[static_cast<std::size_t>(seen)];
-}
 
 /// Which items a row may list. Lists hold ids in any order, repeated or not; ids outside the
 /// catalogue are ignored. `deny` wins over `allow`.

@@ -72,11 +72,10 @@ public:
     return count_step(observer, steps_per_epoch(), start, rate, norm, [&](EpochReport& report) {
       if (due()) {
         model_.refresh();
-        const eval::EvaluateOptions how{
-            .seen = options_.seen, .cutoffs = {10}, .shards = options_.shards};
-        validated(report,
-                  eval::evaluate_model(model_, split_.validation, how, executor).at(10).all.ndcg,
-                  std::as_const(model_).weights());
+        validated(
+            report,
+            eval::evaluate_model(model_, split_.validation, validation(), executor).at(10).all.ndcg,
+            std::as_const(model_).weights());
       }
     });
   }

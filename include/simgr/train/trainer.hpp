@@ -299,9 +299,7 @@ private:
                                   std::to_string(progress_.epoch) + ": a weight is not finite"));
     }
     model_.refresh_scores();
-    const double ndcg =
-        validate({.seen = options_.seen, .cutoffs = {10}, .shards = options_.shards}, executor);
-    validated(report, ndcg, trained_weights());
+    validated(report, validate(executor), trained_weights());
     if (average_) {
       average_->exchange(trained_weights());
     }
@@ -309,11 +307,12 @@ private:
 
   /// By scores, which other lists approximate; where scoring all items takes long, by lists.
   template <class X>
-  double validate(const eval::EvaluateOptions& options, X& executor) const {
+  double validate(X& executor) const {
+    const eval::EvaluateOptions how = validation();
     if constexpr (Model::autoregressive) {
-      return eval::evaluate_model(model_, split_.validation, options, executor).at(10).all.ndcg;
+      return eval::evaluate_model(model_, split_.validation, how, executor).at(10).all.ndcg;
     } else {
-      return eval::evaluate_scores(model_, split_.validation, options, executor).at(10).all.ndcg;
+      return eval::evaluate_scores(model_, split_.validation, how, executor).at(10).all.ndcg;
     }
   }
 

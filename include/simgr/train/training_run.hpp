@@ -9,6 +9,7 @@
 
 #include <simgr/core/error.hpp>
 #include <simgr/data/split.hpp>
+#include <simgr/eval/evaluator.hpp>
 #include <simgr/train/early_stopping.hpp>
 #include <simgr/train/fit_options.hpp>
 #include <simgr/train/moving_average.hpp>
@@ -113,6 +114,9 @@ protected:
   bool due() const noexcept {
     return options_.evaluate_every > 0 && !split_.validation.targets.empty() &&
            (progress_.epoch % options_.evaluate_every == 0 || progress_.epoch == options_.epochs);
+  }
+  eval::EvaluateOptions validation() const {
+    return {.seen = options_.seen, .cutoffs = {10}, .shards = options_.shards};
   }
   void validated(EpochReport& report, double ndcg, std::span<const float> weights) {
     report.validation_ndcg10 = ndcg;
