@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/encoder/transformer.hpp>
 
+#include <algorithm>
+
 #include <support/gradient_check.hpp>
 
 #include <simgr/encoder/causal_lm.hpp>
@@ -124,19 +126,26 @@ TEST_CASE("Teacher forcing reads what forward reads, and no digit before its tim
 TEST_CASE_TEMPLATE("Gradients through teacher forcing", E, PreNormed, PostNormed, QueryNormed,
                    Rotary) {
   const SpelledItems items;
-  const auto config = spelling_config<E>();
-  // The digit table is a parameter, so the input of the check is empty.
-  simgr_test::check_gradients<E>(
-      config, 0, 6,
-      [&](const auto& p, auto, auto& cache, auto& ctx) {
-        return E::forward_targets(config, p, p.embedding.table, items.view(), taught, next_items,
-                                  cache, ctx);
-      },
-      [&](const auto& p, const auto& g, auto dy, const auto& cache, auto& ctx) {
-        E::backward_targets(config, p, g, dy, g.embedding.table, cache, ctx);
-        return Matrix<double>{};
-      },
-      1e-7);
+  const auto check = [&](const typename E::Config& config) {
+    // The digit table is a parameter, so the input of the check is empty.
+    simgr_test::check_gradients<E>(
+        config, 0, 6,
+        [&](const auto& p, auto, auto& cache, auto& ctx) {
+          return E::forward_targets(config, p, p.embedding.table, items.view(), taught, next_items,
+                                    cache, ctx);
+        },
+        [&](const auto& p, const auto& g, auto dy, const auto& cache, auto& ctx) {
+          E::backward_targets(config, p, g, dy, g.embedding.table, cache, ctx);
+          return Matrix<double>{};
+        },
+        1e-7);
+  };
+  auto config = spelling_config<E>();
+  check(config);
+  if constexpr (!is_rotary<E>) {
+    config.left_padded = true;
+    check(config);
+  }
 }
 
 TEST_CASE_TEMPLATE("Decoding step by step gives what one pass gives, for random trees", E,
@@ -198,6 +207,45 @@ TEST_CASE_TEMPLATE("Decoding step by step gives what one pass gives, for random 
   };
   check(1e-12);
   check(1e-5f);
+}
+
+TEST_CASE("Padded on the left, a history ends at one position and its next item follows it") {
+  const SpelledItems items;
+  Arena arena;
+  cpu::Context ctx{arena};
+  for (Index s = 0; s < taught.sequences(); ++s) {
+    const auto first = static_cast<std::ptrdiff_t>(taught.offsets[static_cast<std::size_t>(s)]);
+    const std::vector<ItemId> history(taught[s].begin(), taught[s].end()),
+        targets(next_items.begin() + first,
+                next_items.begin() + first + static_cast<std::ptrdiff_t>(history.size()));
+    /// Of teacher forcing, then of two steps.
+    const auto states = [&](const Weights<PreNormed, double>& w) {
+      const Matrix<const double> rows = w.params.embedding.table;
+      const Ragged<ItemId> alone = spelled({history});
+      std::vector<double> all;
+      const auto add = [&](const Matrix<double>& y) { all.insert(all.end(), y.begin(), y.end()); };
+      PreNormed::Cache<double> cache;
+      add(PreNormed::forward_targets(w.config, w.params, rows, items.view(), alone, targets, cache,
+                                     ctx));
+      PreNormed::State<double> state;
+      add(PreNormed::begin(w.config, w.params, rows, items.view(), alone, state, ctx));
+      const std::vector<std::int32_t> parents{0, 0}, children{0, 1, 1}, one{2, 0}, two{5, 4, 6};
+      add(PreNormed::step(w.config, w.params, rows, 1, parents, one, state, ctx));
+      add(PreNormed::step(w.config, w.params, rows, 2, children, two, state, ctx));
+      return all;
+    };
+    Weights<PreNormed, double> padded, turned;
+    padded.config.left_padded = true;
+    // The table turned, so that the positions that history then had come first.
+    const auto unused = (4 - static_cast<Index>(history.size())) * 3;
+    double* const position = turned.params.position.data();
+    std::rotate(position, position + unused * 6, position + turned.config.positions() * 6);
+    const std::vector<double> found = states(padded), expected = states(turned);
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      CHECK(std::abs(found[i] - expected[i]) < 1e-12);
+    }
+  }
 }
 
 TEST_CASE("A level that is stepped again replaces the one before, and may have no node") {

@@ -68,6 +68,13 @@ using Tokens = std::vector<std::int32_t>;
 
 }  // namespace
 
+TEST_CASE("a history inside a prompt is not padded on the left") {
+  auto config = small_placed<Bert>();
+  config.left_padded = true;
+  CHECK(Bert::check(config) ==
+        "encoder.left_padded: expected 0 where histories are parts of prompts, found 1");
+}
+
 TEST_CASE("a prompt is the words around the items and each item's digits, words or both") {
   // Item 1 has digits 1, 5, 9 and the word 1; item 2 digits 2, 6, 10 and the words 2 and 4.
   CHECK(prompt_of(ToyWorld::with_prompt(true, false), {1, 2}, {}, 64) ==

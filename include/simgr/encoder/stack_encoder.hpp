@@ -24,25 +24,25 @@ namespace simgr::SIMGR_ABI {
 /// @tparam Embedding   what a token looks like: ItemEmbedding, SemanticEmbedding,
 ///                     PooledDigitEmbedding<P> or PromptEmbedding
 /// @tparam Form        what the stack is made of:
-///                       Block, Norm           of nn/, with the calls that are made here
-///                       causal                whether tokens see the past alone
-///                       places                whether positions have a table; or blocks know them
-///                       adapted               whether blocks may have adapters
-///                       Config<Embedding>     fields, block(), norm(), embedding_shape(), positions(),
-///                                             first_position(tokens before, length) where places
-///                       check(config)         the first broken rule, or empty
+///                       Block, Norm        of nn/, with the calls that are made here
+///                       causal             whether tokens see the past alone
+///                       places             whether positions have a table; or blocks know them
+///                       adapted            whether blocks may have adapters
+///                       Config<Embedding>  fields, block(), norm(), embedding_shape(), positions(),
+///                                          and first_position(before, read) where places
+///                       check(config)      the first broken rule, or empty
 ///
-/// Where an item is several tokens and the form is causal, the same stack spells the next item after
-/// a history: forward_targets trains it, begin and step decode it. One pass teaches every next item
-/// of a history; after a prompt stands one.
+/// Where an item is several tokens and the form is causal, the stack spells the next item, too:
+/// forward_targets trains every next item of a history in one pass, of a prompt one; begin and step
+/// decode it.
 ///
 /// Shapes      history packed, [tokens] items -> states [tokens · tokens_per_item, width], or of all
 ///             tokens of the prompts
 /// Parameters  embedding, position [(max_length + 1) · tokens_per_item - 1, width] where there are
 ///             places, blocks.i, norms
 /// Cache       that of the parts; where config.recompute, of the blocks what each read alone
-/// Positions   count from the first item of the history that is passed, from 0, or end with its last;
-///             there are as many as a history and all tokens but the last of its next item need
+/// Positions   those of the longest history and all tokens but the last of its next item; counted from
+///             a history's first token, or so that its last has always the same
 /// Errors      those of the form;  precondition: histories of at most max_length items, as batches are
 template <class Embedding, class Form>
 struct StackEncoder {
@@ -83,6 +83,7 @@ struct StackEncoder {
     std::span<const std::int32_t> token_rows;  // [tokens]: what each token reads
     Packing packing;                           // of the tokens
     Offsets offsets;  // [sequences + 1], in states: those of tokens but a shared beginning
+    Index ahead = 0;  // tokens of the next item behind each history
     typename Tokens::template Cache<T, S> tokens;
     std::uint32_t stream = 0;
     typename Norm::template Cache<T, S> embedding_norm, final_norm;
@@ -152,6 +153,7 @@ struct StackEncoder {
   static Matrix<T, S> forward_tokens(const Config& c, const Params<T, S>& p, MatrixArg<T, S> rows,
                                      const HistoryTokens& tokens, Cache<T, S>& cache, Ctx& ctx) {
     cache.history = {};
+    cache.ahead = 0;
     cache.token_rows = tokens.rows;
     cache.packing = cache.offsets = tokens.offsets;
     return run(c, p, rows, cache, ctx);
@@ -201,10 +203,9 @@ struct StackEncoder {
                                       Ctx& ctx) requires spells_items {
     lay_out_tokens(c, items, history, targets, cache, ctx);
     const Matrix<T, S> states = run(c, p, rows, cache, ctx);
-    const Matrix<T, S> y = ctx.template take<T>(static_cast<Index>(targets.size()) *
-                                                    Embedding::tokens_per_item(c.embedding_shape()),
-                                                c.width);
-    for_targets(c, cache.offsets, [&](Index token, Index target, Index count) {
+    const Index tokens = static_cast<Index>(targets.size()) * (cache.ahead + 1);
+    const Matrix<T, S> y = ctx.template take<T>(tokens, c.width);
+    for_targets(cache.offsets, cache.ahead, [&](Index token, Index target, Index count) {
       copy(ctx, states.slice(token, count), y.slice(target, count), Write::assign);
     });
     return y;
@@ -215,7 +216,7 @@ struct StackEncoder {
                                Ctx& ctx) requires spells_items {
     const Matrix<T, S> dstates = ctx.template take<T>(cache.offsets.back(), c.width);
     fill(ctx, dstates, T(0));
-    for_targets(c, cache.offsets, [&](Index token, Index target, Index count) {
+    for_targets(cache.offsets, cache.ahead, [&](Index token, Index target, Index count) {
       copy(ctx, dy.slice(target, count), dstates.slice(token, count), Write::assign);
     });
     backward(c, p, grad, dstates, drows, cache, ctx);
@@ -258,7 +259,7 @@ struct StackEncoder {
     }
     const Matrix<T, S> y = ctx.template take<T>(nodes, c.width);
     Arena::Scope scope(ctx.arena);
-    const auto read = [&]() -> Matrix<T, S> {
+    const auto embedded = [&]() -> Matrix<T, S> {
       if constexpr (reads_prompts) {  // what follows a prompt is rows of items alone
         const Matrix<T, S> gathered = ctx.template take<T>(nodes, c.width);
         gather_rows(ctx, rows, token_rows, gathered);
@@ -268,17 +269,17 @@ struct StackEncoder {
                                HistoryTokens{token_rows, {}}, state.cache.tokens, ctx);
       }
     };
-    Matrix<T, S> x = read();
+    Matrix<T, S> x = embedded();
     if (c.scale_embedding) {
       scale(ctx, x, std::sqrt(static_cast<T>(c.width)));
     }
     const Offsets of_history = state.tree.levels.back().nodes;
     for (Index s = 0; s < state.tree.sequences(); ++s) {
       const auto place = static_cast<std::size_t>(s);
-      const Index at = state.tree.history[place + 1] - state.tree.history[place] + level - 1;
-      SIMGR_ASSERT(at < c.positions(), "history longer than max_length");
+      const Index read = state.tree.history[place + 1] - state.tree.history[place];
+      SIMGR_ASSERT(read + level <= c.positions(), "history longer than max_length");
       if constexpr (Form::places) {
-        const Index first = of_history[place];
+        const Index first = of_history[place], at = c.first_position(0, read) + read + level - 1;
         add_to_rows(ctx, p.position.row(at), x.slice(first, of_history[place + 1] - first));
       }
     }
@@ -326,9 +327,9 @@ struct StackEncoder {
     if constexpr (Form::places) {
       const Packing& packing = cache.packing;
       for (std::size_t s = 0; s < packing.sequences() && !c.frozen(); ++s) {
-        const Index length = packing.length(s), first = c.first_position(packing.before(s), length);
-        copy(ctx, dinput.slice(packing.offsets[s], length), grad.position.slice(first, length),
-             Write::add);
+        const Index length = packing.length(s), read = length - cache.ahead;
+        copy(ctx, dinput.slice(packing.offsets[s], length),
+             grad.position.slice(c.first_position(packing.before(s), read), length), Write::add);
       }
     }
     Tokens::backward(c.embedding_shape(), p.embedding, grad.embedding, dinput,
@@ -340,8 +341,7 @@ private:
   /// The states without those of a shared beginning.
   template <class T, class S>
   static Matrix<T, S> own(Matrix<T, S> states, const Packing& packing) {
-    const Index before = packing.shared_tokens();
-    return states.slice(before, states.rows() - before);
+    return states.slice(packing.shared_tokens(), states.rows() - packing.shared_tokens());
   }
   /// All tokens of cache.token_rows.   -> [tokens but those of a shared beginning, width]
   template <class T, class S, class Ctx>
@@ -395,16 +395,15 @@ private:
     return c.final_norm ? Norm::forward(c.norm(), p.final_norm, x, cache.final_norm, ctx) : x;
   }
   /// Calls f(token, target row, count) for the states of each history's targets, which stand
-  /// together: those of its tokens but the first tokens_per_item - 1, or of a prompt the last.
+  /// together: those of its tokens but the first `ahead`, or of a prompt the last ahead + 1.
   template <class Visit>
-  static void for_targets(const Config& c, Offsets offsets, Visit&& visit) {
-    const Index per_item = Embedding::tokens_per_item(c.embedding_shape()), unread = per_item - 1;
+  static void for_targets(Offsets offsets, Index ahead, Visit&& visit) {
     for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
       const Index first = offsets[s], end = offsets[s + 1], place = static_cast<Index>(s);
       if constexpr (reads_prompts) {
-        visit(end - per_item, place * per_item, per_item);
+        visit(end - ahead - 1, place * (ahead + 1), ahead + 1);
       } else {
-        visit(first + unread, first - place * unread, end - first - unread);
+        visit(first + ahead, first - place * ahead, end - first - ahead);
       }
     }
   }
@@ -423,7 +422,7 @@ private:
       const Index before = cache.packing.before(s), length = cache.packing.length(s);
       SIMGR_ASSERT(before + length <= c.positions(), "history longer than max_length");
       if constexpr (Form::places) {
-        copy(ctx, p.position.slice(c.first_position(before, length), length),
+        copy(ctx, p.position.slice(c.first_position(before, length - cache.ahead), length),
              x.slice(cache.packing.offsets[s], length), Write::add);
       }
     }
@@ -443,6 +442,7 @@ private:
     cache.history = history;
     cache.token_rows = tokens.rows;
     cache.packing = {tokens.offsets, tokens.shared};
+    cache.ahead = targets.empty() ? 0 : Embedding::tokens_per_item(c.embedding_shape()) - 1;
     cache.offsets = tokens.shared ? offsets_of_own_tokens<S>(tokens, ctx) : tokens.offsets;
   }
 };

@@ -106,9 +106,10 @@ struct PlacedForm {
     Index positions() const {
       return places > 0 ? places : tokens_of_items<Embedding>(max_length, embedding_shape());
     }
-    /// Of a sequence of `length` tokens behind `before` others.
-    Index first_position(Index before, Index length) const {
-      return left_padded ? positions() - length : before;
+    /// The position of a history's first token, of `read`, behind `before` that histories share.
+    Index first_position(Index before, Index read) const {
+      const Index ahead = Embedding::tokens_per_item(embedding_shape()) - 1;
+      return left_padded ? positions() - ahead - read : before;
     }
   };
   /// The first broken rule, or empty.
@@ -119,8 +120,10 @@ struct PlacedForm {
       return "encoder.places: expected at least " + std::to_string(needed) +
              ", the tokens of the longest history, found " + std::to_string(c.places);
     }
-    if (c.left_padded && !Embedding::row_per_item) {
-      return "encoder.left_padded: expected 0 where an item is several tokens, found 1";
+    if constexpr (requires { Embedding::reads_prompt; }) {
+      if (c.left_padded) {
+        return "encoder.left_padded: expected 0 where histories are parts of prompts, found 1";
+      }
     }
     if (!Block::filters && c.width % c.heads != 0) {
       return "encoder.heads: expected a divisor of encoder.width " + std::to_string(c.width) +
