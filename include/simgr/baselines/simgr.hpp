@@ -41,13 +41,14 @@ using SimGrCrossAttention =
 using SimGrEncoded = Recommender<TransformerEncoder<SemanticEmbedding, Causal>, EveryPosition,
                                  ScaledCosine<EncodedItems>, ItemCrossEntropy<>>;
 
-/// For data of the size of Amazon Beauty, and ids of four digits and a disambiguation digit.
+/// For data like Amazon Beauty, and ids of four digits and a disambiguation digit; padded as SASRec.
 template <class Pooler>
 inline constexpr Defaults<SimGrWith<Pooler>> simgr_with_defaults{
     .model = {.encoder = {.width = 64,
                           .layers = 2,
                           .heads = 2,
                           .max_length = 50,
+                          .left_padded = true,
                           .dropout = 0.2,
                           .attention_dropout = 0.2},
               .similarity = {.temperature = 0.07}},
