@@ -108,8 +108,11 @@ TEST_CASE("a model that spells has the gradients of its tasks") {
   config.encoder.heads = 2;
   config.encoder.max_length = 5;
   config.encoder.dropout = config.encoder.attention_dropout = 0.2;
-  simgr_test::check_tasks<Reader, EveryDigit, InnerProduct<DigitCodebooks>, DigitCrossEntropy>(
-      config);
+  for (const bool left_padded : {false, true}) {
+    config.encoder.left_padded = left_padded;
+    simgr_test::check_tasks<Reader, EveryDigit, InnerProduct<DigitCodebooks>, DigitCrossEntropy>(
+        config);
+  }
 }
 
 TEST_CASE("so has SimGR, whose tasks are a softmax over items") {

@@ -108,8 +108,12 @@ struct PlacedForm {
     }
     /// The position of a history's first token, of `read`, behind `before` that histories share.
     Index first_position(Index before, Index read) const {
-      const Index ahead = Embedding::tokens_per_item(embedding_shape()) - 1;
-      return left_padded ? positions() - ahead - read : before;
+      if (!left_padded) {
+        return before;
+      }
+      const Index end = positions() - (Embedding::tokens_per_item(embedding_shape()) - 1);
+      SIMGR_ASSERT(read <= end, "history longer than max_length");
+      return end - read;
     }
   };
   /// The first broken rule, or empty.
