@@ -35,8 +35,9 @@ using RpgByGraph = with_ranker<Rpg, ranker::GraphDecoding>;
 using RpgBySimilarity = SimGrMean;
 
 /// Section 3.1.3 has width 448, inner width 1,024, dropout .5 of embeddings and attention and warm-up
-/// over most of the training. Smaller here, for one processor, with less dropout of attention and
-/// with averaged weights: the best of six on validation (bench/README.md).
+/// over most of the training. Smaller here, for one processor, with less dropout of attention, with
+/// averaged weights and histories that end at the last position: the best of seven on validation
+/// (bench/README.md).
 template <class Model>
 inline constexpr Defaults<Model> rpg_defaults_of{
     .model = {.encoder = {.width = 256,
@@ -44,6 +45,7 @@ inline constexpr Defaults<Model> rpg_defaults_of{
                           .heads = 4,
                           .inner = 512,
                           .max_length = 50,
+                          .left_padded = true,
                           .dropout = 0.5,
                           .attention_dropout = 0.2,
                           .residual_dropout = 0},
