@@ -119,6 +119,34 @@ TEST_CASE("Merged halves are the whole, in whatever order they were offered") {
   }
 }
 
+TEST_CASE("NaN of either sign comes last, by id, and keeps no number out") {
+  const float inf = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> scores(300, std::copysign(nan, 1.0f));
+  for (std::size_t i = 1; i < scores.size(); i += 2) { scores[i] = std::copysign(nan, -1.0f); }
+  scores[70] = -inf;
+  scores[71] = 1;
+  scores[299] = inf;
+  for (const std::size_t k : {1u, 2u, 3u, 5u, 40u, 300u}) {
+    simgr::Arena arena;
+    simgr::cpu::Context ctx{arena};
+    std::vector<ItemId> ids(k);
+    std::vector<float> best(k);
+    const auto length = static_cast<Index>(k);
+    REQUIRE(simgr::cpu::top_k(ctx, {scores.data(), {300}}, simgr::ranker::RowRule{},
+                              {ids.data(), {length}}, {best.data(), {length}}) == length);
+    std::vector<ItemId> expected = {299, 71, 70};
+    for (ItemId item = 0; item < 299; ++item) {
+      if (item != 70 && item != 71) {
+        expected.push_back(item);
+      }
+    }
+    expected.resize(k);
+    CHECK(ids == expected);
+    CHECK(std::isnan(best.back()) == (k > 3));
+  }
+}
+
 TEST_CASE("A scan meets NaN whatever the bound") {
   std::vector<float> scores(200, 0.0f);
   scores[131] = std::numeric_limits<float>::quiet_NaN();

@@ -201,6 +201,23 @@ TEST_CASE("A trie beam over one item, over one digit, and without any row") {
   CHECK(simgr_test::rank_tokens<TrieBeam>({}, digit, nobody, 3).ids.empty());
 }
 
+TEST_CASE("A narrow beam keeps numbers and lets NaN go, and so does exact scoring") {
+  SemanticIds ids = simgr_test::random_tuples(4, {2, 2}, 1);
+  std::copy_n(std::data({0, 0, 0, 1, 1, 0, 1, 1}), 8, ids.codes.values.begin());
+  const Trie trie(ids);
+  simgr_test::ToyDecoder decoder{{1}, [](int, const simgr_test::Prefix& prefix, std::int32_t row) {
+                                   const bool broken = !prefix.empty() && prefix[0] == 1;
+                                   return broken ? std::nan("") : 0.1 * row;
+                                 }};
+  for (const Index width : {2, 3, 4}) {
+    CAPTURE(width);
+    const auto list = simgr_test::rank_tokens<TrieBeam>({.width = width}, trie, decoder, 2);
+    CHECK(list.ids[0] == std::vector<ItemId>{1, 0});
+  }
+  const auto exact = simgr_test::rank_tokens<ranker::ExactTokenScores>({}, trie, decoder, 4);
+  CHECK(exact.ids[0] == std::vector<ItemId>{1, 0, 2, 3});
+}
+
 TEST_CASE("Where some logits are NaN a trie beam still lists items once, the numbers first") {
   const Trie trie(simgr_test::random_tuples(80, {9, 9}, 4));
   simgr_test::ToyDecoder decoder{

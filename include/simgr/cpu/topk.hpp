@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>  // std::bit_cast
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -12,10 +13,10 @@
 namespace simgr::SIMGR_ABI::cpu {
 
 /// The order of every list of the library as one number, larger is better: score descending, then
-/// id ascending; -0 and 0 are one score.
+/// id ascending; -0 and 0 are one score, and a NaN, whatever its sign, is below all numbers.
 inline std::uint64_t rank_key(float score, ItemId id) noexcept {
   auto bits = std::bit_cast<std::uint32_t>(score);
-  bits = bits == 0x80000000u ? 0u : bits;
+  bits = bits == 0x80000000u ? 0u : std::isnan(score) ? 0xffffffffu : bits;
   bits ^= (bits >> 31) != 0 ? 0xffffffffu : 0x80000000u;
   return (std::uint64_t{bits} << 32) | std::uint64_t{~static_cast<std::uint32_t>(id)};
 }
@@ -32,7 +33,7 @@ inline ItemId key_id(std::uint64_t key) noexcept {
 /// The best items offered so far, in the caller's memory.
 ///
 /// The order is total (no two ids are equal), so the result does not depend on the order of the
-/// offers, hence not on tiles, shards or threads. An id may be offered once; no score may be NaN.
+/// offers, hence not on tiles, shards or threads. An id may be offered once.
 ///
 /// Cost  of a refused offer: one comparison. Of an accepted one: k steps without a branch for k up
 ///       to 32 (a heap mispredicts, and takes twice as long), O(log k) beyond.
@@ -46,7 +47,8 @@ public:
                                 : -std::numeric_limits<float>::infinity();
   }
 
-  /// No item whose score is below this can enter: the worst score kept, -inf until k are kept.
+  /// No item whose score is below this can enter: the worst score kept, -inf until k are kept. Of
+  /// a NaN it is one, which no score is below.
   float threshold() const noexcept { return threshold_; }
   Index size() const noexcept { return static_cast<Index>(size_); }
   Index capacity() const noexcept { return static_cast<Index>(capacity_); }
@@ -177,13 +179,13 @@ inline float reached_by(const float* scores, Index count, Index k) noexcept {
 }
 
 /// The best of one row of scores that its rule lets through, best first: score descending, id
-/// ascending on ties.
+/// ascending on ties, NaN last.
 ///
 /// A rule says what the row may list: ranker::RowRule.
 ///
 /// Shapes   scores [items];  ids, best_scores [k];  returns how many were written
 /// Cost     one pass over the row; scratch of k keys from the arena
-/// Errors   none: scores must not be NaN (the evaluator and the rankers check their input)
+/// Errors   none
 template <class Rule>
 Index top_k(Context& ctx, VectorArg<float> scores, const Rule& rule, Vector<ItemId> ids,
             Vector<float> best_scores) {
