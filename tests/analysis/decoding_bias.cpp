@@ -191,6 +191,12 @@ TEST_CASE(
   CHECK(restricted.valid_mass == doctest::Approx(0.5));
   CHECK(std::abs(restricted.kl_restricted) < 1e-12);
   CHECK(restricted.kl == doctest::Approx(std::log(2.0)));
+  for (const double broken : {std::nan(""), -none}) {  // an error, and no endless search for ties
+    auto digits = marginals;
+    digits[1] = broken;
+    CHECK_THROWS_WITH_AS(independence_bias(valid, std::vector<double>{half, half}, digits, 1),
+                         "a log-probability of a digit is no number", simgr::DataError);
+  }
   const IndependenceBias users[2] = {bias, restricted};
   const auto both = mean(users);
   CHECK(both.valid_mass == doctest::Approx(0.75));
@@ -225,6 +231,7 @@ TEST_CASE("Rank correlation is that of mean places") {
   CHECK(tied_places(tied) == std::vector<double>{3.5, 3.5, 1.5, 1.5});
   CHECK(rank_correlation(up, tied) == doctest::Approx(2 / std::sqrt(5.0)));
   CHECK(std::isnan(rank_correlation(up, std::vector<double>(4, 1.0))));
+  CHECK(std::isnan(rank_correlation(up, std::vector<double>{1, std::nan(""), 3, 4})));
 }
 
 TEST_CASE("Bands compare what is listed with what is chosen, head first") {

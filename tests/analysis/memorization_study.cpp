@@ -27,6 +27,8 @@ TEST_CASE("A study says of systems what its parts say, a popular model among the
   CHECK(study.group_m() > 0);
   CHECK(study.target_labels().items == study.users());
 
+  CHECK_THROWS_AS(analysis::MemorizationStudy(split, {.k = 0}), ConfigError);
+
   // The same lists by name and by the model that they are of, in parts and one by one.
   baselines::Popularity popular({.items = split.items});
   popular.fit(split);

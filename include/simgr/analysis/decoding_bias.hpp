@@ -247,14 +247,14 @@ inline double divergence(std::span<const double> p, std::span<const double> q) n
   return sum;
 }
 
-/// Places with the mean over ties, 1-based, largest value first.
+/// Places with the mean over ties, 1-based, largest value first. No value may be NaN.
 inline std::vector<double> tied_places(std::span<const double> values) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(),
             [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
   std::vector<double> places(values.size());
-  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+  for (std::size_t begin = 0, end = 1; begin < order.size(); begin = end++) {
     while (end < order.size() && values[order[end]] == values[order[begin]]) { ++end; }
     for (std::size_t i = begin; i < end; ++i) {
       places[order[i]] = static_cast<double>(begin + end + 1) / 2;
@@ -263,8 +263,13 @@ inline std::vector<double> tied_places(std::span<const double> values) {
   return places;
 }
 
-/// Spearman's rank correlation, ties at their mean place; NaN where one side is all alike.
+/// Spearman's rank correlation, ties at their mean place; NaN where one side is all alike or holds a
+/// NaN.
 inline double rank_correlation(std::span<const double> a, std::span<const double> b) {
+  const auto is_nan = [](double value) { return std::isnan(value); };
+  if (std::any_of(a.begin(), a.end(), is_nan) || std::any_of(b.begin(), b.end(), is_nan)) {
+    return absent;
+  }
   const auto left = tied_places(a), right = tied_places(b);
   const double middle = static_cast<double>(left.size() + 1) / 2;
   double both = 0, of_left = 0, of_right = 0;
@@ -293,8 +298,14 @@ struct IndependenceBias {
 ///                   model, or the truth where it is known
 /// @param digits     [table_rows] what the model says of each digit; the marginals of the reference
 ///                   where the model is as good as it can be
+///
+/// Errors  DataError: what the model says of a digit is NaN or infinitely likely
 inline IndependenceBias independence_bias(const Trie& trie, std::span<const double> reference,
                                           std::span<const double> digits, Index k) {
+  if (!std::all_of(digits.begin(), digits.end(),
+                   [](double log) { return log < std::numeric_limits<double>::infinity(); })) {
+    SIMGR_THROW(DataError("a log-probability of a digit is no number"));
+  }
   const auto product = independent_logs(trie, digits);
   const double leaked = log_sum(product);
   IndependenceBias bias;

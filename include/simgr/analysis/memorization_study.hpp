@@ -40,11 +40,11 @@ struct StudiedSystem {
 /// validation item. The split must outlive the study.
 ///
 /// Cost    a set of candidates a user and hop: candidates.most · 4 bytes each
-/// Errors  ConfigError: an option out of range
+/// Errors  ConfigError: an option out of range, before any work
 class MemorizationStudy {
 public:
   explicit MemorizationStudy(const data::Split& split, const StudyOptions& options = {})
-      : split_(split), options_(options),
+      : split_(split), options_(checked(options)),
         memgen_(count_transitions(split.train, split.items, options.hops)) {
     for (Index hops = 1; hops <= options.hops; ++hops) {
       const auto transitions = count_transitions(split.train, split.items, hops);
@@ -93,6 +93,13 @@ public:
   }
 
 private:
+  static const StudyOptions& checked(const StudyOptions& options) {
+    if (options.k < 1) {
+      SIMGR_THROW(ConfigError("k: expected 1 or more places, found " + std::to_string(options.k)));
+    }
+    return options;
+  }
+
   const data::Split& split_;
   StudyOptions options_;
   MemGen memgen_;
