@@ -54,7 +54,11 @@ std::vector<Recommended> lists_of(const M& model, RaggedView<ItemId> histories, 
 }  // namespace
 
 TEST_CASE("a graph in which everything is linked gives the lists of all scores") {
-  const SmallWorld world;
+  SmallWorld world;
+  SUBCASE("digits of few codes, compared once") {}
+  SUBCASE("a digit of many, compared for each item anew") {
+    world.catalogue.ids.codes_per_digit[1] = 2000;
+  }
   const auto all = model_of<baselines::Rpg>(world);
   using ByGraph = baselines::RpgByGraph;
   const auto graph =

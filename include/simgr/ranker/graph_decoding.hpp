@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <simgr/core/arena.hpp>
@@ -21,7 +22,8 @@ namespace simgr::SIMGR_ABI::ranker {
 /// it from some starts towards items of high score.
 ///
 ///   once     sim(i, i') = 1/digits Σ_j (1 + cos(code j of i, code j of i')) / 2
-///            neighbours(i) = the `neighbours` most similar items, i itself among them, ties by id
+///            neighbours(i) = the `neighbours` most similar items, ties by id: i itself among them
+///                            unless as many others have its very digits
 ///   a user   S = starts;  `rounds` times:  C = S ∪ neighbours(S);  S = the `beam` best of C
 ///            list = the best of all items visited
 ///
@@ -29,7 +31,8 @@ namespace simgr::SIMGR_ABI::ranker {
 /// so that a list depends on nothing but its history; S is kept in C; fewer than `beam` items are no
 /// error; and the list holds the best of all that were visited, which is S where k <= beam.
 ///
-/// Cost     prepare: items² · digits look-ups and memory of items · neighbours ids, never items²;
+/// Cost     prepare: items² · digits look-ups and memory of items · neighbours ids and, of digits of
+///          up to 1,024 codes, codes²; others' similarities are worked out for each item anew;
 ///          rank: at most beam · neighbours · rounds · digits look-ups a user
 /// Source   RPG (arXiv 2506.05781), section 2.4
 struct GraphDecoding {
@@ -137,24 +140,40 @@ private:
     Arena::Scope scope(ctx.arena);
     const Matrix<float> unit = ctx.template take<float>(scores.keys.rows(), scores.keys.cols());
     normalise_rows(ctx, scores.keys, 1.0f, unit, ctx.template take<float>(unit.rows()));
-    std::vector<Matrix<float>> tables;  // [codes, codes] of every digit: (1 + cos) / 2
+    const auto codes_of = [&](Index digit) {  // as rows of the keys
+      const auto j = static_cast<std::size_t>(digit);
+      return std::pair(scores.items.digit_starts[j], scores.items.digit_starts[j + 1]);
+    };
+    // (1 + cos) / 2 of some codes of a digit with all of it
+    const auto compare = [&](const Matrix<float>& some, Index digit, const Matrix<float>& out) {
+      const auto [first, end] = codes_of(digit);
+      gemm_nt(ctx, some, unit.slice(first, end - first), out, Write::assign);
+      for (float& value : out) { value = 0.5f * (1.0f + value); }
+    };
+    constexpr Index most_codes = 1024;  // of a digit that is compared once: 4 MiB
+    std::vector<Matrix<float>> tables;  // [codes, codes] of every digit, or none
     for (Index j = 0; j < scores.digits(); ++j) {
-      const Index first = scores.items.digit_starts[static_cast<std::size_t>(j)];
-      const Index codes = scores.items.digit_starts[static_cast<std::size_t>(j) + 1] - first;
+      const auto [first, end] = codes_of(j);
+      const Index codes = end - first <= most_codes ? end - first : 0;
       tables.push_back(ctx.template take<float>(codes, codes));
-      const Matrix<float> own = unit.slice(first, codes);
-      gemm_nt(ctx, own, own, tables.back(), Write::assign);
-      for (float& value : tables.back()) { value = 0.5f * (1.0f + value); }
+      if (codes > 0) {
+        compare(unit.slice(first, codes), j, tables.back());
+      }
     }
     const auto of_item = ctx.template take<float>(scores.keys.rows());
     const auto similar = ctx.template take<float>(items);
     const auto values = ctx.template take<float>(k);
     for (Index i = 0; i < items; ++i) {
       for (Index j = 0; j < scores.digits(); ++j) {
-        const Index first = scores.items.digit_starts[static_cast<std::size_t>(j)];
+        const auto [first, end] = codes_of(j);
         const Matrix<float>& table = tables[static_cast<std::size_t>(j)];
-        copy(ctx, table.row(scores.items.digit_rows(i, j) - first),
-             of_item.slice(first, table.cols()), Write::assign);
+        const Index own = scores.items.digit_rows(i, j);
+        const Vector<float> out = of_item.slice(first, end - first);
+        if (table.rows() > 0) {
+          copy(ctx, table.row(own - first), out, Write::assign);
+        } else {
+          compare(unit.slice(own, 1), j, Matrix<float>(out.data(), {1, out.size()}));
+        }
       }
       sum_of_looked_up(ctx, of_item, scores.items.digit_rows,
                        1.0f / static_cast<float>(scores.digits()), similar);
