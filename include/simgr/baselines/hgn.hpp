@@ -28,7 +28,8 @@ using Hgn = Recommender<WindowEncoder<ItemEmbedding, HierarchicalGating>,  // ->
 
 /// HGN under its authors' loss: BPR against three items of each prefix's own.
 ///
-/// Deviates  as above, and scores have no bias of an item
+/// Deviates  as above, scores have no bias of an item, and what the user takes later may be drawn
+///           against a prefix
 /// Source    Ma, Kang & Liu 2019, equation 8, and their published code
 using HgnBpr = Recommender<WindowEncoder<ItemEmbedding, HierarchicalGating>, LastPosition,
                            InnerProduct<OwnItems>, Bpr<UniformNegatives<3>>>;

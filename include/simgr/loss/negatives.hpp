@@ -14,12 +14,14 @@
 
 namespace simgr::SIMGR_ABI {
 
-/// What a loss is told of a batch.
+/// What a loss is told of a batch. Popularity is that of all training interactions, the first of a
+/// history among them, which is no target: items that mostly come first count for more than they
+/// stand in targets.
 struct LossBatch {
   std::span<const ItemId> targets;  // [rows]
   RaggedView<ItemId> history;       // what was read
   Offsets rows;  // [histories + 1]: where each one's targets begin; or empty: one each
-  std::span<const double> log_popularity;  // [items]: log share of an item among training targets
+  std::span<const double> log_popularity;  // [items]: log share of an item among the interactions
   std::span<const double> cumulative;      // [items]: running sum of those shares
 
   /// The history whose row this is.
@@ -67,7 +69,7 @@ struct SharedCandidates {
 };
 
 /// The targets of the batch are each other's negatives.
-/// @tparam log_q   subtract log(share of the item among training targets): popular items are
+/// @tparam log_q   subtract log(share of the item among training interactions): popular items are
 ///                 negatives more often
 template <bool log_q = true>
 struct InBatch {
@@ -86,7 +88,7 @@ struct InBatch {
 };
 
 /// The same, and `extra` items besides, drawn for all rows at once by their share among training
-/// targets to the power of `exponent`.
+/// interactions to the power of `exponent`.
 ///
 /// Source  Hidasi & Karatzoglou 2018, section 3.2
 template <bool log_q = true>
@@ -133,7 +135,8 @@ struct InBatchAndDrawn {
   }
 };
 
-/// `count` items for each row, drawn uniformly from the items the user has not interacted with.
+/// `count` items for each row, drawn uniformly from those that neither the history read nor its
+/// targets hold. Later items of the user may be drawn where prefixes are read.
 template <Index count>
 struct UniformNegatives {
   static constexpr Index per_row = count;
@@ -143,8 +146,7 @@ struct UniformNegatives {
   }
 };
 
-/// `count` items for each row, drawn by their share among training targets from those the user has
-/// not interacted with.
+/// The same, drawn by their share among training interactions.
 template <Index count>
 struct PopularityNegatives {
   static constexpr Index per_row = count;
