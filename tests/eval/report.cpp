@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <simgr/eval/report.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -73,7 +74,7 @@ TEST_CASE("A report names its models and shows their numbers") {
     CHECK(page_has(page, part));
   }
   CHECK(first_unbalanced_tag(page) == "");
-  CHECK(count(page, "<svg") == 7);
+  CHECK(count(page, "<svg viewBox") == 7);
   CHECK(page_has(page, "0.0300 at 2"));  // the best epoch is marked
 }
 
@@ -87,10 +88,26 @@ TEST_CASE("A report without models has the caller's own parts alone, with bars b
                              .bars = {{"<bars>", {{"a", 0.25, 0}}, true, 1}}});
   const std::string page = report.html();
   CHECK(count(page, "<section>") == 1);
-  CHECK(count(page, "<svg") == 2);
+  CHECK(count(page, "<svg viewBox") == 2);
   CHECK(page_has(page, "<figcaption>&lt;bars&gt;"));
   CHECK(page_has(page, "25.0 %"));
   CHECK(first_unbalanced_tag(page) == "");
+}
+
+TEST_CASE("Every one of forty models is told apart by its line, in the legend as in the charts") {
+  Report report("t", "p");
+  for (int m = 0; m < 40; ++m) { report.add(model("m" + std::to_string(m), 0.1)); }
+  const std::string page = report.html();
+  std::vector<std::string> samples;
+  for (int m = 0; m < 40; ++m) {
+    const std::size_t name = page.find(">m" + std::to_string(m) + "</li>"),
+                      stroke = page.rfind("stroke=", name);
+    REQUIRE(name != std::string::npos);
+    samples.push_back(page.substr(stroke, page.find("/>", stroke) - stroke));
+    CHECK(page_has(page, samples.back() + "><title>m" + std::to_string(m) + "<"));
+  }
+  std::sort(samples.begin(), samples.end());
+  CHECK(std::adjacent_find(samples.begin(), samples.end()) == samples.end());
 }
 
 TEST_CASE("A report needs nothing from outside and holds no script") {

@@ -121,6 +121,9 @@ private:
   static std::string figure(std::string_view title, const std::string& drawing) {
     return "<figure><figcaption>" + std::string(title) + "</figcaption>" + drawing + "</figure>";
   }
+  static std::string legend_entry(std::string_view name, int colour, bool dashed) {
+    return "<li>" + detail::sample_of(colour, dashed) + escape_html(name) + "</li>";
+  }
   /// The models that `shown` accepts, with their colours.
   template <class Shown>
   std::string legend(bool with_truth, Shown&& shown) const {
@@ -129,11 +132,10 @@ private:
       if (!shown(models_[m])) {
         continue;
       }
-      text += "<li><i style=\"background:" + detail::colour_of(static_cast<int>(m)) + "\"></i>" +
-              escape_html(models_[m].name) + "</li>";
+      text += legend_entry(models_[m].name, static_cast<int>(m), false);
     }
     if (with_truth) {
-      text += "<li><i class=\"truth\"></i>" + escape_html(truth_name_) + "</li>";
+      text += legend_entry(truth_name_, -1, false);
     }
     return text + "</ul>";
   }
@@ -164,8 +166,8 @@ private:
     for (const Column& column : columns) { rows += std::string("<th>") + column.title + "</th>"; }
     rows += "</tr></thead><tbody>";
     for (std::size_t m = 0; m < models_.size(); ++m) {
-      rows += "<tr><th><i style=\"background:" + detail::colour_of(static_cast<int>(m)) +
-              "\"></i>" + escape_html(models_[m].name) + "</th>";
+      rows += "<tr><th>" + detail::sample_of(static_cast<int>(m)) + escape_html(models_[m].name) +
+              "</th>";
       for (const Column& column : columns) {
         const double value = models_[m].*column.value;
         bool best = column.highest_is_best && models_.size() > 1 && std::isfinite(value);
@@ -282,12 +284,7 @@ private:
       for (const Series& series : chart.series) {
         if (std::find(named.begin(), named.end(), series.name) == named.end()) {
           named.push_back(series.name);
-          text += "<li><i class=\"" +
-                  std::string(series.colour < 0 ? "truth"
-                              : series.dashed   ? "dashed"
-                                                : "plain") +
-                  "\" style=\"--c:" + detail::colour_of(series.colour) + "\"></i>" +
-                  escape_html(series.name) + "</li>";
+          text += legend_entry(series.name, series.colour, series.dashed);
         }
       }
     }
@@ -352,11 +349,6 @@ private:
            "thead th{color:var(--muted);font-size:13px;vertical-align:bottom}"
            "th:first-child{text-align:left;padding-left:0}tbody th{font-weight:600}"
            "tbody tr:last-child>*{border-bottom:0}td.best{font-weight:700}"
-           "i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:8px}"
-           "i.truth{height:0;width:18px;border-top:2px dashed var(--truth);border-radius:0;"
-           "vertical-align:middle}i.plain{background:var(--c)}"
-           "i.dashed{height:0;width:18px;border-top:2px dashed var(--c);border-radius:0;"
-           "vertical-align:middle}"
            ".legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 20px;margin:0 0 12px;"
            "padding:0;font-size:14px}"
            ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));"
@@ -365,6 +357,7 @@ private:
            "figure+figure{margin-top:18px}figcaption{font-size:14px;font-weight:"
            "600;margin:0 0 6px}"
            "svg{display:block;width:100%;height:auto;overflow:visible}"
+           "svg.sample{display:inline-block;width:36px;height:10px;margin-right:8px}"
            "svg text{fill:var(--muted);font-size:12px;font-variant-numeric:tabular-nums}"
            "svg .name,svg .value{fill:var(--ink);font-size:13.5px}svg .value{font-weight:600}"
            ".grid{stroke:var(--line);stroke-width:1}.whisker{stroke:var(--ink);stroke-width:1.3}"
@@ -375,7 +368,7 @@ private:
            "--truth:#777;--s0:#2563c9;--s1:#d9640b;--s2:#0e8f7e;--s3:#b5338a;--s4:#a97d00;"
            "--s5:#6f4fd0;--s6:#c93434;--s7:#5b6b7d}"
            "main{max-width:none;padding:0}section{break-inside:avoid;border-radius:0}"
-           "i,rect,path,circle{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
+           "rect,path,circle{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
   }
 
   std::string title_, protocol_;

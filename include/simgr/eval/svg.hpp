@@ -129,7 +129,7 @@ struct Axis {
 /// One line of a chart.
 struct Series {
   std::string name;
-  int colour = 0;  // 0 … 7 by place of the model; -1 the truth
+  int colour = 0;  // by place of the model, from 0; -1 the truth
   std::vector<std::pair<double, double>> points;
   bool mark_highest = false;
   bool dashed = false;
@@ -162,12 +162,20 @@ inline std::string line_at(double x1, double y1, double x2, double y2,
   return "<line class=\"" + std::string(kind) + "\" x1=\"" + coordinate(x1) + "\" y1=\"" +
          coordinate(y1) + "\" x2=\"" + coordinate(x2) + "\" y2=\"" + coordinate(y2) + "\"/>";
 }
-/// More than eight series share colours and differ by their dashes.
-inline std::string dashes_of(const Series& series) {
-  return series.colour < 0    ? " stroke-dasharray=\"2 4\""
-         : series.dashed      ? " stroke-dasharray=\"3 3\""
-         : series.colour >= 8 ? " stroke-dasharray=\"7 4\""
-                              : "";
+/// More than eight series share colours and differ by their dashes, of which there are five: forty
+/// models and as many dashed lines beside them are all told apart.
+inline std::string dashes_of(int colour, bool dashed) {
+  constexpr std::string_view plain[] = {"", "9 4", "14 3 3 3", "9 3 2 3 2 3", "18 5"};
+  constexpr std::string_view apart[] = {"3 3", "5 2 2 2", "3 3 3 8", "2 2 2 6", "1 3"};
+  const auto round = static_cast<std::size_t>(std::max(0, colour) / 8 % 5);
+  const std::string_view dashes = colour < 0 ? "2 4" : dashed ? apart[round] : plain[round];
+  return dashes.empty() ? "" : " stroke-dasharray=\"" + std::string(dashes) + "\"";
+}
+/// A piece of the line of a series, for legends and tables.
+inline std::string sample_of(int colour, bool dashed = false) {
+  return "<svg class=\"sample\" viewBox=\"0 0 36 10\" aria-hidden=\"true\"><path class=\"curve\" "
+         "d=\"M0 5L36 5\" stroke=\"" +
+         colour_of(colour) + "\"" + dashes_of(colour, dashed) + "/></svg>";
 }
 
 }  // namespace detail
@@ -236,7 +244,8 @@ inline std::string draw(const LineChart& chart) {
     }
     const std::string colour = colour_of(series.colour);
     svg += "<path class=\"curve\" d=\"" + path + "\" stroke=\"" + colour + "\"" +
-           dashes_of(series) + "><title>" + escape_html(series.name) + "</title></path>";
+           dashes_of(series.colour, series.dashed) + "><title>" + escape_html(series.name) +
+           "</title></path>";
     if (series.mark_highest || series.points.size() == 1) {
       svg += "<circle class=\"mark\" cx=\"" + coordinate(x(highest->first)) + "\" cy=\"" +
              coordinate(y(highest->second)) + "\" r=\"4.5\" fill=\"" + colour + "\"><title>" +
