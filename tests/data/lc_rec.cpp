@@ -68,7 +68,7 @@ TEST_CASE("interactions, items and index of LC-Rec are read, plain and gzip") {
 TEST_CASE("broken LC-Rec files are refused with file and byte") {
   const Case inter[] = {
       {"", "not valid JSON"},
-      {"{}", "expected an object with members"},
+      {"{}", "expected an object with members, found one without"},
       {"[1]", "expected an object with members, found array"},
       {R"({"0":[]})", "at byte 6: \"0\": expected a list of item ids with one at least"},
       {R"({"0":5})", "expected a list of item ids"},
@@ -90,7 +90,7 @@ TEST_CASE("broken LC-Rec files are refused with file and byte") {
   refuse(items, [](const std::string& path) { return simgr::data::try_read_lc_rec_items(path); });
   const Case index[] = {
       {R"({"x":["<a_1>"]})", "expected item ids 0 to 0"},
-      {R"({"0":["<a_1>"],"2":["<a_2>"]})", "expected item ids 0 to 1"},  // item 1 is missing
+      {R"({"0":["<a_1>"],"2":["<a_2>"]})", "expected item ids 0 to 1, and item 1 is missing"},
       {R"({"0":["<a_1>"],"0":["<a_2>"]})", "stands twice"},
       {R"({"0":[]})", "expected a list of 1 to 26 tokens"},
       {R"({"0":"<a_1>"})", "expected a list of 1 to 26 tokens"},

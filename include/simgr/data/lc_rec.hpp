@@ -34,8 +34,10 @@ inline Result<JsonValue> read_json_object(const std::string& path, const SourceL
   }
   auto root = try_parse_json(*bytes, {path, -1, -1, {}});
   if (root && (root->as_object() == nullptr || root->as_object()->empty())) {
-    return DataError("expected an object with members, found " + std::string(root->kind_name()),
-                     {path, -1, -1, {}});
+    return DataError(
+        "expected an object with members, found " +
+            (root->as_object() == nullptr ? std::string(root->kind_name()) : "one without"),
+        {path, -1, -1, {}});
   }
   return root;
 }
@@ -49,13 +51,24 @@ inline Error json_error(const std::string& path, const JsonMember& member,
 inline Result<std::vector<const JsonMember*>> by_item_id(const std::string& path,
                                                          const JsonValue::Object& object) {
   std::vector<const JsonMember*> members(object.size());
+  const JsonMember* beyond = nullptr;
   for (const JsonMember& member : object) {
     const auto id = number_of<std::uint64_t>(member.key);
-    if (!id || *id >= members.size() || std::to_string(*id) != member.key) {
+    if (!id || std::to_string(*id) != member.key) {
       return json_error(path, member,
                         "expected item ids 0 to " + std::to_string(members.size() - 1));
     }
-    members[*id] = &member;  // keys are unique, so no place stays empty
+    if (*id < members.size()) {
+      members[*id] = &member;
+    } else if (beyond == nullptr) {
+      beyond = &member;
+    }
+  }
+  if (beyond != nullptr) {  // keys are unique, so another place stays empty
+    const auto missing = std::find(members.begin(), members.end(), nullptr) - members.begin();
+    return json_error(path, *beyond,
+                      "expected item ids 0 to " + std::to_string(members.size() - 1) +
+                          ", and item " + std::to_string(missing) + " is missing");
   }
   return members;
 }
