@@ -32,21 +32,52 @@ std::vector<Setting> settings_for(const ModelKind& kind, const std::vector<Setti
   return own;
 }
 
+using Curve = std::vector<simgr::eval::CurvePoint>;
+
 /// The learning curve, from the log: epochs of an earlier run are in it too.
-std::vector<simgr::eval::CurvePoint> read_curve(const std::string& log) {
-  std::vector<simgr::eval::CurvePoint> curve;
-  auto lines = simgr::data::Lines::open(log).value_or_raise();
-  while (lines.next()) {
-    const auto line = simgr::data::parse_json(lines.line(), lines.where());
+simgr::Result<Curve> try_read_curve(const std::string& log) {
+  Curve curve;
+  auto lines = simgr::data::Lines::open(log);
+  if (!lines) {
+    return lines.error();
+  }
+  while (lines->next()) {
+    const auto line = simgr::data::try_parse_json(lines->line(), lines->where());
+    if (!line) {
+      return line.error();
+    }
     const auto number = [&](const char* key) {
-      const auto* value = line.find(key);
+      const auto* value = line.value().find(key);
       const auto found = value == nullptr ? std::nullopt : value->as_number();
       return found ? *found : simgr::eval::absent;
     };
     curve.push_back(
         {static_cast<Index>(number("epoch")), number("loss"), number("validation_ndcg@10")});
   }
-  return curve;
+  return lines->failure() ? simgr::Result<Curve>(*lines->failure()) : std::move(curve);
+}
+
+/// The curve of a model file, where `fit --log` and compare leave it: beside the file, by its name.
+/// Another model's log, or a file of the user's that is called so, is none.
+Curve curve_beside(const std::string& file, const Making& making) {
+  const auto log = std::filesystem::path(file).replace_extension(".jsonl").string();
+  std::error_code error;
+  if (!std::filesystem::exists(log, error) || !is_kind(log, Output::log)) {
+    return {};
+  }
+  auto curve = try_read_curve(log);
+  const bool validated = making.best_epoch > 0;
+  const auto is_of_the_file = [&](const simgr::eval::CurvePoint& point) {
+    return static_cast<double>(point.epoch) == (validated ? making.best_epoch : making.epochs) &&
+           (validated ? point.validation_ndcg == making.validation_ndcg
+                      : std::isnan(point.validation_ndcg));
+  };
+  const bool is_own =
+      curve && std::any_of(curve.value().begin(), curve.value().end(), is_of_the_file);
+  if (!is_own) {
+    std::cerr << log << ": not the log of " << file << "; its curve is not drawn\n";
+  }
+  return is_own ? std::move(curve).value() : Curve{};
 }
 
 /// Milliseconds of a list of ten for one user, alone and on one thread: the median of as many users
@@ -74,7 +105,7 @@ double milliseconds_of(const ServedModel& model, const simgr::data::Evaluation& 
 /// What would make the comparison unfair, for people; empty: nothing.
 std::vector<std::string> cautions_of(const std::vector<Competitor>& models) {
   std::vector<std::string> cautions;
-  std::string rising;
+  std::string rising, unvalidated;
   bool unequal = false;
   for (const Competitor& model : models) {
     const double tried = model.shown.configurations_tried,
@@ -83,6 +114,9 @@ std::vector<std::string> cautions_of(const std::vector<Competitor>& models) {
     if (model.shown.epochs > 1 && model.best_epoch == model.shown.epochs) {
       rising += (rising.empty() ? "" : ", ") + model.shown.name;
     }
+    if (model.best_epoch == 0) {
+      unvalidated += (unvalidated.empty() ? "" : ", ") + model.shown.name;
+    }
   }
   if (unequal) {
     cautions.push_back("not for all models the same number of settings was tried, or is known");
@@ -90,6 +124,10 @@ std::vector<std::string> cautions_of(const std::vector<Competitor>& models) {
   if (!rising.empty()) {
     cautions.push_back("validation was best at the last epoch, so that these are floors: " +
                        rising);
+  }
+  if (!unvalidated.empty()) {
+    cautions.push_back("never validated, so that these are as the last epoch left them: " +
+                       unvalidated);
   }
   return cautions;
 }
@@ -183,7 +221,7 @@ Competitor train_model(const Contest& contest, const ModelKind& kind, simgr::Cat
   competitor.shown.configurations_tried = 1;
   competitor.shown.epochs_tried = epochs;
   competitor.best_epoch = static_cast<double>(fitted.result.best_epoch);
-  competitor.shown.curve = read_curve(request.log);
+  competitor.shown.curve = try_read_curve(request.log).value_or_raise();
   return competitor;
 }
 
@@ -213,16 +251,20 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
     if (kinds.empty()) {
       throw UsageError("--set: model files are measured as they are, and no other model is named");
     }
-    if (!known) {
-      kinds.back()->check({setting});  // its message names the near ones
+    if (!known) {  // the message names the near ones, of a model that has any
+      const auto has_some = [](const ModelKind* kind) { return !kind->settings().empty(); };
+      const auto kind = std::find_if(kinds.begin(), kinds.end(), has_some);
+      (kind == kinds.end() ? kinds.back() : *kind)->check({setting});
     }
   }
   make_folder(contest.out);
   require_output(report, Output::report);
   for (const ModelKind* kind : kinds) {
     const std::string out = contest.out + "/" + kind->name;
-    require_output(out + ".simgr", Output::model);
-    require_output(state_path(out + ".simgr"), Output::model);
+    const std::string model = out + ".simgr";
+    for (const std::string& path : {model, simgr::io::previous_path(model), state_path(model)}) {
+      require_output(path, Output::model);
+    }
     require_output(out + ".jsonl", Output::log);
   }
   const bool needs_ids = needs.ids;
@@ -270,10 +312,7 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
       models.back().shown.configurations_tried = entrant.making.configurations_tried;
       models.back().shown.epochs_tried = entrant.making.epochs_tried;
       models.back().best_epoch = entrant.making.best_epoch;
-      const auto log = std::filesystem::path(entrant.file).replace_extension(".jsonl");
-      if (std::filesystem::exists(log)) {  // where fit --log and compare leave it
-        models.back().shown.curve = read_curve(log.string());
-      }
+      models.back().shown.curve = curve_beside(entrant.file, entrant.making);
     } else {
       models.push_back(train_model(contest, *entrant.kind, catalogue, pool));
     }
@@ -296,6 +335,16 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   std::printf("\nreport: %s\n", std::filesystem::absolute(report).c_str());
 }
 
+namespace {
+
+/// The last part of a path, whether it ends with a slash or is "." alone.
+std::string name_of_folder(const std::string& path) {
+  const auto whole = (std::filesystem::absolute(path) / ".").lexically_normal();
+  return whole.parent_path().filename().string();
+}
+
+}  // namespace
+
 void compare(const CompareOptions& options) {
   simgr::cpu::ThreadPool pool(threads_or_all(options.training.threads));
   for (const std::string& word : options.models) {  // before any work
@@ -305,7 +354,7 @@ void compare(const CompareOptions& options) {
   }
   const DataFolder folder = read_folder(options.data);
   hold({.folder = folder,
-        .name = std::filesystem::path(options.data).lexically_normal().filename().string(),
+        .name = name_of_folder(options.data),
         .out = options.out,
         .models = options.models,
         .ids = options.ids,

@@ -106,9 +106,11 @@ void add_comparisons(simgr::eval::Report& page, const std::vector<Competitor>& m
   using At = simgr::eval::MetricsAt;
   page.add(ReportedSection{
       .title = "Lists by their length",
-      .caption = "What longer lists bring: targets found, items of the catalogue shown to anybody, "
-                 "and how evenly the places are spread. A model that cannot list more than it "
-                 "searched stays where it is.",
+      .caption =
+          "What longer lists bring: targets found, items of the catalogue shown to anybody, "
+          "and how evenly the places are spread. A model that cannot list more than it "
+          "searched stays where it is. The tail: all items but the fifth that is most popular in "
+          "training.",
       .charts = {over_lengths("coverage of the catalogue", "share of the items", models,
                               [](const At& at) { return at.lists.coverage; }),
                  over_lengths("entropy, of its maximum", "entropy / ln items", models,

@@ -151,8 +151,8 @@ const ModelKind& kind_named(const std::string& name);
 const ModelKind* kind_of_file(const simgr::io::Checkpoint& checkpoint);
 /// What a file says of how its model came about; what it does not say is NaN.
 struct Making {
-  double epochs, best_epoch;                  // of its training
-  double configurations_tried, epochs_tried;  // in a search for its settings
+  double epochs, best_epoch, validation_ndcg;  // of its training; best epoch 0: never validated
+  double configurations_tried, epochs_tried;   // in a search for its settings
 };
 /// A model file, opened as what it says it is.
 struct OpenedModel {

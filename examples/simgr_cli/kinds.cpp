@@ -60,10 +60,10 @@ std::string text_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
 
 double number_of(const simgr::io::Checkpoint& checkpoint, const char* key) {
   const std::string text = text_of(checkpoint, key);
-  Index number = 0;
+  double number = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool good = end.ec == std::errc{} && end.ptr == text.data() + text.size() && number >= 0;
-  return good ? static_cast<double>(number) : simgr::eval::absent;
+  return good ? number : simgr::eval::absent;
 }
 
 /// Whether the weights of a file are those of a kind, whatever makes its lists.
@@ -119,8 +119,15 @@ OpenedModel open_model(const std::string& path, const std::vector<Setting>& sett
                      : "it holds a model of a type that this program does not have: " + name,
         {.file = path});
   }
+  const std::string ranker = text_of(checkpoint, simgr::io::ranker_key);
+  if (as.empty() && !ranker.empty() && ranker != kind->ranker) {  // a program's own
+    std::fprintf(stderr,
+                 "%s: saved with %s, which no model of this program has; %s makes its lists\n",
+                 path.c_str(), ranker.c_str(), kind->ranker.c_str());
+  }
   return {kind, kind->load(checkpoint, settings), text_of(checkpoint, data_key),
           Making{number_of(checkpoint, "epochs"), number_of(checkpoint, "best_epoch"),
+                 number_of(checkpoint, "validation_ndcg@10"),
                  number_of(checkpoint, configurations_key), number_of(checkpoint, epochs_key)}};
 }
 

@@ -22,7 +22,8 @@ std::string beginning_of(const std::string& path) {
   return text;
 }
 
-/// Whether a file is of the kind that is about to be written; one of no bytes is of every kind.
+}  // namespace
+
 bool is_kind(const std::string& path, Output kind) {
   const std::string text = beginning_of(path);
   if (text.empty()) {
@@ -34,7 +35,7 @@ bool is_kind(const std::string& path, Output kind) {
   case Output::log:
     return text.starts_with("{\"epoch\":");
   case Output::ids:
-    return text.starts_with("item\tdigits");
+    return text.starts_with("item\tdigits");  // an index may be somebody's own
   case Output::report:
     return text.find("content=\"simgr\"") != std::string::npos;
   case Output::vectors:
@@ -43,6 +44,8 @@ bool is_kind(const std::string& path, Output kind) {
   return false;
 }
 
+namespace {
+
 const char* name_of(Output kind) {
   switch (kind) {
   case Output::model:
@@ -50,7 +53,7 @@ const char* name_of(Output kind) {
   case Output::log:
     return "training log";
   case Output::ids:
-    return "file of semantic ids";
+    return "ids.tsv";
   case Output::vectors:
     return ".npy file";
   case Output::report:

@@ -4,10 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <simgr/baselines/lc_rec.hpp>
 #include <simgr/baselines/popularity.hpp>
 #include <simgr/baselines/rpg.hpp>
 #include <simgr/baselines/sasrec.hpp>
 #include <simgr/io/model_file.hpp>
+#include <simgr/ranker/exact_token_scores.hpp>
 #include <simgr/tokenizer/random_ids.hpp>
 
 namespace {
@@ -55,6 +57,12 @@ TEST_CASE("evaluate, recommend and inspect open what model.save wrote, and name 
   simgr::baselines::RpgByGraph(with_ids(), {.encoder = {.width = 8, .layers = 1, .heads = 1}})
       .save(file);
   check("rpg-graph");  // of the same types but the ranker
+  using ByAnother = simgr::with_ranker<simgr::baselines::LcRec, simgr::ranker::ExactTokenScores>;
+  ByAnother(with_ids(), {.encoder = {.width = 8, .layers = 1, .heads = 1}}).save(file);
+  const auto listed = run_simgr(folder, {"recommend", file, "--history", "3"});
+  CHECK(listed.code == 0);
+  CHECK(listed.err.find("saved with ExactTokenScores, which no model of this program has; TrieBeam "
+                        "makes its lists") != std::string::npos);
 }
 
 TEST_CASE("a model of a type that the tool does not have is named in the message") {

@@ -46,6 +46,9 @@ TEST_CASE("no command replaces a file of the user's") {
   auto with_report = compare;
   with_report.insert(with_report.end(), {"--report", thesis});
   check_kept(folder, with_report, thesis);
+  write_bytes(folder.file("runs/popularity.simgr.previous"), "my notes\n");
+  check_kept(folder, compare, folder.file("runs/popularity.simgr.previous"));
+  std::filesystem::remove(folder.file("runs/popularity.simgr.previous"));
   write_bytes(folder.file("runs/popularity.jsonl"), "my notes\n");
   check_kept(folder, compare, folder.file("runs/popularity.jsonl"));
   std::filesystem::create_directories(folder.file("quick"));
