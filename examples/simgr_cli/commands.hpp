@@ -87,7 +87,8 @@ struct EvaluateOptions {
 void evaluate(const EvaluateOptions& options);
 
 struct RecommendCommand {
-  std::string file, history, allow, deny, seen = "remove";
+  std::string file, history, deny, seen = "remove";
+  std::optional<std::string> allow;  // empty text: no item at all
   Index k = 10;
   bool keys = false, json = false;
 };

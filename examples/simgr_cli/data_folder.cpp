@@ -144,6 +144,11 @@ simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, 
   if (!names.empty() && names.size() == folder.texts.size() && !names.contains("") &&
       static_cast<Index>(names.size()) == folder.items()) {
     for (const simgr::data::ItemText& item : folder.texts) { catalogue.keys.push_back(item.key); }
+  } else if (names.size() > (names.contains("") ? 1u : 0u)) {
+    std::fprintf(stderr,
+                 "%s: keys are not kept, since not every item has one of its own: %zu of them for "
+                 "%td items\n",
+                 folder.path.c_str(), names.size() - names.count(""), folder.items());
   }
   simgr::OwnedMatrix<float> vectors;
   if (needs.text_vectors || (needs.ids && source.ids.empty())) {

@@ -656,7 +656,7 @@ int run(int argc, char** argv) {
 
   QuickstartOptions quickstart_options;
   CLI::App* quickstart_command =
-      app.add_subcommand("quickstart", "train and compare all models on the embedded catalogue");
+      app.add_subcommand("quickstart", "train and compare twenty models on the embedded catalogue");
   quickstart_command->add_option("--out", quickstart_options.out, "folder of models and report")
       ->type_name("DIR")
       ->capture_default_str();

@@ -39,7 +39,7 @@ simgr::Ragged<ItemId> among_training_rows(const DataFolder& folder,
 }  // namespace
 
 Made by_plum(Request& request) {
-  const auto config = configured<tokenizer::PlumConfig>(request.options, "levels");
+  const auto config = configured<tokenizer::PlumConfig>(request, "levels");
   if (config.contrastive > 0 && request.neighbours.sequences() == 0) {
     const Index keep = std::max<Index>(10, config.neighbours);
     request.neighbours = simgr::train::backfilled(

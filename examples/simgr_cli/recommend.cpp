@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <iostream>
 #include <optional>
 
@@ -87,10 +88,20 @@ void recommend(const RecommendCommand& options) {
   const simgr::ItemKeys& keys = model.item_keys();
   const ItemReader items_of(model, options.keys);
   const std::vector<ItemId> history = items_of.read("--history", options.history);
-  const std::vector<ItemId> allow = items_of.read("--allow", options.allow);
+  const std::vector<ItemId> allow = items_of.read("--allow", options.allow.value_or(""));
   const std::vector<ItemId> deny = items_of.read("--deny", options.deny);
-  const auto list = model.recommend(
-      history, options.k, {.seen = seen_named(options.seen), .deny = deny, .allow = allow});
+  const simgr::RecommendOptions how{.seen = seen_named(options.seen), .deny = deny, .allow = allow};
+  const bool allows_none = options.allow && allow.empty();  // to the library: every item
+  const auto list =
+      allows_none ? std::vector<simgr::Recommended>() : model.recommend(history, options.k, how);
+  for (const simgr::Recommended& place : list) {
+    if (!std::isfinite(place.score)) {
+      throw simgr::DataError(
+          "the score of item " + std::to_string(place.item) +
+              " is no finite number: the model's weights are too large or damaged",
+          {.file = options.file});
+    }
+  }
   if (const auto found = static_cast<Index>(list.size()); found < options.k && found > 0) {
     std::cerr
         << "--k: " << found << " of the " << options.k

@@ -35,13 +35,13 @@ struct Method {
 };
 
 Made by_residual_kmeans(Request& request) {
-  const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
+  const auto config = configured<tokenizer::ResidualKMeansConfig>(request, "levels");
   auto found = tokenizer::fit_residual_kmeans(request.to_fit(), config, {}, request.pool);
   return made_by(std::move(found.quantizer), request.vectors, request.pool);
 }
 
 Made by_opq(Request& request) {
-  const auto config = configured<tokenizer::ProductQuantizerConfig>(request.options, "digits");
+  const auto config = configured<tokenizer::ProductQuantizerConfig>(request, "digits");
   const auto found = tokenizer::fit_product_quantizer(request.to_fit(), config, request.pool);
   std::fprintf(stderr, "mean squared error %g\n", found.error.back());
   return made_by(found.quantizer.as_residual(),
@@ -56,7 +56,7 @@ Made by_item(Request& request) {
 
 /// Ids that know nothing of the items: the control of every result with semantic ids.
 Made by_chance(Request& request) {
-  auto config = configured<tokenizer::RandomIdsConfig>(request.options, "levels");
+  auto config = configured<tokenizer::RandomIdsConfig>(request, "levels");
   config.collision = Collision::keep;
   SemanticIds ids = tokenizer::random_ids(request.folder.items(), config);
   return {ids,

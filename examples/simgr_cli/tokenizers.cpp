@@ -27,14 +27,14 @@ Vectors training_rows(const DataFolder& folder, const Vectors& vectors) {
 }
 
 Made by_balanced_kmeans(Request& request) {
-  const auto config = configured<tokenizer::ResidualKMeansConfig>(request.options, "levels");
+  const auto config = configured<tokenizer::ResidualKMeansConfig>(request, "levels");
   auto found = tokenizer::fit_balanced_residual_kmeans(request.to_fit(), config, 5, request.pool);
   auto codes = tokenizer::encode_balanced(found.quantizer, request.vectors, request.pool);
   return made_by(std::move(found.quantizer), request.vectors, std::move(codes));
 }
 
 Made by_hierarchical_kmeans(Request& request) {
-  const auto config = configured<tokenizer::HierarchicalKMeansConfig>(request.options, "levels");
+  const auto config = configured<tokenizer::HierarchicalKMeansConfig>(request, "levels");
   auto found = tokenizer::fit_hierarchical_kmeans(request.to_fit(), config, request.pool);
   return made_by(std::move(found.quantizer), request.vectors, request.pool);
 }
@@ -83,7 +83,7 @@ Vectors collaborative_vectors_of(const Request& request, Index width) {
 
 // LETTER without its terms, so that one training is compiled for both.
 Made by_rq_vae(Request& request) {
-  const auto config = configured<tokenizer::RqVaeConfig>(request.options, "levels");
+  const auto config = configured<tokenizer::RqVaeConfig>(request, "levels");
   return made_of(request,
                  tokenizer::fit_letter(request.to_fit(), {},
                                        {.rq_vae = config, .collaborative = 0, .diversity = 0},
@@ -91,7 +91,7 @@ Made by_rq_vae(Request& request) {
 }
 
 Made by_letter(Request& request) {
-  const auto config = configured<tokenizer::LetterConfig>(request.options, "levels");
+  const auto config = configured<tokenizer::LetterConfig>(request, "levels");
   if (const std::string sentence = check(config); !sentence.empty()) {  // before any work
     throw UsageError("--set: " + sentence);
   }

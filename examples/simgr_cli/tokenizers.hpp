@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <simgr_cli/commands.hpp>
@@ -44,8 +47,11 @@ inline void set(auto& config, const std::string& name, const std::string& value)
 }
 
 /// A Config with what the command line says; `levels` is the name of its number of digits.
+///
+/// Errors  UsageError: no such setting, or more codes of a digit than items could have a use for
 template <class Config>
-Config configured(const TokenizeOptions& options, const char* levels) {
+Config configured(const Request& request, const char* levels) {
+  const TokenizeOptions& options = request.options;
   Config config;
   const auto take = [&](const char* name, const auto& value) {
     if (value) {
@@ -63,6 +69,16 @@ Config configured(const TokenizeOptions& options, const char* levels) {
     }
     set(config, setting.substr(0, sign), setting.substr(sign + 1));
   }
+  const Index most = std::max<Index>(4096, request.folder.items());
+  Config::for_each_field(config, [&](const auto& field, const auto& value) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, Index>) {
+      if (std::string_view(field.name) == "codes" && value > most) {
+        throw UsageError("--codes: " + std::to_string(value) + " codes of a digit for " +
+                         std::to_string(request.folder.items()) +
+                         " items are out of proportion; at most " + std::to_string(most));
+      }
+    }
+  });
   return config;
 }
 

@@ -213,6 +213,14 @@ TEST_CASE("usage: exit code 2, with what there is instead") {
   std::vector<std::string> counts = fit({"--set", "clip=1"});
   counts[1] = "popularity";
   check_fails(folder, counts, 2, "popularity counts and has no settings, found clip");
+  check_fails(folder,
+              {"compare", "--data", data, "--models", "sasrec,popularity", "--out",
+               folder.file("runs"), "--set", "encoder.dropuot=0.1"},
+              2, "encoder.dropout");
+  check_fails(folder,
+              {"tokenize", "--data", data, "--method", "random", "--codes", "5000", "--out",
+               folder.file("ids")},
+              2, "--codes: 5000 codes of a digit for 30 items are out of proportion; at most 4096");
   check_fails(folder, fit({"--nonsense"}), 2, "--nonsense");
   check_fails(folder, {"fit", "sasrec"}, 2, "--data");
   check_fails(folder, {}, 2, "which command? There are: quickstart import embed tokenize fit");

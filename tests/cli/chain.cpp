@@ -208,11 +208,20 @@ TEST_CASE("items are named by key: with blanks in them, as numbers, and against 
   using Ids = std::vector<std::int64_t>;
   CHECK(left({"--allow", "green tea 4, 17  9"}) == Ids{4, 9, 17});
   CHECK(left({"--allow", "green tea 4"}) == Ids{4});
+  CHECK(left({"--allow", " "}) == Ids{});  // nothing is allowed, and not everything
   CHECK(left({"--allow", "12,14", "--keys"}) == Ids{13, 15});
   CHECK(left({"--allow", "12,14", "--deny", "14"}) == Ids{12});
   const auto noted = run_simgr(folder, {"recommend", file, "--history", "12"});
   CHECK(noted.code == 0);
   CHECK(noted.err.find("12 is the id of one item and the key of another") != std::string::npos);
+
+  items.replace(items.find("green tea 2"), 11, "green tea 0");  // two of one key
+  simgr_test::write_bytes(data + "/items.jsonl", items);
+  const auto fitted = run_simgr(folder, {"fit", "popularity", "--data", data, "--out", file});
+  CHECK(fitted.code == 0);
+  CHECK(
+      fitted.err.find("keys are not kept, since not every item has one of its own: 29 of them for "
+                      "30 items") != std::string::npos);
 }
 
 TEST_CASE("settings lists what --set takes, and enumerations are set by their words") {
@@ -581,6 +590,22 @@ TEST_CASE("compare measures model files as they are, beside models that it train
   CHECK(figure(compared.out, "mine ", 1) > 0);
   CHECK(figure(compared.out, "mine ", 1) == figure(evaluated.out, "HR ", 3));
   CHECK(figure(compared.out, "mine ", 2) == figure(evaluated.out, "NDCG ", 3));
+
+  // A curve is drawn of the file's own log alone, and what else is called so hinders nobody.
+  const std::string log = folder.file("mine.jsonl"), report = folder.file("models/report.html");
+  const std::vector<std::string> logged = {"--log", log};
+  REQUIRE(run_simgr(folder, fit_arguments("sasrec", data, mine, "2", logged)).code == 0);
+  compare(mine);
+  CHECK(simgr_test::read_bytes(report).find("<h2>Learning") != std::string::npos);
+  CHECK(simgr_test::read_bytes(report).find("<h1>data</h1>") != std::string::npos);
+  const std::string own = simgr_test::read_bytes(log);
+  for (const std::string& foreign :
+       {std::string("notes"), own.substr(0, own.size() / 2), "{\"epoch\":1}\n" + own.substr(0, 20),
+        std::string(R"({"epoch":1,"loss":1,"validation_ndcg@10":0.75})")}) {
+    simgr_test::write_bytes(log, foreign);
+    CHECK(compare(mine).code == 0);
+    CHECK(simgr_test::read_bytes(report).find("<h2>Learning") == std::string::npos);
+  }
 
   const auto twice = compare(mine + "," + mine);
   CHECK(twice.code == 2);
