@@ -367,7 +367,10 @@ private:
            "@media print{:root{--page:#fff;--card:#fff;--ink:#000;--muted:#444;--line:#ccc;"
            "--truth:#777;--s0:#2563c9;--s1:#d9640b;--s2:#0e8f7e;--s3:#b5338a;--s4:#a97d00;"
            "--s5:#6f4fd0;--s6:#c93434;--s7:#5b6b7d}"
-           "main{max-width:none;padding:0}section{break-inside:avoid;border-radius:0}"
+           "main{max-width:none;padding:0}section{break-inside:avoid;border-radius:0;padding:14px "
+           "12px}.scroll{overflow:visible}table{font-size:8.5px}thead th{font-size:8px}"
+           "th,td{padding:4px 3px;white-space:normal}tbody th{white-space:nowrap}"
+           "svg.sample{width:24px;margin-right:5px}"
            "rect,path,circle{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
   }
 
