@@ -36,8 +36,9 @@ using RpgBySimilarity = SimGrMean;
 
 /// Section 3.1.3 has width 448, inner width 1,024, dropout .5 of embeddings and attention and warm-up
 /// over most of the training. Smaller here, for one processor, with less dropout of attention, with
-/// averaged weights and histories that end at the last position: the best of seven on validation
-/// (bench/README.md).
+/// averaged weights and histories that end at the last position: the best of seven on Beauty's
+/// validation. On Sports Rpg learns from the first position alone (encoder.left_padded = false), and
+/// stays at popularity's lists otherwise (bench/README.md).
 template <class Model>
 inline constexpr Defaults<Model> rpg_defaults_of{
     .model = {.encoder = {.width = 256,
