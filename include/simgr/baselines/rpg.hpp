@@ -36,9 +36,8 @@ using RpgBySimilarity = SimGrMean;
 
 /// Section 3.1.3 has width 448, inner width 1,024, dropout .5 of embeddings and attention and warm-up
 /// over most of the training. Smaller here, for one processor, with less dropout of attention, with
-/// averaged weights and histories that end at the last position: the best of seven on Beauty's
-/// validation. On Sports Rpg learns from the first position alone (encoder.left_padded = false), and
-/// stays at popularity's lists otherwise (bench/README.md).
+/// averaged weights: the best of six on Beauty's validation (bench/README.md). Histories that end at the last
+/// position are better on Beauty, but on Sports Rpg then stays at popularity's lists.
 template <class Model>
 inline constexpr Defaults<Model> rpg_defaults_of{
     .model = {.encoder = {.width = 256,
@@ -46,7 +45,6 @@ inline constexpr Defaults<Model> rpg_defaults_of{
                           .heads = 4,
                           .inner = 512,
                           .max_length = 50,
-                          .left_padded = true,
                           .dropout = 0.5,
                           .attention_dropout = 0.2,
                           .residual_dropout = 0},
