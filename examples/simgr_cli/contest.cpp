@@ -261,10 +261,8 @@ void hold(const Contest& contest, const std::string& report, simgr::cpu::ThreadP
   require_output(report, Output::report);
   for (const ModelKind* kind : kinds) {
     const std::string out = contest.out + "/" + kind->name;
-    const std::string model = out + ".simgr";
-    for (const std::string& path : {model, simgr::io::previous_path(model), state_path(model)}) {
-      require_output(path, Output::model);
-    }
+    require_output(out + ".simgr", Output::model);
+    require_output(state_path(out + ".simgr"), Output::model);
     require_output(out + ".jsonl", Output::log);
   }
   const bool needs_ids = needs.ids;

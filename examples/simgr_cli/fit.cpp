@@ -7,7 +7,6 @@
 #include <simgr_cli/backbone.hpp>
 #include <simgr_cli/commands.hpp>
 
-#include <simgr/io/atomic_file.hpp>
 #include <simgr/train/progress.hpp>
 
 namespace simgr_cli {
@@ -115,7 +114,6 @@ BegunFit begin_fit(const FitOptions& options) {
     request.words_of_digits = words_of_digits(*request.backbone, options.ids.ids);
   }
   require_output(options.out, Output::model);
-  require_output(simgr::io::previous_path(options.out), Output::model);
   return {kind, std::move(request)};
 }
 

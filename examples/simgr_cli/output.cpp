@@ -7,6 +7,7 @@
 #include <unistd.h>  // access
 
 #include <simgr/core/error.hpp>
+#include <simgr/io/atomic_file.hpp>
 
 namespace simgr_cli {
 
@@ -62,6 +63,15 @@ const char* name_of(Output kind) {
   return "simgr report";
 }
 
+void require_replaceable(const std::string& path, Output kind) {
+  std::error_code error;
+  if (fs::exists(path, error) && (!fs::is_regular_file(path, error) || !is_kind(path, kind))) {
+    throw simgr::IoError(std::string("this is there already and is no ") + name_of(kind) +
+                             "; it is not replaced: give another name, or move it away",
+                         {.file = path});
+  }
+}
+
 }  // namespace
 
 void require_output(const std::string& path, Output kind) {
@@ -74,13 +84,9 @@ void require_output(const std::string& path, Output kind) {
   if (::access(folder.c_str(), W_OK) != 0) {
     throw simgr::IoError("the folder " + folder.string() + " cannot be written to", {.file = path});
   }
-  if (!fs::exists(path, error)) {
-    return;
-  }
-  if (!fs::is_regular_file(path, error) || !is_kind(path, kind)) {
-    throw simgr::IoError(std::string("this is there already and is no ") + name_of(kind) +
-                             "; it is not replaced: give another name, or move it away",
-                         {.file = path});
+  require_replaceable(path, kind);
+  if (kind == Output::model) {  // the model before goes there
+    require_replaceable(simgr::io::previous_path(path), kind);
   }
 }
 

@@ -12,7 +12,8 @@ enum class Output { model, log, ids, report, vectors };
 /// every kind.
 bool is_kind(const std::string& path, Output kind);
 
-/// Told before any work: whether `path` can be written and replaces nothing of the user's.
+/// Told before any work: whether `path` can be written and replaces nothing of the user's, nor its
+/// `.previous` where a model is written.
 /// Errors  simgr::IoError: the folder is not there or cannot be written to; the file is there and is
 /// of another kind
 void require_output(const std::string& path, Output kind);

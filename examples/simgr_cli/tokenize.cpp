@@ -11,7 +11,6 @@
 #include <simgr_cli/json_line.hpp>
 #include <simgr_cli/tokenizers.hpp>
 
-#include <simgr/io/atomic_file.hpp>
 #include <simgr/io/neighbours.hpp>
 #include <simgr/io/semantic_ids.hpp>
 #include <simgr/tokenizer/atomic_ids.hpp>
@@ -208,9 +207,8 @@ void tokenize(const TokenizeOptions& options) {
   }
   if (name == "letter" && options.collaborative_vectors.empty()) {
     const std::string model = collaborative_path(options.out);
-    for (const std::string& path : {model, simgr::io::previous_path(model), state_path(model)}) {
-      require_output(path, Output::model);
-    }
+    require_output(model, Output::model);
+    require_output(state_path(model), Output::model);
   }
   const DataFolder folder = read_folder(options.data);
   simgr::cpu::ThreadPool pool(threads_or_all(options.threads));
