@@ -141,14 +141,15 @@ simgr::Catalogue catalogue_of(const DataFolder& folder, const IdSource& source, 
   simgr::Catalogue catalogue{.items = folder.items()};
   std::unordered_set<std::string> names;
   for (const simgr::data::ItemText& item : folder.texts) { names.insert(item.key); }
-  if (!names.empty() && names.size() == folder.texts.size() && !names.contains("") &&
-      static_cast<Index>(names.size()) == folder.items()) {
+  names.erase("");
+  const auto keys = static_cast<Index>(names.size());
+  if (keys == folder.items() && folder.texts.size() == names.size()) {
     for (const simgr::data::ItemText& item : folder.texts) { catalogue.keys.push_back(item.key); }
-  } else if (names.size() > (names.contains("") ? 1u : 0u)) {
+  } else if (keys > 0) {
     std::fprintf(stderr,
-                 "%s: keys are not kept, since not every item has one of its own: %zu of them for "
+                 "%s: keys are not kept, since not every item has one of its own: %td of them for "
                  "%td items\n",
-                 folder.path.c_str(), names.size() - names.count(""), folder.items());
+                 folder.path.c_str(), keys, folder.items());
   }
   simgr::OwnedMatrix<float> vectors;
   if (needs.text_vectors || (needs.ids && source.ids.empty())) {

@@ -122,7 +122,7 @@ OpenedModel open_model(const std::string& path, const std::vector<Setting>& sett
   const std::string ranker = text_of(checkpoint, simgr::io::ranker_key);
   if (as.empty() && !ranker.empty() && ranker != kind->ranker) {  // a program's own
     std::fprintf(stderr,
-                 "%s: saved with %s, which no model of this program has; %s makes its lists\n",
+                 "%s: saved with %s, which no model of its type has here; %s makes its lists\n",
                  path.c_str(), ranker.c_str(), kind->ranker.c_str());
   }
   return {kind, kind->load(checkpoint, settings), text_of(checkpoint, data_key),

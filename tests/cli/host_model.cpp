@@ -2,6 +2,8 @@
 // A model that a program saved, and not this tool, is opened by the tool.
 #include <cli/program.hpp>
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 #include <simgr/baselines/lc_rec.hpp>
@@ -61,8 +63,21 @@ TEST_CASE("evaluate, recommend and inspect open what model.save wrote, and name 
   ByAnother(with_ids(), {.encoder = {.width = 8, .layers = 1, .heads = 1}}).save(file);
   const auto listed = run_simgr(folder, {"recommend", file, "--history", "3"});
   CHECK(listed.code == 0);
-  CHECK(listed.err.find("saved with ExactTokenScores, which no model of this program has; TrieBeam "
-                        "makes its lists") != std::string::npos);
+  CHECK(
+      listed.err.find("saved with ExactTokenScores, which no model of its type has here; TrieBeam "
+                      "makes its lists") != std::string::npos);
+}
+
+TEST_CASE("a list whose scores are no numbers is not served") {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("m");
+  simgr::baselines::SasRec model({.items = 30}, {.encoder = {.width = 8, .layers = 1, .heads = 1}});
+  std::fill(model.weights().begin(), model.weights().end(), 3e38f);
+  model.save(file);
+  const auto run = run_simgr(folder, {"recommend", file, "--history", "3"});
+  CHECK(run.code == 1);
+  CHECK(run.out.empty());
+  CHECK(run.err.find(file + ": the score of item 0 is no finite number") != std::string::npos);
 }
 
 TEST_CASE("a model of a type that the tool does not have is named in the message") {
