@@ -655,8 +655,8 @@ int run(int argc, char** argv) {
                                         std::to_string(SIMGR_VERSION_PATCH));
 
   QuickstartOptions quickstart_options;
-  CLI::App* quickstart_command =
-      app.add_subcommand("quickstart", "train and compare twenty models on the embedded catalogue");
+  CLI::App* quickstart_command = app.add_subcommand(
+      "quickstart", "train and compare models of every family on the embedded catalogue");
   quickstart_command->add_option("--out", quickstart_options.out, "folder of models and report")
       ->type_name("DIR")
       ->capture_default_str();
